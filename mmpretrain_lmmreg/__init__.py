@@ -1,0 +1,9 @@
+"""LMM-regularised CLIP embeddings for image classification, as an mmpretrain plugin.
+
+Importing the package registers every component in mmpretrain's registries.
+"""
+
+from . import compat  # noqa: F401  must come before anything imports torchvision
+from .version import __version__
+
+__all__ = ['__version__']
