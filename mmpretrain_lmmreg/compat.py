@@ -1,16 +1,29 @@
 """Repairs of the installed libraries, applied before mmpretrain is imported."""
+import sys
+
 import torch
+
+_libraries = []  # a torch.library.Library takes its operators along when it is collected
 
 
 def define_missing_torchvision_ops() -> None:
-    """Let torchvision import beside a torch without its compiled ops (CPU torch, CUDA torchvision)."""
-    library = torch.library.Library('torchvision', 'FRAGMENT')
-    for name, schema in {
-        'nms': 'nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
-        'qnms': 'qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor',
-    }.items():
-        if not hasattr(torch.ops.torchvision, name):
-            library.define(schema)
+    """Let torchvision import beside a torch that its compiled operators do not fit.
+
+    A CPU build of torch beside PyPI's (CUDA) torchvision is such a pair; transforms and
+    models then work, the detection operators stay without an implementation.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        if 'torchvision::' not in str(error):
+            raise
+        library = torch.library.Library('torchvision', 'FRAGMENT')
+        for name in ('nms', 'qnms'):
+            library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+        _libraries.append(library)
+        for name in [m for m in sys.modules if m.partition('.')[0] == 'torchvision']:
+            del sys.modules[name]
+        import torchvision  # noqa: F401
 
 
 define_missing_torchvision_ops()
