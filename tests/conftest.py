@@ -1,9 +1,17 @@
 """Fixtures that several rooms' tests use."""
+import json
 from pathlib import Path
 
 import pytest
 
 import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+
+TINY_CLIP = dict(
+    embed_dim=24,
+    vision_cfg=dict(image_size=32, layers=2, width=32, head_width=16, patch_size=8),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=16, heads=2, layers=2))
 
 
 @pytest.fixture(scope='session')
@@ -19,3 +27,65 @@ def shared() -> Path:
 def own_cache(tmp_path, monkeypatch):
     """Tests never read or write the user's caches."""
     monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'cache'))
+
+
+@pytest.fixture(scope='session')
+def tiny_clip(tmp_path_factory) -> Path:
+    """Folder of a small open_clip model with random weights: ViT, D_trunk = 32, D = 24."""
+    import torch
+    from safetensors.torch import save_file
+
+    from mmpretrain_lmmreg.clip_model import build_open_clip
+
+    folder = tmp_path_factory.mktemp('tiny-clip')
+    (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=TINY_CLIP)))
+    torch.manual_seed(0)
+    model = build_open_clip(f'local-dir:{folder}')
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()},
+              folder / 'open_clip_model.safetensors')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def pictures(tmp_path_factory) -> Path:
+    """Data root of three classes of coloured noise, 8 train and 4 test images each, described."""
+    import numpy as np
+    from PIL import Image
+
+    root, rng, lines = tmp_path_factory.mktemp('pictures'), np.random.default_rng(0), []
+    for split, count in (('train', 8), ('test', 4)):
+        for channel, name in enumerate(('red', 'green', 'blue')):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 120, (40, 48, 3), dtype=np.uint8)
+                pixels[..., channel] += 110
+                Image.fromarray(pixels).save(root / split / name / f'{i}.png')
+                lines.append(dict(image=f'{split}/{name}/{i}.png', prompt='describe',
+                                  reply=f'1. A {name} picture.\n2. Noise number {i} in {name}.'))
+    (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
+    return root
+
+
+@pytest.fixture
+def tiny_config(tiny_clip, pictures, tmp_path):
+    """Config of a run on ``pictures`` with ``tiny_clip``: the real schedule, batches of 8."""
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(CONFIGS / 'lmmreg_bar.py')
+    cfg.merge_from_dict({
+        'work_dir': str(tmp_path / 'work'), 'train_cfg.max_epochs': 2, 'log_level': 'WARNING',
+        'model.backbone.model_name': f'local-dir:{tiny_clip}', 'model.backbone.pretrained': None,
+        'model.head.num_classes': 3, 'model.head.in_channels': 24})
+    for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
+        loader = cfg[f'{name}_dataloader']
+        loader.update(batch_size=8, num_workers=0)
+        loader.dataset.update(type='CustomDataset', data_root=str(pictures), data_prefix=split)
+        loader.dataset.pop('split')
+        for transform in loader.dataset.pipeline:
+            if transform['type'] == 'ResizeEdge':
+                transform['scale'] = 32
+            elif transform['type'] == 'CenterCrop':
+                transform['crop_size'] = 32
+            elif transform['type'] == 'AttachDescriptions':
+                transform['data_root'] = str(pictures)
+    return cfg

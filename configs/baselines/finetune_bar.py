@@ -1,0 +1,7 @@
+"""Fine-tuning without the regulariser (the paper's baseline) on BAR.
+
+    python tools/train.py configs/baselines/finetune_bar.py
+"""
+_base_ = ['../lmmreg_bar.py']
+
+model = dict(head=dict(alpha=0))

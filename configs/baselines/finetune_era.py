@@ -1,0 +1,7 @@
+"""Fine-tuning without the regulariser (the paper's baseline) on ERA.
+
+    python tools/train.py configs/baselines/finetune_era.py
+"""
+_base_ = ['../lmmreg_era.py']
+
+model = dict(head=dict(alpha=0))

@@ -1,0 +1,7 @@
+"""Fine-tuning without the regulariser (the paper's baseline) on UCF101.
+
+    python tools/train.py configs/baselines/finetune_ucf101.py
+"""
+_base_ = ['../lmmreg_ucf101.py']
+
+model = dict(head=dict(alpha=0))

@@ -1,0 +1,12 @@
+"""LMM-Reg.-CLIP on ERA.
+
+    python tools/train.py configs/lmmreg_era.py
+"""
+_base_ = [
+    '_base_/models/clip_vit_l14.py',
+    '_base_/datasets/era.py',
+    '_base_/schedules/adam_100e.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(head=dict(num_classes=25))

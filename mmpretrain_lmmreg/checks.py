@@ -1,0 +1,117 @@
+"""Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS, HOOKS
+
+from .errors import InputError
+from .features.samples import iter_infos, rel_path
+
+
+@HOOKS.register_module()
+class RunChecksHook(Hook):
+    """Stops a run that would learn from its test images, or whose loss is no longer finite.
+
+    Before training: a sample that is in the train list and in the val or test list is an error,
+    and so is choosing a checkpoint (``save_best``) or an epoch (``EarlyStoppingHook``) by images
+    of the test list. After an iteration: a loss that is not finite is an error that names the
+    files of the batch.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Raises InputError where test images would reach training or selection."""
+        train = _samples(runner.train_loop.dataloader.dataset)
+        val = _samples(runner.val_loop.dataloader.dataset) if runner.val_loop else set()
+        test = _test_samples(runner)
+        for name, other in (('val', val), ('test', test)):
+            both = sorted(train & other)
+            if both:
+                raise InputError(
+                    f'{len(both)} samples are both in the train and in the {name} list, the first '
+                    f"is '{both[0][1]}'; take them out of one of them")
+        choosing = _chooses_by_val(runner)
+        if choosing and val & test:
+            raise InputError(
+                f'{choosing} would choose by test images, because val_dataloader holds samples of '
+                'test_dataloader; validate on a part of the training images, or remove it')
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
+                         outputs: dict | None = None) -> None:
+        """Raises InputError with the batch's file names where the loss is not finite."""
+        loss = (outputs or {}).get('loss')
+        if loss is None or torch.isfinite(loss).all():
+            return
+        names = [sample.get('img_path', '?') for sample in data_batch['data_samples']]
+        raise InputError(
+            f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}; '
+            'lower the learning rate or alpha, or look at the images of this batch:\n'
+            + '\n'.join(names))
+
+
+def _samples(dataset: Any) -> set[tuple[str, str]]:
+    return {(str(Path(info.get('data_root', '')).absolute()), rel_path(info))
+            for info in iter_infos(dataset)}
+
+
+def _test_samples(runner: Runner) -> set[tuple[str, str]]:
+    loader = runner.cfg.get('test_dataloader')
+    if loader is None:
+        return set()
+    if loader == runner.cfg.get('val_dataloader'):
+        return _samples(runner.val_loop.dataloader.dataset)
+    return _samples(DATASETS.build(loader['dataset']))
+
+
+def _chooses_by_val(runner: Runner) -> str | None:
+    for hook in runner.hooks:
+        if isinstance(hook, EarlyStoppingHook):
+            return 'EarlyStoppingHook'
+        if getattr(hook, 'save_best', None):
+            return f"save_best='{hook.save_best}'"
+    return None
+
+
+def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
+    """What a run of this config needs and does not find, each with what makes it, in order.
+
+    Weights, then images (by building the data sets, which read their lists only), then
+    descriptions. A test of a checkpoint needs the test images alone.
+    """
+    lines = _missing_weights(cfg.model.get('backbone') or {}) if training else []
+    for part in ('train', 'val', 'test') if training else ('test',):
+        loader = cfg.get(f'{part}_dataloader')
+        if loader:
+            try:
+                DATASETS.build(loader['dataset'])
+            except FileNotFoundError as error:
+                lines.append(str(error))
+    head = cfg.model.get('head') or {}
+    if training and head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0:
+        lines += _missing_descriptions(cfg.train_dataloader['dataset'])
+    return list(dict.fromkeys(lines))
+
+
+def _missing_weights(backbone: dict) -> list[str]:
+    name, weights = backbone.get('model_name', ''), backbone.get('pretrained')
+    if name.startswith('local-dir:') and not Path(name.removeprefix('local-dir:')).is_dir():
+        return [f"the model folder '{name.removeprefix('local-dir:')}' is not there; lite0-minilm "
+                'is made by: python tools/build_lite0_minilm.py FOLDER']
+    if weights and Path(weights).suffix and not Path(weights).exists():
+        return [f"the weights file '{weights}' is not there; give model.backbone.pretrained a file "
+                "or an open_clip tag such as 'openai', which is downloaded once"]
+    return []
+
+
+def _missing_descriptions(dataset: dict) -> list[str]:
+    for transform in dataset.get('pipeline', ()):
+        if transform['type'] == 'AttachDescriptions':
+            root = transform.get('data_root') or dataset.get('data_root', '')
+            path = Path(transform.get('cache') or Path(root) / 'descriptions.jsonl')
+            if not path.exists():
+                return [f"the descriptions '{path}' are not there; make them with: "
+                        'python tools/describe.py CONFIG --describer {minigpt4,hf,openai}']
+    return []

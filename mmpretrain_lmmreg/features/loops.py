@@ -1,0 +1,65 @@
+"""The standard epoch loops, fed with the frozen trunk's features instead of images."""
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
+from mmpretrain.engine.hooks import VisualizationHook
+from mmpretrain.registry import LOOPS
+from mmpretrain.utils import get_ori_model
+
+from ..errors import InputError
+from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
+
+
+@LOOPS.register_module()
+class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
+    """``EpochBasedTrainLoop`` on trunk features, with the same batches and the same weights."""
+
+    def run_epoch(self) -> None:
+        _use_features(self)
+        with features_as_inputs(self.runner.model):
+            super().run_epoch()
+
+
+class _FrozenTrunkEvalMixin:
+    """Evaluates on trunk features, or on images where something asks for them."""
+
+    def run(self) -> dict:
+        reason = _needs_images(self.runner)
+        if reason:
+            print_log(f'{type(self).__name__} runs the trunk on images: {reason}', 'current')
+            return super().run()
+        _use_features(self)
+        with features_as_inputs(self.runner.model):
+            return super().run()
+
+
+@LOOPS.register_module()
+class FrozenTrunkValLoop(_FrozenTrunkEvalMixin, ValLoop):
+    """``ValLoop`` on trunk features."""
+
+
+@LOOPS.register_module()
+class FrozenTrunkTestLoop(_FrozenTrunkEvalMixin, TestLoop):
+    """``TestLoop`` on trunk features."""
+
+
+def _needs_images(runner: Runner) -> str | None:
+    if not hasattr(get_ori_model(runner.model), 'backbone'):
+        return 'test-time augmentation'
+    for hook in runner.hooks:
+        if isinstance(hook, VisualizationHook) and hook.enable:
+            return 'VisualizationHook draws them'
+    return None
+
+
+def _use_features(loop) -> None:
+    """Replace the loop's images by their features, when the model's weights are in place."""
+    if isinstance(loop.dataloader.dataset, FeatureDataset):
+        return
+    backbone = get_ori_model(loop.runner.model).backbone
+    if not getattr(backbone, 'trunk_is_frozen', False):
+        raise InputError(
+            f'{type(loop).__name__} needs an OpenCLIPVisual with a frozen trunk, but '
+            f"trainable='{getattr(backbone, 'trainable', 'all')}'. To train on images: "
+            '--cfg-options train_cfg.type=EpochBasedTrainLoop val_cfg.type=ValLoop '
+            'test_cfg.type=TestLoop')
+    loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader)

@@ -1,0 +1,53 @@
+"""The samples behind any nesting of data sets, without decoding an image."""
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+
+
+def leaf_datasets(dataset: Any) -> list[Any]:
+    """The data sets with a pipeline inside Concat-, Repeat-, ClassBalanced- and KFoldDataset."""
+    if hasattr(dataset, 'datasets'):
+        return [leaf for child in dataset.datasets for leaf in leaf_datasets(child)]
+    for name in ('dataset', '_dataset'):
+        if hasattr(dataset, name):
+            return leaf_datasets(getattr(dataset, name))
+    return [dataset]
+
+
+def transforms_of(dataset: Any) -> list[Any]:
+    """The transforms of a data set's pipeline, equal for all of its leaves.
+
+    Raises:
+        InputError: leaves with different pipelines.
+    """
+    pipelines = [leaf.pipeline.transforms for leaf in leaf_datasets(dataset)]
+    described = [[describe_transform(t) for t in pipeline] for pipeline in pipelines]
+    if any(other != described[0] for other in described[1:]):
+        raise InputError('the concatenated data sets have different pipelines; give them the same '
+                         "one, or train on images (train_cfg=dict(type='EpochBasedTrainLoop'))")
+    return pipelines[0]
+
+
+def describe_transform(transform: Any) -> dict:
+    """Name and every setting of a transform, for comparison and fingerprints."""
+    settings = {k: v for k, v in vars(transform).items() if not k.startswith('_')}
+    return dict(type=type(transform).__name__, **settings)
+
+
+def rel_path(info: dict) -> str:
+    """A sample's name: its POSIX path below the data root, or its own path if it has none."""
+    return info.get('rel_path') or Path(info['img_path']).as_posix()
+
+
+def iter_infos(dataset: Any) -> Iterator[dict]:
+    """The info dicts of a data set's samples, each image once however often it is repeated."""
+    seen = set()
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        path = os.path.abspath(info['img_path'])
+        if path not in seen:
+            seen.add(path)
+            yield info

@@ -1,0 +1,146 @@
+"""Run the frozen trunk once over the images of a data set, and keep what comes out."""
+import os
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object, barrier, get_dist_info
+from mmengine.logging import print_log
+from mmpretrain.models import ImageClassifier
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from ..errors import InputError
+from ..table import VectorTable
+from .samples import describe_transform, iter_infos, transforms_of
+
+PIXEL_TRANSFORMS = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'Normalize')
+TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
+TRUNK_BATCH = 16
+CHUNK = 1024  # images that are kept on disk at a time
+
+
+def trunk_features(model: ImageClassifier, dataset: Any, num_workers: int = 0,
+                   ) -> tuple[Tensor, dict[str, int]]:
+    """Trunk features of every image of a data set, computed where they are not on disk yet.
+
+    Several processes share the work. An unreadable image does not stop the others.
+
+    Returns:
+        Features (U, D_trunk) in float32 of the U different images, and the row of each by
+        absolute path.
+
+    Raises:
+        InputError: random transforms or batch augmentation, by name; unreadable images, by file,
+            once all the others are done.
+    """
+    check_deterministic(model, dataset)
+    keys = {os.path.abspath(info['img_path']): _file_key(info['img_path'])
+            for info in iter_infos(dataset)}
+    table = VectorTable('features', trunk_about(model, dataset))
+    missing = set(table.missing(list(keys.values())))
+    todo = [path for path, key in keys.items() if key in missing]
+    print_log(f'feature table {table.folder}: {len(keys) - len(todo)} of {len(keys)} images are '
+              'there', 'current')
+    rank, world = get_dist_info()
+    failed = _compute(model, dataset, table, keys, todo[rank::world], num_workers)
+    failed = [line for lines in all_gather_object(failed) for line in lines]
+    if failed:
+        raise InputError(f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
+                         'them (the features of the others are kept):\n' + '\n'.join(failed[:20]))
+    barrier()
+    table.refresh()
+    return table.read(list(keys.values())), {path: row for row, path in enumerate(keys)}
+
+
+def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
+    """Refuse by name what would make an image's features differ from epoch to epoch."""
+    advice = ("the frozen trunk runs once, so an image must look the same in every epoch; remove "
+              "it, or train on images (train_cfg.type='EpochBasedTrainLoop')")
+    for transform in transforms_of(dataset):
+        name = type(transform).__name__
+        if name not in PIXEL_TRANSFORMS + TEXT_TRANSFORMS:
+            raise InputError(f"transform '{name}' may be random: {advice}")
+    augments = getattr(model.data_preprocessor, 'batch_augments', None)
+    if augments is not None:
+        names = ', '.join(type(a).__name__ for a in augments.augments)
+        raise InputError(f'batch augmentation ({names}) mixes images at random: {advice}')
+
+
+def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
+    """Everything but the image file itself that determines a row of the feature table."""
+    pixels = [describe_transform(t) for t in transforms_of(dataset)
+              if type(t).__name__ in PIXEL_TRANSFORMS]
+    prep = model.data_preprocessor
+    settings = {name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor',
+                                                             'pad_value')}
+    for name in ('mean', 'std'):
+        value = getattr(prep, name, None)
+        settings[name] = None if value is None else value.flatten().tolist()
+    return dict(kind='trunk features', transforms=pixels, preprocessor=settings,
+                trunk=model.backbone.trunk_fingerprint())
+
+
+def _file_key(path: str) -> str:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return f'{os.path.abspath(path)}\tmissing'
+    return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
+
+
+class _Images(Dataset):
+    """The preprocessed images of some of a data set's samples; an unreadable one is its error."""
+
+    def __init__(self, dataset: Any, paths: list[str]) -> None:
+        wanted = set(paths)
+        self.infos = [info for info in iter_infos(dataset)
+                      if os.path.abspath(info['img_path']) in wanted]
+        self.transforms = transforms_of(dataset)
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def __getitem__(self, index: int) -> tuple[str, Any]:
+        results = dict(self.infos[index])
+        path = results['img_path']
+        try:
+            for transform in self.transforms:
+                if type(transform).__name__ != 'AttachDescriptions':
+                    results = transform(results)
+            return path, results['inputs']
+        except Exception as error:  # whatever a decoder raises
+            return path, f'{path}: {type(error).__name__}: {error}'
+
+
+def _collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
+    good = [(path, image) for path, image in batch if not isinstance(image, str)]
+    paths, images = zip(*good, strict=True) if good else ((), ())
+    return list(paths), list(images), [error for _, error in batch if isinstance(error, str)]
+
+
+@torch.no_grad()
+def _compute(model: ImageClassifier, dataset: Any, table: VectorTable, keys: dict[str, str],
+             paths: list[str], num_workers: int) -> list[str]:
+    """Add the features of ``paths`` to the table; returns a line for each unreadable image."""
+    if not paths:
+        return []
+    loader = DataLoader(_Images(dataset, paths), TRUNK_BATCH, num_workers=num_workers,
+                        collate_fn=_collate, generator=torch.Generator())
+    failed, done, rows = [], [], []
+    for batch_paths, images, errors in track(loader, 'trunk features', disable=not _terminal()):
+        failed += errors
+        if images:
+            data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
+            rows.append(model.backbone.forward_trunk(data['inputs']).cpu())
+            done += [keys[os.path.abspath(path)] for path in batch_paths]
+        if len(done) >= CHUNK:
+            table.add(done, torch.cat(rows))
+            done, rows = [], []
+    if done:
+        table.add(done, torch.cat(rows))
+    return failed
+
+
+def _terminal() -> bool:
+    return os.isatty(1)

@@ -1,0 +1,3 @@
+from .class_mean_reg import ClassMeanRegHead
+
+__all__ = ['ClassMeanRegHead']

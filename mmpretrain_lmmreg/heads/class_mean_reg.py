@@ -1,0 +1,141 @@
+"""The paper's head: a linear classifier, regularised by LMM-generated class means."""
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.heads import LinearClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from ..errors import InputError
+
+REDUCTIONS = ('batch_mean', 'batch_sum', 'element_mean')
+FC_INITS = ('pytorch', 'class_means')
+
+
+def class_mean_distance(x: Tensor, targets: Tensor, reduction: str = 'batch_mean') -> Tensor:
+    """Eq. 2: squared Euclidean distance of embeddings to their class means, a scalar.
+
+    Args:
+        x: Embeddings, (B, D).
+        targets: The class mean of each embedding, (B, D).
+        reduction: ``'batch_mean'`` sums over D and averages over B; ``'batch_sum'`` sums over
+            both, as eq. 2 is written; ``'element_mean'`` averages over both.
+    """
+    squares = (x - targets).square()
+    if reduction == 'element_mean':
+        return squares.mean()
+    distances = squares.sum(dim=1)
+    return distances.sum() if reduction == 'batch_sum' else distances.mean()
+
+
+@MODELS.register_module()
+class ClassMeanRegHead(LinearClsHead):
+    """Linear classifier with the objective of eq. 3, J = CE + alpha * J_reg.
+
+    Logs ``loss_ce``, ``loss_reg`` (alpha * J_reg) and ``reg_ratio`` (alpha * J_reg / CE). The
+    class means are a buffer (num_classes, in_channels) that :class:`ClassMeanHook` fills before
+    training and that the checkpoint keeps; all zeros means unset. ``alpha=0`` is the paper's
+    baseline: no means, no ``loss_reg``.
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of the embeddings.
+        alpha: Weight of the regulariser; the paper's is 1e-2.
+        normalize: Scale image embeddings to unit length, for the classifier too, and text
+            embeddings before they are averaged. The paper does neither.
+        reduction: See :func:`class_mean_distance`.
+        fc_init: ``'pytorch'``, or ``'class_means'``: the class means as initial weights.
+        loss: Classification loss.
+        **kwargs: See mmpretrain's ``LinearClsHead``.
+
+    Raises:
+        InputError: unknown options; multi-label data; alpha > 0 with unset means; a checkpoint
+            of another class count or D.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, alpha: float = 1e-2,
+                 normalize: bool = False, reduction: str = 'batch_mean',
+                 fc_init: str = 'pytorch', loss: dict | None = None,
+                 init_cfg: dict | None = None, **kwargs) -> None:
+        super().__init__(num_classes, in_channels, init_cfg=init_cfg,
+                         loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0), **kwargs)
+        if alpha < 0:
+            raise InputError(f'alpha={alpha} must not be negative')
+        for name, value, known in (('reduction', reduction, REDUCTIONS),
+                                   ('fc_init', fc_init, FC_INITS)):
+            if value not in known:
+                raise InputError(f"{name}='{value}' is unknown; choose one of {known}")
+        self.alpha, self.normalize = alpha, normalize
+        self.reduction, self.fc_init = reduction, fc_init
+        self.register_buffer('class_means', torch.zeros(num_classes, in_channels))
+
+    @property
+    def needs_class_means(self) -> bool:
+        """Whether training uses the class means."""
+        return self.alpha > 0 or self.fc_init == 'class_means'
+
+    def set_class_means(self, means: Tensor) -> None:
+        """Take over the targets C, (num_classes, in_channels), before training."""
+        expected = (self.num_classes, self.in_channels)
+        if tuple(means.shape) != expected:
+            raise InputError(
+                f'class means of shape {tuple(means.shape)} do not fit the head: num_classes='
+                f'{expected[0]}, in_channels={expected[1]} (the D of both towers must agree)')
+        if not means.isfinite().all() or not means.any():
+            raise InputError('class means must be finite and not all zero')
+        self.class_means.copy_(means)
+        if self.fc_init == 'class_means':
+            self.fc.weight.data.copy_(means)
+            self.fc.bias.data.zero_()
+
+    def pre_logits(self, feats: tuple[Tensor]) -> Tensor:
+        """The embedding that is classified and regularised, (B, D)."""
+        x = super().pre_logits(feats)
+        return F.normalize(x, dim=1) if self.normalize else x
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
+        """Eq. 3; see mmpretrain's ``ClsHead.loss`` for the arguments."""
+        x = self.pre_logits(feats)
+        losses = self._get_loss(self.fc(x), data_samples, **kwargs)
+        losses['loss_ce'] = losses.pop('loss')
+        if self.alpha > 0:
+            losses['loss_reg'] = self.alpha * self._regulariser(x, data_samples)
+            losses['reg_ratio'] = losses['loss_reg'].detach() / losses['loss_ce'].detach()
+        return losses
+
+    def _regulariser(self, x: Tensor, data_samples: list[DataSample]) -> Tensor:
+        if not self.class_means.any():
+            raise InputError(
+                f'alpha={self.alpha} needs class means, but none are set: keep the ClassMeanHook '
+                'in default_hooks.class_means, or set alpha=0')
+        with torch.autocast(x.device.type, enabled=False):
+            x = x if x.dtype == torch.float64 else x.float()
+            return class_mean_distance(x, self._targets(data_samples), self.reduction)
+
+    def _targets(self, data_samples: list[DataSample]) -> Tensor:
+        """C_label of each sample, (B, D); a soft label p gives the sum of p_c C_c."""
+        if 'gt_score' in data_samples[0]:
+            scores = torch.stack([sample.gt_score for sample in data_samples]).float()
+            if not torch.allclose(scores.sum(1), scores.new_ones(()), atol=1e-4):
+                raise InputError('multi-label data are not supported: the scores of '
+                                 f'{_name(data_samples[0])} do not sum to one')
+            return scores @ self.class_means
+        if any(sample.gt_label.numel() != 1 for sample in data_samples):
+            several = next(s for s in data_samples if s.gt_label.numel() != 1)
+            raise InputError(f'multi-label data are not supported: {_name(several)} has labels '
+                             f'{several.gt_label.tolist()}')
+        return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name in ('class_means', 'fc.weight'):
+            found = state_dict.get(prefix + name)
+            if found is not None and found.shape != (self.num_classes, self.in_channels):
+                raise InputError(
+                    f"the checkpoint's {prefix}{name} is of {found.shape[0]} classes and "
+                    f'D={found.shape[1]}, the config says num_classes={self.num_classes} and '
+                    f'in_channels={self.in_channels}; test it with the config it was trained with')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _name(sample: DataSample) -> str:
+    return sample.get('img_path') or 'a sample'

@@ -1,0 +1,4 @@
+from .hook import ClassMeanHook
+from .tower import TextTower
+
+__all__ = ['ClassMeanHook', 'TextTower']

@@ -1,0 +1,56 @@
+"""Eq. 1: the mean text embedding of each class, and what it is worth by itself."""
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import InputError
+
+
+def sums_by_class(embeddings: Tensor, counts: Sequence[Counter]) -> tuple[Tensor, Tensor]:
+    """Numerators and denominators of eq. 1, to be added up over processes.
+
+    Args:
+        embeddings: One row for each unique text, (U, D).
+        counts: For each class, how often each of the U texts describes one of its images.
+
+    Returns:
+        Sums (N_c, D) and numbers of texts (N_c,), both float64.
+    """
+    sums = torch.zeros(len(counts), embeddings.shape[1], dtype=torch.float64)
+    totals = torch.zeros(len(counts), dtype=torch.float64)
+    for label, counter in enumerate(counts):
+        if counter:
+            weights = torch.tensor(list(counter.values()), dtype=torch.float64)
+            sums[label] = weights @ embeddings[list(counter)].double()
+            totals[label] = weights.sum()
+    return sums, totals
+
+
+def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = None) -> Tensor:
+    """Eq. 1, C_l = (1 / |K_l|) * sum of the text embeddings in K_l, (N_c, D) float32.
+
+    Raises:
+        InputError: a class without any description, by name.
+    """
+    empty = (totals == 0).nonzero().flatten().tolist()
+    if empty:
+        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+        raise InputError(
+            f'no training image of class {names} has a description, so it has no class mean: '
+            'describe its images (python tools/describe.py CONFIG)')
+    return (sums / totals[:, None]).float()
+
+
+def nearest_mean_accuracy(images: Tensor, labels: Tensor, means: Tensor) -> float:
+    """Accuracy of classifying by the most similar class mean, without training, in [0, 1].
+
+    Both sides are centred first, images (N, D) by their own mean and class means (N_c, D) by
+    theirs: image and text embeddings lie in two cones apart, and only what differs between the
+    classes is compared. Cosine similarity; labels (N,).
+    """
+    images = F.normalize(images - images.mean(0), dim=1)
+    means = F.normalize(means - means.mean(0), dim=1)
+    return ((images @ means.T).argmax(1) == labels).double().mean().item()

@@ -1,0 +1,118 @@
+"""The hook that computes the class means and hands them to the head before training."""
+from collections import Counter
+
+import torch
+from mmengine.dist import all_reduce, get_dist_info
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
+
+from ..descriptions import AttachDescriptions
+from ..errors import InputError
+from ..features.samples import iter_infos, transforms_of
+from ..table import VectorTable
+from .class_means import class_means, sums_by_class
+from .tower import TextTower
+
+CHUNK = 4096  # texts that are kept on disk at a time
+
+
+@HOOKS.register_module()
+class ClassMeanHook(Hook):
+    """Before training: descriptions of the training images -> text embeddings -> eq. 1 -> head.
+
+    Descriptions are read from the store of the train pipeline's ``AttachDescriptions``; no image
+    is decoded. Each unique text is embedded once and kept on disk. With several processes each
+    embeds its share. Skipped on resume and where the head needs no class means.
+
+    Args:
+        model_name: open_clip model whose text tower is used; the backbone's by default.
+        pretrained: Its weights; the backbone's by default.
+    """
+
+    def __init__(self, model_name: str | None = None, pretrained: str | None = None) -> None:
+        self.model_name, self.pretrained = model_name, pretrained
+
+    def before_train(self, runner: Runner) -> None:
+        model = get_ori_model(runner.model)
+        if runner.iter > 0 or not getattr(model.head, 'needs_class_means', False):
+            return
+        dataset = runner.train_loop.dataloader.dataset
+        classes = dataset.metainfo.get('classes')
+        if classes and len(classes) != model.head.num_classes:
+            raise InputError(f'the training data have {len(classes)} classes, the head says '
+                             f'num_classes={model.head.num_classes}')
+        texts, counts = collect_descriptions(dataset, model.head.num_classes)
+        tower = TextTower(self.model_name or model.backbone.model_name,
+                          self.pretrained or model.backbone.pretrained,
+                          device=next(model.parameters()).device)
+        if tower.dim != model.head.in_channels:
+            raise InputError(
+                f'the text tower gives D={tower.dim}, the image embeddings have '
+                f'D={model.head.in_channels}: class_means.model_name must be the other tower of '
+                f"model.backbone.model_name='{model.backbone.model_name}'")
+        means = embed_class_means(texts, counts, tower, model.head.normalize, classes)
+        model.head.set_class_means(means)
+
+
+def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
+    """Unique texts of a training set, and how often each occurs in each class.
+
+    Returns:
+        U texts in the order of first use, and for each class a Counter of indices into them.
+    """
+    attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
+    if attach is None:
+        raise InputError("the class means need descriptions: put dict(type='AttachDescriptions') "
+                         'into the train pipeline, or set model.head.alpha=0')
+    index: dict[str, int] = {}
+    counts = [Counter() for _ in range(num_classes)]
+    images = described = 0
+    for info in iter_infos(dataset):
+        label = info['gt_label']
+        if not isinstance(label, int) or not 0 <= label < num_classes:
+            raise InputError(f"{info['img_path']} has label {label}, the head's num_classes is "
+                             f'{num_classes}')
+        texts = attach.lookup(info)
+        images, described = images + 1, described + bool(texts)
+        counts[label].update(index.setdefault(text, len(index)) for text in texts)
+    total = sum(sum(counter.values()) for counter in counts)
+    print_log(f'{described} of {images} training images have descriptions: {total} texts, '
+              f'{len(index)} of them different', 'current')
+    return list(index), counts
+
+
+def embed_class_means(texts: list[str], counts: list[Counter], tower: TextTower,
+                      normalize: bool, classes=None) -> torch.Tensor:
+    """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
+    rank, world = get_dist_info()
+    own = range(rank, len(texts), world)
+    embeddings = embed([texts[i] for i in own], tower)
+    if normalize:
+        embeddings = torch.nn.functional.normalize(embeddings, dim=1)
+    position = {text: row for row, text in enumerate(own)}
+    own_counts = [Counter({position[i]: n for i, n in c.items() if i in position}) for c in counts]
+    sums, totals = sums_by_class(embeddings, own_counts)
+    all_reduce(sums)
+    all_reduce(totals)
+    return class_means(sums, totals, classes)
+
+
+def embed(texts: list[str], tower: TextTower) -> torch.Tensor:
+    """Embeddings (N, D) of unique texts, from disk where an earlier run has left them."""
+    table = VectorTable('text', dict(kind='text embeddings', tower=tower.fingerprint))
+    missing = table.missing(texts)
+    if missing:
+        cut = tower.count_cut(missing)
+        if cut:
+            print_log(f'{cut} of {len(missing)} texts are longer than the text tower reads and '
+                      'are cut', 'current', level=30)
+    missing.sort(key=len)  # chunks of like length, so that little padding is computed
+    for start in range(0, len(missing), CHUNK):
+        chunk = missing[start:start + CHUNK]
+        table.add(chunk, tower.encode(chunk))
+    print_log(f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in '
+              f'{table.folder}', 'current')
+    return table.read(texts) if texts else torch.zeros(0, tower.dim)
