@@ -1,9 +1,22 @@
-"""Repairs of the installed libraries, applied before mmpretrain is imported."""
+"""Checks and repairs of the installed libraries, made before mmpretrain is imported."""
+
+import contextlib
+import io
 import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from .version import FAMILIES
 
 _libraries = []  # a torch.library.Library takes its operators along when it is collected
+
+# Either distribution provides the module mmcv; the plugin needs none of mmcv's operators.
+_ALTERNATIVES = {'mmcv-lite': 'mmcv'}
 
 
 def define_missing_torchvision_ops() -> None:
@@ -26,4 +39,121 @@ def define_missing_torchvision_ops() -> None:
         import torchvision  # noqa: F401
 
 
+def check_mm_packages() -> str:
+    """Name of the installed family of mm* packages, ``'onedl'`` or ``'openmmlab'``.
+
+    Raises ImportError, with the pip command that puts it right, where none or both are
+    installed, one lacks a package, or a version is not supported.
+    """
+    found = {family: _installed(family) for family in FAMILIES}
+    present = [family for family, versions in found.items() if any(versions.values())]
+    if not present:
+        raise ImportError(f'mmpretrain is not installed. Install it: {_install("onedl")}')
+    if len(present) > 1:
+        names = [name for versions in found.values() for name, v in versions.items() if v]
+        raise ImportError(
+            f'{", ".join(names)} are installed together, but the onedl-mm* and the mm* packages '
+            f'overwrite each other. Remove all and install one family: '
+            f'pip uninstall -y {" ".join(names)} && {_install("onedl")}'
+        )
+    family = present[0]
+    wrong = _unsupported(family, found[family])
+    if wrong:
+        raise ImportError(f'{"; ".join(wrong)}. Install what is supported: {_install(family)}')
+    return family
+
+
+def _installed(family: str) -> dict[str, str | None]:
+    """Version by distribution of a family, None for those that are absent."""
+    names = [Requirement(text).name for text in FAMILIES[family]]
+    names += [_ALTERNATIVES[name] for name in names if name in _ALTERNATIVES]
+    return {name: _version(name) for name in names}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _unsupported(family: str, versions: dict[str, str | None]) -> list[str]:
+    wrong = []
+    for requirement in map(Requirement, FAMILIES[family]):
+        other = versions.get(_ALTERNATIVES.get(requirement.name, ''))
+        installed = versions[requirement.name] or other
+        if installed is None:
+            wrong.append(f'{requirement.name} is not installed')
+        elif not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(
+                f'{requirement.name} {installed} is not supported, only {requirement.specifier}'
+            )
+    return wrong
+
+
+def _install(family: str) -> str:
+    return 'pip install ' + ' '.join(f"'{text}'" for text in FAMILIES[family])
+
+
+def allow_checkpoint_globals() -> None:
+    """Let the original mmengine read its own checkpoints under torch >= 2.6.
+
+    torch.load reads weights only by default since then, and a checkpoint of mmengine also
+    holds its message hub: smoothed log values as NumPy arrays and scalars.
+    """
+    if Version(torch.__version__).release < (2, 6):
+        return
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+
+    multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
+    numbers = (np.bool_, np.int32, np.int64, np.uint8, np.uint32, np.float32, np.float64)
+    functions = (multiarray._reconstruct, multiarray.scalar)
+    torch.serialization.add_safe_globals(
+        [
+            HistoryBuffer,
+            (_history_statistic, 'builtins.getattr'),
+            np.ndarray,
+            np.dtype,
+            *(type(np.dtype(number)) for number in numbers),
+            # written by NumPy 1 and by NumPy 2
+            *((f, f'numpy.{core}.multiarray.{f.__name__}') for f in functions
+              for core in ('core', '_core')),
+        ]
+    )  # fmt: skip
+
+
+def _history_statistic(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr`` in a checkpoint, which names HistoryBuffer's methods by it."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise ValueError(f'a checkpoint may not read the attribute {name!r} of {owner!r}')
+    return getattr(owner, name)
+
+
+def silence_upstream() -> None:
+    """Drop the warnings that a good run prints and that no user can act on."""
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
+    warnings.filterwarnings('ignore', "'pin_memory' argument is set as true but no accelerator")
+    from mmengine.fileio import file_client
+
+    # mmengine's own calls of names that it has deprecated; nothing else is logged there
+    file_client.print_log = lambda *args, **kwargs: None
+
+
+def import_quietly() -> None:
+    """Import mmpretrain's data sets, less the line printed for an optional one."""
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        import mmpretrain.datasets  # noqa: F401
+    rest = output.getvalue().replace('Could not import OneDL\n', '')
+    if rest:
+        sys.stdout.write(rest)
+
+
 define_missing_torchvision_ops()
+if check_mm_packages() == 'openmmlab':
+    allow_checkpoint_globals()
+silence_upstream()
+import_quietly()

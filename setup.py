@@ -1,0 +1,74 @@
+"""Package metadata that needs code: the extras, and configs and tools inside the wheel."""
+
+import runpy
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+VERSION = runpy.run_path(str(ROOT / 'mmpretrain_lmmreg' / 'version.py'))
+README = ROOT / 'README.md'
+
+LMM = ['transformers>=4.53,<5', 'pycocotools', 'sentencepiece', 'accelerate', 'openai>=1.60']
+VIDEO = ['av>=12']
+TESTS = [
+    'pytest>=8',
+    'pytest-timeout',
+    'hypothesis',
+    'setuptools>=68',
+    'wheel',
+    'transformers>=4.53,<5',
+    *VIDEO,
+]
+
+
+class BuildWithConfigs(build_py):
+    """Put ``configs/`` and ``tools/`` into the wheel as ``mmpretrain_lmmreg/.mim``.
+
+    An editable install reads them from the checkout instead.
+    """
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        mim = Path(self.build_lib) / 'mmpretrain_lmmreg' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        for name in ('configs', 'tools'):
+            ignored = shutil.ignore_patterns('__pycache__', '*.pyc')
+            shutil.copytree(ROOT / name, mim / name, ignore=ignored)
+
+
+setup(
+    name='mmpretrain_lmmreg',
+    version=VERSION['__version__'],
+    description='LMM-regularised CLIP embeddings for image classification, for mmpretrain',
+    long_description=README.read_text(encoding='utf-8') if README.exists() else '',
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
+    package_data={'mmpretrain_lmmreg': ['data/*', 'data/**/*']},
+    cmdclass={'build_py': BuildWithConfigs},
+    # Wide enough to keep whatever supported torch is installed; constraints.txt has the
+    # exact versions that were run together.
+    install_requires=[
+        'torch>=2.4,<3',
+        'torchvision',
+        'open_clip_torch>=3.3,<4',
+        'safetensors',
+        'numpy',
+        'pillow>=10.3',
+        'packaging',
+        'rich>=13',
+    ],
+    extras_require={
+        **{family: list(requirements) for family, requirements in VERSION['FAMILIES'].items()},
+        'lmm': LMM,
+        'video': VIDEO,
+        'tests': TESTS,
+        'dev': [*TESTS, *LMM, 'pre-commit', 'ruff>=0.9'],
+    },
+)
