@@ -1,0 +1,13 @@
+"""Stage 1: ask a large multimodal model, parse its replies, keep them, attach them to samples."""
+
+from .attach import AttachDescriptions
+from .parse import ParsedReply, parse_reply
+from .store import DescriptionStore, DescriptionWriter
+
+__all__ = [
+    'AttachDescriptions',
+    'DescriptionStore',
+    'DescriptionWriter',
+    'ParsedReply',
+    'parse_reply',
+]

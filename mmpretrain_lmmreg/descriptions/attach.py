@@ -1,0 +1,87 @@
+"""The transform that hands a sample its descriptions."""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from mmcv.transforms import BaseTransform
+from mmpretrain.registry import TRANSFORMS
+
+from ..errors import InputError
+from .samples import Sample, rel_path_of, root_of
+from .store import DescriptionStore, open_for_reading
+
+
+@TRANSFORMS.register_module()
+class AttachDescriptions(BaseTransform):
+    """Add an image's descriptions, read from a descriptions file.
+
+    **Required keys:** ``rel_path`` and ``data_root``, or ``img_path`` below ``data_root``.
+
+    **Added keys:** ``descriptions`` (list[str]), empty where the LMM refused or failed.
+
+    Args:
+        cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
+        data_root: Of the images; the samples' own by default.
+        missing: What an image that was never described is: an ``'error'``, or, with
+            ``'skip'``, one without descriptions.
+
+    Raises:
+        InputError: An image is missing from the file; names both and the command that
+            describes it.
+        MissingInputError: There is no such file.
+    """
+
+    deterministic = True  # neither pixels nor chance: a feature table may leave it out
+
+    def __init__(
+        self,
+        cache: str | os.PathLike | None = None,
+        data_root: str | os.PathLike | None = None,
+        missing: str = 'error',
+    ) -> None:
+        if missing not in ('error', 'skip'):
+            raise InputError(
+                f"AttachDescriptions: missing must be 'error' or 'skip', not {missing!r}"
+            )
+        self.cache = cache
+        self.data_root = data_root
+        self.missing = missing
+
+    def path_for(self, sample: Sample) -> Path:
+        """The descriptions file of a sample."""
+        return Path(self.cache or root_of(sample, self.data_root) / 'descriptions.jsonl')
+
+    def lookup(self, sample: Sample) -> list[str]:
+        """A sample's descriptions, from its info alone."""
+        path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
+        found = _open_store(path).get(image)
+        if found is None and self.missing == 'error':
+            raise InputError(
+                f'{image} has no descriptions in {path}: describe it with `python '
+                "tools/describe.py CONFIG`, or leave such images out with missing='skip'"
+            )
+        return found or []
+
+    def transform(self, results: Sample) -> Sample:
+        """Add ``descriptions``."""
+        results['descriptions'] = self.lookup(results)
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(cache={self.cache!r}, data_root={self.data_root!r}, '
+            f'missing={self.missing!r})'
+        )
+
+
+def _open_store(path: Path) -> DescriptionStore:
+    """The store of a file, opened once a process for as long as the file stays the same."""
+    with open_for_reading(path) as file:
+        state = os.fstat(file.fileno())
+    return _cached_store(path, state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _cached_store(path: Path, *_state: int) -> DescriptionStore:
+    return DescriptionStore(path)

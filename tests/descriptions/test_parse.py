@@ -1,0 +1,288 @@
+"""Replies as LMMs give them, troubled ones included."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmpretrain_lmmreg.descriptions.parse import STATUSES, parse_reply
+
+TEN = [f'Sentence about thing {chr(96 + i)}.' for i in range(1, 11)]
+
+
+def numbered(items, form='{}. ', joint='\n'):
+    return joint.join(form.format(i) + item for i, item in enumerate(items, 1))
+
+
+@pytest.mark.parametrize(
+    'reply',
+    [
+        numbered(TEN),
+        numbered(TEN, joint=' '),
+        numbered(TEN, joint='\n\n'),
+        numbered(TEN, joint='\r\n'),
+        numbered(TEN, '{}) '),
+        numbered(TEN, '{}) ', ' '),
+        numbered(TEN, '({}) '),
+        numbered(TEN, '{}.'),
+        numbered(TEN, '{}: '),
+        numbered(TEN, '**{}.** '),
+        numbered(TEN, '### {}. '),
+        numbered(TEN, '- {}. '),
+        numbered(TEN, '{}.\n'),
+        numbered([f'**{item}**' for item in TEN]),
+        numbered([f'"{item}"' for item in TEN]),
+        numbered(TEN, '- '),
+        numbered(TEN, '* '),
+        numbered(TEN, '• '),
+        numbered(TEN, '•', ' '),
+        numbered(TEN, '1. '),
+        numbered(TEN, ''),
+        'Here are ten descriptions:\n' + numbered(TEN, ''),
+        'Sure! Here are 10 semantic descriptions of the image:\n\n' + numbered(TEN),
+        'Sure! Here they are: ' + numbered(TEN, joint=' '),
+        "I can't identify real people, but here are descriptions:\n" + numbered(TEN),
+        '### Ten descriptions\n' + numbered(TEN),
+        '<think>1. Look. 2. Write.</think>' + numbered(TEN),
+        '### Assistant: ' + numbered(TEN),
+        numbered(TEN) + '\n\nI hope these descriptions help!',
+        numbered(TEN) + '\nLet me know if you want more.',
+        numbered(TEN) + '\n### Human: And now in French.',
+        numbered(TEN) + '###',
+        numbered(TEN) + '###Human: more\n###Assistant: 1. Something else.',
+        numbered(TEN, joint=' ') + ' Human: Thank you!',
+        numbered(TEN) + '</s><|im_end|>',
+        json.dumps(TEN),
+        json.dumps(TEN, indent=2),
+        str(TEN),
+        f'Of course:\n```json\n{json.dumps(TEN)}\n```\nAnything else?',
+        json.dumps({'descriptions': TEN}),
+        json.dumps({str(i): item for i, item in enumerate(TEN)}),
+        json.dumps([{'id': i, 'description': item} for i, item in enumerate(TEN)]),
+        json.dumps([f'{i}. {item}' for i, item in enumerate(TEN, 1)]),
+    ],
+)
+def test_all_forms_give_the_ten_sentences(reply):
+    parsed = parse_reply(reply)
+    assert parsed.descriptions == TEN
+    assert parsed.status == 'ok'
+
+
+@pytest.mark.parametrize('joint', ['\n', ' '])
+def test_numbers_that_end_or_stand_inside_an_item_split_nothing(joint):
+    items = [
+        'People wear masks against COVID-19.',
+        'The runner has number 13.',
+        'A banner reads London 2012.',
+        'It is about 5.5 metres high, at 12. avenue.',
+        'Number 9. leads the race.',
+    ]
+    assert parse_reply(numbered(items, joint=joint), 5).descriptions == items
+
+
+def test_number_of_the_next_item_ends_this_one():
+    items = ['She wears bib 2.', 'Bib 3. He runs behind.', 'The last of 4.']
+    parsed = parse_reply(numbered(items), 3)
+    assert (parsed.descriptions, parsed.status) == (items, 'ok')
+    one_line = parse_reply('1. She wears bib 2. 2. He runs. 3. Nobody wins.', 3)
+    assert one_line.descriptions == ['She wears bib 2.', 'He runs.', 'Nobody wins.']
+
+
+def test_wrapped_items_and_items_with_details_stay_whole():
+    reply = (
+        '1. A climber\n   on ice.\n2. **Colours**: blue\n   - and white.\n\n3. The\nend.\n\nBye!'
+    )
+    expected = ['A climber on ice.', 'Colours: blue - and white.', 'The end.']
+    assert parse_reply(reply, 3).descriptions == expected
+
+
+def test_fewer_are_short_and_more_are_long_and_all_are_kept():
+    assert parse_reply(numbered(TEN[:7])).status == 'short'
+    assert parse_reply(numbered(TEN[:7])).descriptions == TEN[:7]
+    eleven = [*TEN, 'One more.']
+    assert parse_reply(numbered(eleven)).status == 'long'
+    assert parse_reply(numbered(eleven)).descriptions == eleven
+    assert parse_reply(numbered(TEN[:7]), expected=7).status == 'ok'
+
+
+def test_repeats_within_a_reply_count_once():
+    parsed = parse_reply(numbered([*TEN[:4], *[TEN[0].upper(), TEN[3]] * 3]))
+    assert (parsed.descriptions, parsed.status) == (TEN[:4], 'short')
+
+
+@pytest.mark.parametrize('joint', ['\n', ' '])
+@pytest.mark.parametrize('end', ['A climber with a bl', ''])
+def test_unfinished_last_item_is_left_out(joint, end):
+    parsed = parse_reply(numbered([*TEN[:6], end], joint=joint))
+    assert (parsed.descriptions, parsed.status) == (TEN[:6], 'truncated')
+
+
+def test_ten_whole_items_and_an_unfinished_eleventh_are_long():
+    parsed = parse_reply(numbered([*TEN, 'A cli']))
+    assert (parsed.descriptions, parsed.status) == (TEN, 'long')
+
+
+def test_items_without_full_stops_are_not_unfinished():
+    items = [item.rstrip('.') for item in TEN]
+    assert parse_reply(numbered(items)).descriptions == items
+    assert parse_reply(numbered(items)).status == 'ok'
+    assert parse_reply(numbered(items[:9])).status == 'short'
+
+
+def test_json_list_that_breaks_off():
+    whole = json.dumps(TEN)
+    parsed = parse_reply(whole[: whole.index('thing g')])
+    assert (parsed.descriptions, parsed.status) == (TEN[:6], 'truncated')
+
+
+def test_list_quoted_as_in_python_also_with_apostrophes():
+    expected = ["It's a dog.", 'A ball.']
+    assert parse_reply(str(expected), 2).descriptions == expected
+    assert parse_reply("['It's a dog.', 'A ball.']", 2).descriptions == expected
+
+
+@pytest.mark.parametrize(
+    'reply',
+    [
+        "I can't see the image.",
+        'I can’t see the image. Could you upload it again?',
+        "I'm sorry, but I cannot help with that.",
+        "I'm sorry, but as an AI language model I do not have the ability to view images.",
+        'Sorry, no image was provided.',
+        'Unfortunately, I am unable to view pictures.',
+        '1. I cannot see the image.\n2. Please upload it again.',
+        "I can't actually see any image here, so I make it up:\n" + numbered(TEN),
+        'Hello!\n\nI don’t see an image attached. Please share it.',
+    ],
+)
+def test_refusals_give_no_descriptions(reply):
+    parsed = parse_reply(reply)
+    assert (parsed.descriptions, parsed.status) == ([], 'refused')
+
+
+def test_words_of_a_description_are_no_refusal():
+    items = ['A child is unable to see the stage.', 'The sign says "I can\'t see".', *TEN[:8]]
+    assert parse_reply(numbered(items)).descriptions == items
+
+
+@pytest.mark.parametrize('reply', ['', ' \n\t', '...', '### Human: hello', '<think>1. Hm', '</s>'])
+def test_nothing_is_empty(reply):
+    parsed = parse_reply(reply)
+    assert (parsed.descriptions, parsed.status) == ([], 'empty')
+
+
+def test_a_paragraph_is_one_short_description():
+    text = 'The image shows a climber on ice. Snow covers the ledges.'
+    parsed = parse_reply(text)
+    assert (parsed.descriptions, parsed.status) == ([text], 'short')
+
+
+def test_the_real_replies_parse_to_their_exact_words(shared):
+    lines = (shared / 'data/bar/replies.jsonl').read_text().splitlines()
+    replies = [json.loads(line)['reply'] for line in lines]
+    count = 0
+    for reply in replies:
+        expected = [line.split('. ', 1)[1] for line in reply.split('\n')]
+        for joint in ('\n', ' '):
+            parsed = parse_reply(reply.replace('\n', joint))
+            assert (parsed.descriptions, parsed.status) == (expected, 'ok')
+        count += len(parsed.descriptions)
+    assert (len(replies), count) == (480, 4800)
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        [
+            'A',
+            "dog's",
+            'the',
+            'café',
+            '2012',
+            'COVID-19',
+            'red,',
+            'two',
+            '犬',
+            'of',
+            '3',
+            '(big)',
+            '5.5',
+            'U.S.',
+            'x-ray',
+        ]
+    ),
+    min_size=1,
+    max_size=12,
+)
+ITEMS = st.lists(WORDS.map(lambda w: 'It ' + ' '.join(w) + '.'), min_size=2, max_size=14)
+FORMS = st.sampled_from(['{}. ', '{}) ', '({}) ', '**{}.** ', '- ', '* ', '• '])
+FRAMES = st.sampled_from(
+    ['{}', 'Here are some:\n{}', '{}\n\nEnjoy!', '{}\n### Human: 1. x', '\n {} </s>']
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ITEMS, FORMS, st.sampled_from(['\n', '\n\n', '\r\n']), FRAMES)
+def test_made_lists_come_back(items, form, joint, frame):
+    items = list({item.casefold(): item for item in items}.values())
+    parsed = parse_reply(frame.format(numbered(items, form, joint)), len(items))
+    assert (parsed.descriptions, parsed.status) == (items, 'ok')
+
+
+PIECES = st.sampled_from(
+    [
+        '1.',
+        '2)',
+        '10.',
+        '\n',
+        ' ',
+        '- ',
+        '•',
+        '[',
+        '{',
+        '"',
+        "'",
+        ']',
+        '}',
+        ',',
+        ':',
+        '###',
+        'Human:',
+    ]
+    + [
+        'I cannot see',
+        '```json',
+        '**',
+        '\\',
+        '\x00',
+        '\ud800',
+        '<think>',
+        '|',
+        'a b.',
+        '９.',
+        '²) ',
+    ]
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map(''.join)), st.integers(0, 12))
+def test_never_raises(reply, expected):
+    parsed = parse_reply(reply, expected)
+    assert parsed.status in STATUSES[:-1]
+    assert all(item and item == ' '.join(item.split()) for item in parsed.descriptions)
+    if parsed.status in ('ok', 'refused', 'empty'):
+        assert len(parsed.descriptions) == (expected if parsed.status == 'ok' else 0)
+
+
+@pytest.mark.parametrize(
+    'piece', ['[', '["', '{"a":', '1. ', '###', "['", ' ', '**1', '"a" ', '\n']
+)
+def test_long_nonsense_takes_no_time(piece):
+    assert parse_reply(piece * 20_000).status in STATUSES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('test', [test_made_lists_come_back, test_never_raises])
+def test_ten_thousand_made_replies(test):
+    settings(test, max_examples=10_000)()

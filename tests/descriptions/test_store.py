@@ -1,0 +1,190 @@
+"""The descriptions file: what wins, what is dropped, what is refused."""
+
+import json
+
+import pytest
+
+from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.descriptions import store as store_module
+from mmpretrain_lmmreg.descriptions.store import encode
+from mmpretrain_lmmreg.errors import InputError, MissingInputError
+
+PROMPT = 'Give 10 semantic descriptions for the image'
+
+
+def record(image, *descriptions, status='ok', prompt=PROMPT):
+    reply = '\n'.join(f'{i}. {d}' for i, d in enumerate(descriptions, 1))
+    return {
+        'image': image,
+        'prompt': prompt,
+        'reply': reply,
+        'descriptions': list(descriptions),
+        'status': status,
+    }
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'made here' / 'descriptions.jsonl'
+
+
+def write(path, *records):
+    with DescriptionWriter(path) as writer:
+        for r in records:
+            writer.append(r)
+    return path
+
+
+def test_what_is_written_is_read_again(path):
+    records = [record('train/a b.jpg', 'A dog.', 'Ein Café.'), record('x/犬.png', status='refused')]
+    store = DescriptionStore(write(path, *records))
+    assert store.get('train/a b.jpg') == ['A dog.', 'Ein Café.']
+    assert store.get('x/犬.png') == []
+    assert store.get('train/c.jpg') is None
+    assert list(store) == records
+    assert len(store) == 2
+    assert store.prompts == [PROMPT]
+    assert path.read_bytes() == b''.join(map(encode, records))
+
+
+def test_a_longer_record_than_one_read_is_whole(path):
+    text = 'word ' * 20_000
+    assert DescriptionStore(write(path, record('a', text), record('b', 'B.'))).get('a') == [text]
+
+
+def test_image_names_that_are_no_utf8_come_back(path):
+    name = b'train/\xff.jpg'.decode(errors='surrogateescape')
+    assert DescriptionStore(write(path, record(name, 'A dog.'))).get(name) == ['A dog.']
+
+
+def test_best_status_wins_then_the_latest(path):
+    ranked = ['ok', 'long', 'short', 'truncated', 'refused', 'empty', 'error']
+    for better, worse in zip(ranked, ranked[1:], strict=False):
+        for order in ((better, worse), (worse, better)):
+            path.unlink(missing_ok=True)
+            store = DescriptionStore(write(path, *(record('a', s, status=s) for s in order)))
+            assert store.get('a') == [better]
+    write(path, record('a', 'later', status=better))
+    assert DescriptionStore(path).get('a') == ['later']
+
+
+def test_replies_without_status_are_parsed_on_reading(path):
+    path.parent.mkdir()
+    lines = [
+        {
+            'image': 'a',
+            'prompt': PROMPT,
+            'reply': '\n'.join(f'{i}. Word {i}b.' for i in range(1, 11)),
+        },
+        {'image': 'a', 'prompt': PROMPT, 'reply': 'I cannot see the image.'},
+    ]
+    path.write_bytes(b''.join(map(encode, lines)))
+    store = DescriptionStore(path)
+    assert store.get('a') == [f'Word {i}b.' for i in range(1, 11)]
+    assert store.record('a', PROMPT)['status'] == 'ok'
+    assert store.record('a', 'other') is None
+
+
+def test_several_prompts_are_all_taken_unless_one_is_named(path):
+    store = DescriptionStore(write(path, record('a', 'A.'), record('a', 'B.', prompt='Other')))
+    assert store.get('a') == ['A.', 'B.']
+    assert store.get('a', 'Other') == ['B.']
+    assert store.get('a', 'Never') is None
+    assert len(store) == 2
+
+
+def test_fingerprint_is_of_the_contents(path, tmp_path):
+    a, b = record('a', 'A.'), record('b', 'B.')
+    forth = DescriptionStore(write(path, a, b)).fingerprint
+    back = DescriptionStore(write(tmp_path / 'back.jsonl', b, a)).fingerprint
+    other = DescriptionStore(write(tmp_path / 'other.jsonl', a, record('b', 'C.'))).fingerprint
+    assert forth == back != other
+    assert len(forth) == 16
+
+
+@pytest.mark.parametrize('cut', [1, 30, -2])
+def test_unfinished_last_line_is_dropped_and_then_cut(path, cut):
+    write(path, record('a', 'A.'))
+    whole = path.read_bytes()
+    path.write_bytes(whole + encode(record('b', 'B.'))[:cut])
+    store = DescriptionStore(path)
+    assert (len(store), store.get('a')) == (1, ['A.'])
+    assert path.read_bytes() != whole
+    write(path)
+    assert path.read_bytes() == whole
+
+
+def test_warning_names_file_and_line(path, monkeypatch):
+    said = []
+    monkeypatch.setattr(store_module, 'print_log', lambda text, **_: said.append(text))
+    write(path, record('a', 'A.'))
+    path.write_bytes(path.read_bytes() + b'{"ima')
+    DescriptionStore(path)
+    assert said == [f'{path}, line 2: unfinished last line dropped']
+
+
+def test_last_line_of_unwritten_blocks_is_unfinished(path):
+    write(path, record('a', 'A.'))
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"im' + b'\0' * 50 + b'"}\n')
+    assert len(DescriptionStore(path)) == 1
+    write(path)
+    assert path.read_bytes() == whole
+
+
+def test_whole_last_line_without_newline_is_kept(path):
+    whole = write(path, record('a', 'A.')).read_bytes()
+    path.write_bytes(whole[:-1])
+    assert DescriptionStore(path).get('a') == ['A.']
+    assert write(path).read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        (b'{"image": "a", "pro', 'not a JSON object'),
+        (b'["a"]', 'not a JSON object'),
+        (b'{"image": "a", "prompt": "p"}', 'field "reply" must be a string'),
+        (b'{"image": 7, "prompt": "p", "reply": ""}', 'field "image" must be a string'),
+        (b'{"image": "a", "prompt": "p", "reply": "", "status": "good"}', "unknown status 'good'"),
+        (b'{"image": "a", "prompt": "p", "reply": "", "descriptions": "x"}', 'a list of strings'),
+    ],
+)
+def test_malformed_line_is_named(path, line, message):
+    write(path, record('a', 'A.'))
+    path.write_bytes(path.read_bytes() + line + b'\n' + encode(record('b', 'B.')))
+    with pytest.raises(InputError) as error:
+        DescriptionStore(path)
+    assert f'{path}, line 2: ' in str(error.value)
+    assert message in str(error.value)
+
+
+def test_missing_file_names_the_command_that_makes_it(path):
+    with pytest.raises(MissingInputError) as error:
+        DescriptionStore(path)
+    assert str(path) in str(error.value)
+    assert 'python tools/describe.py CONFIG' in str(error.value)
+
+
+def test_second_writer_is_refused(path):
+    with DescriptionWriter(path) as writer:
+        with pytest.raises(InputError, match='is being written by another process'):
+            DescriptionWriter(path).__enter__()
+        writer.append(record('a', 'A.'))
+    write(path, record('b', 'B.'))
+    assert len(DescriptionStore(path)) == 2
+
+
+def test_what_is_appended_while_it_is_read_does_no_harm(path, monkeypatch):
+    write(path, record('a', 'A.'))
+    store = DescriptionStore(path)
+    write(path, record('b', 'B.'))
+    assert store.get('b') is None
+    assert store.get('a') == ['A.']
+
+
+def test_all_real_replies(shared):
+    store = DescriptionStore(shared / 'data/bar/replies.jsonl')
+    assert len(store) == 480
+    assert sum(len(r['descriptions']) for r in store) == 4800
+    assert {json.dumps(r['status']) for r in store} == {'"ok"'}
