@@ -1,0 +1,3 @@
+from .hook import ResultsHook
+
+__all__ = ['ResultsHook']

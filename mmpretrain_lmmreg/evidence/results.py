@@ -1,0 +1,125 @@
+"""What a run leaves behind for comparisons: ``results/<split>.npz`` and ``results/run.json``."""
+
+import json
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ..cache import atomic_write
+from ..errors import InputError, MissingInputError
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities of a split's N images, in the data set's order.
+
+    Args:
+        rel_path: (N,) str, POSIX paths below the data root; they name the images.
+        label: (N,) int64.
+        group: (N,) str; images of a group (a source video, say) are not independent.
+        probs: (N, N_c) float32, rows sum to 1.
+        split: Name of the split.
+    """
+
+    rel_path: np.ndarray
+    label: np.ndarray
+    group: np.ndarray
+    probs: np.ndarray
+    split: str
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(N,) bool: whether the most probable class is the label."""
+        return self.probs.argmax(axis=1) == self.label
+
+
+def save_predictions(work_dir: str | Path, predictions: Predictions) -> Path:
+    """Write ``<work_dir>/results/<split>.npz``, whole or not at all."""
+    path = Path(work_dir) / 'results' / f'{predictions.split}.npz'
+    p = predictions  # plain dtypes only: an object array would be pickled
+    with atomic_write(path) as file:
+        np.savez_compressed(
+            file,
+            rel_path=np.asarray(p.rel_path, dtype=str),
+            label=np.asarray(p.label, np.int64),
+            group=np.asarray(p.group, dtype=str),
+            probs=np.asarray(p.probs, np.float32),
+            split=np.array(p.split),
+        )
+    return path
+
+
+def load_predictions(work_dir: str | Path, split: str = 'test') -> Predictions:
+    """Read ``<work_dir>/results/<split>.npz``.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: it is damaged, or its arrays do not belong together.
+    """
+    path = Path(work_dir) / 'results' / f'{split}.npz'
+    if not path.is_file():
+        raise MissingInputError(
+            f"{path} is missing: train with default_hooks.results=dict(type='ResultsHook'), or run "
+            f'tools/test.py with --work-dir {work_dir}'
+        )
+    names = [field.name for field in fields(Predictions)]
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in names}
+    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f'{path} is damaged ({error}); train or test this run again') from error
+    arrays['split'] = str(arrays['split'])
+    predictions = Predictions(**arrays)
+    check_predictions(predictions, path)
+    return predictions
+
+
+def check_predictions(predictions: Predictions, path: Path) -> None:
+    """Raise InputError unless shapes, labels, probabilities and names fit together."""
+    probs, count = predictions.probs, len(predictions.rel_path)
+    if probs.ndim != 2 or {len(predictions.label), len(predictions.group), len(probs)} != {count}:
+        raise InputError(f'{path}: the arrays have different numbers of images')
+    if not count:
+        raise InputError(f'{path} has no images')
+    if predictions.label.min() < 0 or predictions.label.max() >= probs.shape[1]:
+        raise InputError(f'{path}: a label lies outside 0..{probs.shape[1] - 1}')
+    bad = ~(np.isfinite(probs).all(axis=1) & (np.abs(probs.sum(axis=1) - 1) < 1e-3))
+    if bad.any():
+        name = str(predictions.rel_path[bad][0])
+        raise InputError(f'{path}: the probabilities of {name!r} are not finite or do not sum to 1')
+    unique, counts = np.unique(predictions.rel_path, return_counts=True)
+    if counts.max() > 1:
+        raise InputError(f'{path}: {str(unique[counts.argmax()])!r} occurs {counts.max()} times')
+
+
+def save_run(work_dir: str | Path, run: dict) -> Path:
+    """Write ``<work_dir>/results/run.json``, whole or not at all."""
+    path = Path(work_dir) / 'results' / 'run.json'
+    with atomic_write(path) as file:
+        file.write(json.dumps(run, indent=1, ensure_ascii=False).encode())
+    return path
+
+
+def load_run(work_dir: str | Path) -> dict:
+    """Read ``<work_dir>/results/run.json``; its keys are those of :func:`hook.describe_run`.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: it is not JSON, or not a run.
+    """
+    path = Path(work_dir) / 'results' / 'run.json'
+    if not path.is_file():
+        raise MissingInputError(
+            f'{path} is missing: {work_dir} is not the work folder of a run '
+            'trained with ResultsHook'
+        )
+    try:
+        run = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f'{path} is not JSON: {error}') from error
+    missing = {'method', 'seed', 'epochs', 'finished'} - set(run if isinstance(run, dict) else ())
+    if missing:
+        raise InputError(f'{path} lacks {", ".join(sorted(missing))}')
+    return run

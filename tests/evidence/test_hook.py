@@ -1,0 +1,195 @@
+"""What a run writes down about itself, by running it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import BaseModule
+from mmengine.runner import Runner
+from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.structures import DataSample
+from PIL import Image
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.hook import ResultsHook, join_rows
+from mmpretrain_lmmreg.evidence.results import load_predictions, load_run
+
+
+@pytest.fixture(scope='module', autouse=True)
+def components():
+    """A backbone of mean colours and a hook that breaks off, known to the registries here only."""
+
+    class MeanColour(BaseModule):
+        def forward(self, images):
+            return (images.mean(dim=(2, 3)),)
+
+    class BreakOff(Hook):
+        def after_train_epoch(self, runner):
+            if runner.epoch == 2:  # counted from 0: during the third
+                raise KeyboardInterrupt
+
+    MODELS.register_module(module=MeanColour, force=True)
+    HOOKS.register_module(module=BreakOff, force=True)
+    yield
+    MODELS.module_dict.pop('MeanColour')
+    HOOKS.module_dict.pop('BreakOff')
+
+
+@pytest.fixture
+def config(tmp_path) -> Config:
+    """Two classes of plain pictures; 4 epochs, tested after each."""
+    for split, count in (('train', 4), ('test', 3)):
+        for label, colour in enumerate(((200, 30, 30), (30, 30, 200))):
+            (tmp_path / split / f'c{label}').mkdir(parents=True)
+            for i in range(count):
+                image = Image.new('RGB', (8, 8), tuple(c + 5 * i for c in colour))
+                image.save(tmp_path / split / f'c{label}' / f'{i}.png')
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+
+    def loader(split):
+        return dict(
+            batch_size=4,
+            num_workers=0,
+            collate_fn=dict(type='default_collate'),
+            sampler=dict(type='DefaultSampler', shuffle=split == 'train'),
+            dataset=dict(
+                type='CustomDataset', data_root=str(tmp_path), data_prefix=split, pipeline=pipeline
+            ),
+        )
+
+    return Config(
+        dict(
+            method='toy',
+            protocol='split 1',
+            default_scope='mmpretrain',
+            work_dir=str(tmp_path / 'run'),
+            model=dict(
+                type='ImageClassifier',
+                backbone=dict(type='MeanColour'),
+                head=dict(type='LinearClsHead', num_classes=2, in_channels=3),
+                data_preprocessor=dict(mean=[128] * 3, std=[64] * 3),
+            ),
+            train_dataloader=loader('train'),
+            val_dataloader=loader('test'),
+            test_dataloader=loader('test'),
+            val_evaluator=dict(type='Accuracy'),
+            test_evaluator=dict(type='Accuracy'),
+            train_cfg=dict(by_epoch=True, max_epochs=4, val_interval=1),
+            val_cfg=dict(),
+            test_cfg=dict(),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
+            default_hooks=dict(
+                checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
+                results=dict(type='ResultsHook'),
+            ),
+            randomness=dict(seed=7),
+            log_level='ERROR',
+            experiment_name=tmp_path.name,
+        )
+    )
+
+
+def run_of(config, **changes):
+    changed = Config(dict(config.to_dict(), **changes))
+    changed.experiment_name += str(sorted(changes))
+    return Runner.from_cfg(changed)
+
+
+def test_a_finished_run(config, tmp_path):
+    runner = run_of(config)
+    runner.message_hub.update_info('descriptions_fingerprint', 'abc')
+    runner.train()
+    run, predictions = load_run(tmp_path / 'run'), load_predictions(tmp_path / 'run')
+    assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4]
+    assert predictions.label.tolist() == [0, 0, 0, 1, 1, 1]
+    assert predictions.probs.shape == (6, 2)
+    assert str(tmp_path) + '/' + 'test/c0/0.png' == predictions.rel_path[0]
+    assert predictions.group.tolist() == predictions.rel_path.tolist()
+    assert run['epochs'][-1]['accuracy'] == run['splits']['test']['accuracy']
+    assert run['splits']['test'] == dict(images=6, accuracy=predictions.correct.mean(), epoch=4)
+    expected = dict(method='toy', protocol='split 1', seed=7, trained_parameters=8, finished=True)
+    assert {key: run[key] for key in expected} == expected
+    assert run['classes'] == ['c0', 'c1'] and 'LinearClsHead' in run['config']
+    assert run['fingerprints']['descriptions_fingerprint'] == 'abc'
+    assert {'python', 'torch', 'numpy'} <= set(run['versions'])
+    assert 0 < run['epochs'][0]['seconds'] < run['train_seconds']
+
+
+def test_predictions_are_those_of_the_last_epoch(config, tmp_path):
+    runner = run_of(config)
+    runner.train()
+    inputs = torch.stack(
+        [torch.full((3, 8, 8), 0.0) + torch.tensor([30, 30, 200]).view(3, 1, 1)]
+    )  # PIL's c1/0.png; the files are read as BGR, the mean and std are the same for each channel
+    with torch.no_grad():
+        scores = runner.model.head((((inputs.flip(1) - 128) / 64).mean(dim=(2, 3)),)).softmax(1)
+    probs = load_predictions(tmp_path / 'run').probs
+    np.testing.assert_allclose(probs[3], scores[0], atol=1e-6)
+
+
+def test_a_resumed_run_has_the_whole_curve(config, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_of(config, custom_hooks=[dict(type='BreakOff')]).train()
+    broken = load_run(tmp_path / 'run')
+    assert [e['epoch'] for e in broken['epochs']] == [1, 2] and not broken['finished']
+    run_of(config, resume=True).train()
+    run = load_run(tmp_path / 'run')
+    assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4] and run['finished']
+    assert run['epochs'][:2] == broken['epochs']
+    assert run['train_seconds'] > broken['epochs'][-1]['seconds']
+
+
+def test_a_new_run_in_the_same_folder_starts_a_new_curve(config, tmp_path):
+    run_of(config).train()
+    run_of(config, randomness=dict(seed=8)).train()
+    run = load_run(tmp_path / 'run')
+    assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4] and run['seed'] == 8
+
+
+def test_a_run_that_did_not_validate_at_its_end_is_validated_once(config, tmp_path):
+    run_of(config, train_cfg=dict(by_epoch=True, max_epochs=2, val_interval=9)).train()
+    run = load_run(tmp_path / 'run')
+    assert [e['epoch'] for e in run['epochs']] == [2] and run['finished']
+
+
+def test_testing_a_checkpoint_elsewhere(config, tmp_path):
+    run_of(config).train()
+    checkpoint = str(tmp_path / 'run' / 'epoch_4.pth')
+    run_of(config, load_from=checkpoint, work_dir=str(tmp_path / 'again')).test()
+    again = load_run(tmp_path / 'again')
+    assert again['seed'] == 7 and again['splits']['test']['epoch'] == 4 and again['finished']
+    np.testing.assert_array_equal(
+        load_predictions(tmp_path / 'again').probs, load_predictions(tmp_path / 'run').probs
+    )
+    json.dumps(again)
+
+
+def test_images_that_were_not_predicted_are_an_error():
+    infos = [dict(img_path='/a.jpg'), dict(img_path='/b.jpg')]
+    with pytest.raises(InputError, match=r'1 images of the test split .* /b.jpg'):
+        join_rows({'/a.jpg': (0, np.ones(1))}, infos, 'test')
+
+
+def test_padding_and_order_of_several_processes_fall_away():
+    infos = [dict(img_path=f'/{c}.jpg', rel_path=f'{c}.jpg', group=3) for c in 'abc']
+    parts = [
+        {'/a.jpg': (0, [0.5]), '/c.jpg': (0, [0.7])},
+        {'/b.jpg': (0, [0.6]), '/a.jpg': (0, [0.5])},
+    ]
+    rows = {path: row for part in parts for path, row in part.items()}
+    joined = join_rows(rows, infos, 'test')
+    assert joined.rel_path.tolist() == ['a.jpg', 'b.jpg', 'c.jpg']
+    np.testing.assert_allclose(joined.probs[:, 0], [0.5, 0.6, 0.7])
+    assert joined.group.tolist() == ['3', '3', '3']
+
+
+def test_samples_without_a_name_or_with_several_labels_are_refused():
+    hook, nameless = ResultsHook(), DataSample().set_gt_label(0)
+    with pytest.raises(InputError, match='meta_keys'):
+        hook.after_val_iter(None, 0, outputs=[nameless])
+    several = DataSample(metainfo=dict(img_path='x.jpg')).set_gt_label([0, 1])
+    with pytest.raises(InputError, match='x.jpg has several labels'):
+        hook.after_val_iter(None, 0, outputs=[several])
