@@ -1,0 +1,158 @@
+"""What every data set here has: validation splits, few shots and class halves by seed."""
+
+import logging
+import os
+
+from mmengine.logging import print_log
+from mmpretrain.datasets import BaseDataset
+
+from ..errors import InputError, MissingInputError
+from .files import require_all
+from .splits import Sample, few_shot, half_of_classes, hold_out
+
+SPLITS = ('train', 'val', 'trainval', 'test')
+
+
+class SplitDataset(BaseDataset):
+    """Base of the data sets: a subclass lists its images, this class chooses among them.
+
+    Each sample has ``img_path``, ``gt_label``, ``rel_path`` (POSIX, relative to the root),
+    ``data_root`` and, where images come from a common source, ``group``.
+
+    Args:
+        data_root: Folder of the data set.
+        split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
+        val_fraction: Share of the training images held out for validation, class by class
+            and never dividing a group. ``'train'`` is then the rest, so give the same
+            fraction and seed to both. 0 trains on everything.
+        split_seed: Which images are held out.
+        shots: Take this many training images a class (after the validation split).
+        shot_seed: Which ones.
+        class_half: ``'base'`` or ``'new'``: keep one half of the classes, labels from 0.
+        classes: Other names for the classes, in the same order.
+        **kwargs: Of mmpretrain's BaseDataset (``pipeline``, ``indices``, ...).
+
+    A missing folder, list or image raises MissingInputError, any other mistake InputError.
+    """
+
+    COUNTS: dict[str, int] = {}  # images of the published data set in 'trainval' and 'test'
+    REMEDY = ''  # how to make what is missing; {root} is the data root
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'train',
+        val_fraction: float = 0.0,
+        split_seed: int = 0,
+        shots: int | None = None,
+        shot_seed: int = 0,
+        class_half: str | None = None,
+        lazy_init: bool = False,
+        **kwargs,
+    ) -> None:
+        name = type(self).__name__
+        if split not in SPLITS:
+            raise InputError(f'{name}: split must be one of {SPLITS}, not {split!r}')
+        if shots is not None and split not in ('train', 'trainval'):
+            raise InputError(f'{name}: shots choose training images; leave it out of {split!r}')
+        self.split, self.val_fraction, self.split_seed = split, val_fraction, split_seed
+        self.shots, self.shot_seed, self.class_half = shots, shot_seed, class_half
+        kwargs.setdefault('test_mode', split in ('val', 'test'))
+        data_root = os.path.expanduser(data_root)
+        super().__init__(ann_file='', data_root=data_root, lazy_init=True, **kwargs)
+        self._check_root()
+        self.all_classes = self._name_classes()
+        self.kept_labels = range(len(self.all_classes))
+        if class_half is not None:
+            self.kept_labels = half_of_classes(len(self.all_classes), class_half)
+        self._metainfo['classes'] = tuple(self.all_classes[c] for c in self.kept_labels)
+        if not lazy_init:
+            self.full_init()
+
+    def load_part(self, part: str) -> list[Sample] | None:
+        """List the images of ``'train'``, ``'val'`` or ``'test'``: rel_path, gt_label, group.
+
+        None for a ``'val'`` that the data set does not define.
+        """
+        raise NotImplementedError
+
+    def found_classes(self) -> tuple[str, ...]:
+        """Names of all classes, in the order of the labels."""
+        return self.METAINFO['classes']
+
+    def _check_root(self) -> None:
+        if not os.path.isdir(self.data_root):
+            self._missing(f'no folder {self.data_root!r}')
+
+    def _name_classes(self) -> tuple[str, ...]:
+        found, given = self.found_classes(), self.CLASSES
+        if given is not None and len(given) != len(found):
+            raise InputError(
+                f'{type(self).__name__}: {len(given)} names in `classes`, but {self.data_root} '
+                f'has {len(found)} classes'
+            )
+        return tuple(given or found)
+
+    def load_data_list(self) -> list[Sample]:
+        samples = self._choose_split()
+        new_label = {label: i for i, label in enumerate(self.kept_labels)}
+        samples = [s for s in samples if s['gt_label'] in new_label]
+        if self.shots is not None:
+            samples = few_shot(samples, self.shots, self.shot_seed)
+        paths = require_all(
+            self.data_root, [s['rel_path'] for s in samples], type(self).__name__, self._remedy()
+        )
+        return [
+            {
+                **sample,
+                'rel_path': path,
+                'img_path': os.path.join(self.data_root, path),
+                'data_root': self.data_root,
+                'gt_label': new_label[sample['gt_label']],
+            }
+            for sample, path in zip(samples, paths, strict=True)
+        ]
+
+    def _choose_split(self) -> list[Sample]:
+        if self.split == 'test':
+            samples = self.load_part('test')
+            self._check_count('test', len(samples))
+            return samples
+        train, val = self.load_part('train'), self.load_part('val')
+        self._check_count('trainval', len(train) + len(val or ()))
+        if val is None:
+            train, val = hold_out(train, self.val_fraction, f'val {self.split_seed}')
+        elif self.val_fraction:
+            raise InputError(
+                f'{type(self).__name__}: val_fraction={self.val_fraction}, but the lists define '
+                f'a validation split; use one of the two'
+            )
+        if self.split == 'val' and not val:
+            raise InputError(
+                f'{type(self).__name__} has no validation images: set val_fraction (0.2, say), '
+                f'for the training split also'
+            )
+        return {'train': train, 'val': val, 'trainval': train + val}[self.split]
+
+    def _check_count(self, part: str, count: int) -> None:
+        expected = self.COUNTS.get(part, count)
+        if count != expected:
+            text = f'{type(self).__name__}: {count:,} {part} images, {expected:,} are published'
+            print_log(text, logger='current', level=logging.WARNING)
+
+    def _remedy(self) -> str:
+        return self.REMEDY.format(root=self.data_root)
+
+    def _missing(self, what: str) -> None:
+        raise MissingInputError(f'{type(self).__name__}: {what}. {self._remedy()}')
+
+    def extra_repr(self) -> list[str]:
+        """The extra repr information of the dataset."""
+        body = [f'Root of dataset: \t{self.data_root}', f'Split: \t{self.split}']
+        if self.val_fraction:
+            body.append(f'Held out: \t{self.val_fraction} by seed {self.split_seed}')
+        if self.shots is not None:
+            body.append(f'Shots: \t{self.shots} by seed {self.shot_seed}')
+        if self.class_half is not None:
+            body.append(f'Classes: \t{self.class_half} half')
+        return body

@@ -1,0 +1,115 @@
+"""Image files below a data root: which are there, and which cannot be read."""
+
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+
+from ..errors import InputError, MissingInputError
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
+
+
+def natural_key(name: str) -> list:
+    """Sort key by which 'a_2' comes before 'a_10'."""
+    return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in _digits(name)]
+
+
+def _digits(name: str) -> list[str]:
+    return [part for part in re.split(r'(\d+)', name) if part]
+
+
+def some_of(names: Sequence[str], limit: int = 3) -> str:
+    """'a, b, c and 7 more', for the text of an error."""
+    more = len(names) - limit
+    return ', '.join(map(str, names[:limit])) + (f' and {more} more' if more > 0 else '')
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name is visible and ends as an image's does."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+
+
+def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None]:
+    """Return each path as it is spelt on disk (letter case ignored), None where there is no file.
+
+    Every folder is listed once and no file is asked for by itself, which matters on a network
+    disk with thousands of images.
+    """
+
+    @cache
+    def names(folder: str) -> dict[str, str]:
+        try:
+            entries = os.listdir(os.path.join(root, folder))
+        except OSError:
+            return {}
+        return {entry.lower(): entry for entry in entries} | {entry: entry for entry in entries}
+
+    @cache
+    def on_disk(path: str) -> str | None:
+        parent, _, name = path.rpartition('/')
+        if parent and (parent := on_disk(parent)) is None:
+            return None
+        found = names(parent).get(name) or names(parent).get(name.lower())
+        return found and (f'{parent}/{found}' if parent else found)
+
+    return [on_disk(path) for path in rel_paths]
+
+
+def require_all(
+    root: str | os.PathLike, rel_paths: Sequence[str], what: str, remedy: str
+) -> list[str]:
+    """``locate``, with an error that counts the missing files and names the first few."""
+    found = locate(root, rel_paths)
+    missing = [path for path, there in zip(rel_paths, found, strict=True) if there is None]
+    if missing:
+        raise MissingInputError(
+            f'{what}: {len(missing):,} of {len(rel_paths):,} images are missing in '
+            f'{root}: {some_of(missing)}. {remedy}'
+        )
+    return found
+
+
+def unreadable_images(
+    root: str | os.PathLike, rel_paths: Sequence[str], workers: int | None = None
+) -> dict[str, str]:
+    """Decode every image and return {path: reason} of those that cannot be.
+
+    The content decides, not the suffix: a PNG called .jpg is fine.
+    """
+
+    def reason(path: str) -> str | None:
+        try:
+            with Image.open(Path(root) / path) as image:
+                image.load()
+        except Exception as error:  # pillow raises many kinds on damaged files
+            return f'{type(error).__name__}: {error}'
+        return None
+
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        console = Console(stderr=True)
+        reasons = track(
+            pool.map(reason, rel_paths),
+            description='checking images',
+            total=len(rel_paths),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        return {path: why for path, why in zip(rel_paths, reasons, strict=True) if why}
+
+
+def check_readable(root: str | os.PathLike, rel_paths: Sequence[str]) -> None:
+    """Raise InputError that names the images which cannot be decoded, if there are any."""
+    broken = unreadable_images(root, rel_paths)
+    if broken:
+        listed = some_of([f'{path} ({why})' for path, why in broken.items()])
+        raise InputError(
+            f'{len(broken):,} of {len(rel_paths):,} images in {root} cannot be read: {listed}. '
+            f'Replace or remove them.'
+        )

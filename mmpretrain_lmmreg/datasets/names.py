@@ -1,0 +1,85 @@
+"""Class names of the benchmarks, and how names are matched and made readable."""
+
+import re
+
+from ..errors import InputError
+from .files import some_of
+
+UCF101_CLASSES = tuple(
+    """
+    ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch
+    Basketball BasketballDunk BenchPress Biking Billiards BlowDryHair BlowingCandles
+    BodyWeightSquats Bowling BoxingPunchingBag BoxingSpeedBag BreastStroke BrushingTeeth
+    CleanAndJerk CliffDiving CricketBowling CricketShot CuttingInKitchen Diving Drumming Fencing
+    FieldHockeyPenalty FloorGymnastics FrisbeeCatch FrontCrawl GolfSwing Haircut Hammering
+    HammerThrow HandstandPushups HandstandWalking HeadMassage HighJump HorseRace HorseRiding
+    HulaHoop IceDancing JavelinThrow JugglingBalls JumpingJack JumpRope Kayaking Knitting
+    LongJump Lunges MilitaryParade Mixing MoppingFloor Nunchucks ParallelBars PizzaTossing
+    PlayingCello PlayingDaf PlayingDhol PlayingFlute PlayingGuitar PlayingPiano PlayingSitar
+    PlayingTabla PlayingViolin PoleVault PommelHorse PullUps Punch PushUps Rafting
+    RockClimbingIndoor RopeClimbing Rowing SalsaSpin ShavingBeard Shotput SkateBoarding Skiing
+    Skijet SkyDiving SoccerJuggling SoccerPenalty StillRings SumoWrestling Surfing Swing
+    TableTennisShot TaiChi TennisSwing ThrowDiscus TrampolineJumping Typing UnevenBars
+    VolleyballSpiking WalkingWithDog WallPushups WritingOnBoard YoYo
+    """.split()  # noqa: SIM905  a literal would fill a page
+)
+
+ERA_CLASSES = (
+    'post-earthquake',
+    'flood',
+    'fire',
+    'landslide',
+    'mudslide',
+    'traffic collision',
+    'traffic congestion',
+    'harvesting',
+    'ploughing',
+    'constructing',
+    'police chase',
+    'conflict',
+    'baseball',
+    'basketball',
+    'boating',
+    'cycling',
+    'running',
+    'soccer',
+    'swimming',
+    'car racing',
+    'party',
+    'concert',
+    'parade/protest',
+    'religious activity',
+    'non-event',
+)
+
+BAR_CLASSES = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
+
+
+def bare_name(name: str) -> str:
+    """Letters and digits alone, in lower case: 'Traffic_Collision' -> 'trafficcollision'."""
+    return ''.join(letter for letter in name.lower() if letter.isalnum())
+
+
+def readable_name(name: str) -> str:
+    """Turn a folder or label into words: '012.Polar_bear' -> 'Polar bear', 'YoYo' -> 'Yo Yo'."""
+    name = re.sub(r'^\d+\.(?=\D)', '', name.strip())
+    name = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
+    return ' '.join(name.replace('_', ' ').split()) or name
+
+
+def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> dict[str, int]:
+    """Map folder names to labels, whatever their case, spaces and punctuation.
+
+    Folders that match no class, or a class twice, raise InputError.
+    """
+    labels = {bare_name(name): label for label, name in enumerate(classes)}
+    found = {folder: labels.get(bare_name(folder)) for folder in folders}
+    unknown = [folder for folder, label in found.items() if label is None]
+    if unknown:
+        raise InputError(
+            f'{where} has folders that are no class: {some_of(unknown)}. '
+            f'The classes are {", ".join(classes)}.'
+        )
+    if len(set(found.values())) < len(found):
+        raise InputError(f'{where} has two folders for one class among: {", ".join(folders)}')
+    return found
