@@ -29,21 +29,33 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'cache'))
 
 
-@pytest.fixture(scope='session')
-def tiny_clip(tmp_path_factory) -> Path:
-    """Folder of a small open_clip model with random weights: ViT, D_trunk = 32, D = 24."""
+def _save_random_clip(folder: Path, config: dict) -> Path:
     import torch
     from safetensors.torch import save_file
 
     from mmpretrain_lmmreg.clip_model import build_open_clip
 
-    folder = tmp_path_factory.mktemp('tiny-clip')
-    (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=TINY_CLIP)))
+    (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
     torch.manual_seed(0)
     model = build_open_clip(f'local-dir:{folder}')
     save_file({k: v.contiguous() for k, v in model.state_dict().items()},
               folder / 'open_clip_model.safetensors')
     return folder
+
+
+@pytest.fixture(scope='session')
+def tiny_clip(tmp_path_factory) -> Path:
+    """Folder of a small open_clip model with random weights: ViT, D_trunk = 32, D = 24."""
+    return _save_random_clip(tmp_path_factory.mktemp('tiny-clip'), TINY_CLIP)
+
+
+@pytest.fixture(scope='session')
+def batch_norm_clip(tmp_path_factory) -> Path:
+    """The same with a timm tower full of BatchNorm, D_trunk = 1280, D = 24."""
+    vision = dict(timm_model_name='tf_efficientnet_lite0', timm_model_pretrained=False,
+                  timm_pool='avg', timm_proj='linear', image_size=32)
+    return _save_random_clip(tmp_path_factory.mktemp('batch-norm-clip'),
+                             dict(TINY_CLIP, vision_cfg=vision, custom_text=True))
 
 
 @pytest.fixture(scope='session')

@@ -5,3 +5,4 @@
 _base_ = ['../lmmreg_bar.py']
 
 model = dict(head=dict(alpha=0))
+train_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))  # no descriptions

@@ -1,13 +1,13 @@
 # CLIP's own preprocessing, no augmentation.
 data_root = '{{$UCF101_ROOT:data/ucf101}}'
 
-_pixels = [
+pixels = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=224),
 ]
-train_pipeline = [*_pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]
-test_pipeline = [*_pixels, dict(type='PackInputs')]
+train_pipeline = [*pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]
+test_pipeline = [*pixels, dict(type='PackInputs')]
 
 train_dataloader = dict(
     batch_size=64,

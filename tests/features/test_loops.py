@@ -1,0 +1,177 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import Runner
+from PIL import Image
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.features.samples import iter_infos, leaf_datasets
+
+PLAIN = {'train_cfg.type': 'EpochBasedTrainLoop', 'val_cfg.type': 'ValLoop',
+         'test_cfg.type': 'TestLoop'}
+
+
+def train(cfg, work, **options):
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', **options})
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def assert_same_weights(one, other):
+    one, other = one.model.state_dict(), other.model.state_dict()
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize('trainable', ['proj', 'none'])
+def test_same_weights_as_the_standard_loops(tiny_config, trainable):
+    tiny_config.model.backbone.trainable = trainable
+    cached = train(tiny_config, 'cached')
+    plain = train(tiny_config, 'plain', **PLAIN)
+    assert_same_weights(cached, plain)
+    untrained = plain.model.backbone.visual.proj.clone()
+    plain.model.backbone.init_weights()
+    moved = not torch.equal(untrained, plain.model.backbone.visual.proj)
+    assert moved == (trainable == 'proj')
+    ours, theirs = (r.message_hub.get_scalar('val/accuracy/top1').data for r in (cached, plain))
+    assert np.array_equal(ours[0], theirs[0])
+
+
+def test_same_weights_on_a_tower_with_batch_norm(tiny_config, batch_norm_clip):
+    tiny_config.merge_from_dict({'model.backbone.model_name': f'local-dir:{batch_norm_clip}'})
+    assert_same_weights(train(tiny_config, 'cached'), train(tiny_config, 'plain', **PLAIN))
+
+
+def test_same_weights_with_ema_wrappers_and_a_last_small_batch(tiny_config):
+    tiny_config.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
+    images = tiny_config.train_dataloader.dataset
+    tiny_config.train_dataloader.batch_size = 7
+    tiny_config.train_dataloader.dataset = dict(
+        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[
+            dict(images, indices=10), images]))
+    assert_same_weights(train(tiny_config, 'cached'), train(tiny_config, 'plain', **PLAIN))
+
+
+@pytest.mark.parametrize('loops', [{}, PLAIN], ids=['cached', 'plain'])
+def test_interrupted_and_resumed_equals_straight(tiny_config, loops):
+    straight = train(tiny_config, 'straight', **loops, **{'train_cfg.max_epochs': 4})
+    train(tiny_config, 'resumed', **loops)
+    resumed = train(tiny_config, 'resumed', **loops, resume=True,
+                    **{'train_cfg.max_epochs': 4})
+    assert_same_weights(straight, resumed)
+
+
+def test_second_run_does_not_touch_the_trunk(tiny_config, monkeypatch):
+    first = train(tiny_config, 'first')
+
+    def fail(*args):
+        raise AssertionError('the trunk ran')
+
+    monkeypatch.setattr('mmpretrain_lmmreg.backbone.OpenCLIPVisual.forward_trunk', fail)
+    assert_same_weights(first, train(tiny_config, 'second'))
+
+
+def test_a_changed_image_is_computed_again(tiny_config, pictures, tmp_path, monkeypatch):
+    import shutil
+
+    root = tmp_path / 'own'
+    shutil.copytree(pictures, root)
+    for name in ('train', 'val', 'test'):
+        tiny_config[f'{name}_dataloader'].dataset.data_root = str(root)
+    train(tiny_config, 'first')
+    Image.new('RGB', (40, 40)).save(root / 'train' / 'red' / '0.png')
+    seen = []
+    from mmpretrain_lmmreg.backbone import OpenCLIPVisual
+    original = OpenCLIPVisual.forward_trunk
+    monkeypatch.setattr(OpenCLIPVisual, 'forward_trunk',
+                        lambda self, x: seen.append(len(x)) or original(self, x))
+    changed = train(tiny_config, 'second')
+    assert sum(seen) == 1
+    assert_same_weights(changed, train(tiny_config, 'plain', **PLAIN))
+
+
+@pytest.mark.parametrize('type_', ['RandomFlip', 'RandomResizedCrop', 'ColorJitter'])
+def test_random_transform_is_refused_by_name(tiny_config, type_):
+    settings = dict(RandomFlip=dict(prob=0.5), RandomResizedCrop=dict(scale=32))
+    pipeline = tiny_config.train_dataloader.dataset.pipeline
+    pipeline.insert(3, dict(type=type_, **settings.get(type_, {})))
+    with pytest.raises(InputError, match=f"'{type_}' may be random.*EpochBasedTrainLoop"):
+        train(tiny_config, 'random')
+
+
+def test_batch_augmentation_is_refused_by_name(tiny_config):
+    tiny_config.model.train_cfg = dict(augments=dict(type='Mixup', alpha=0.8))
+    tiny_config.model.data_preprocessor.num_classes = 3
+    with pytest.raises(InputError, match=r'batch augmentation \(Mixup\)'):
+        train(tiny_config, 'mixup')
+
+
+def test_a_trunk_that_trains_is_refused(tiny_config):
+    tiny_config.model.backbone.trainable = 'last_block'
+    with pytest.raises(InputError, match="trainable='last_block'.*train_cfg.type=EpochBased"):
+        train(tiny_config, 'block')
+    train(tiny_config, 'plain', **PLAIN)  # as the message says
+
+
+def test_unreadable_images_are_named_after_all_others_are_done(tiny_config, pictures, tmp_path):
+    import shutil
+
+    root = tmp_path / 'own'
+    shutil.copytree(pictures, root)
+    for name in ('train', 'val', 'test'):
+        tiny_config[f'{name}_dataloader'].dataset.data_root = str(root)
+    bad = root / 'train' / 'green' / '3.png'
+    good = bad.read_bytes()
+    bad.write_bytes(good[:100])
+    with pytest.raises(InputError, match=f'1 of 24 images cannot be read.*\n{bad}'):
+        train(tiny_config, 'bad')
+    from mmpretrain_lmmreg.table import VectorTable
+    kept = next((tmp_path / 'cache' / 'features').glob('*/*.safetensors'))
+    assert kept.stat().st_size > 23 * 32 * 4
+    assert VectorTable  # the rows of the others are there; see below
+    bad.write_bytes(good)
+    train(tiny_config, 'mended')
+
+
+def test_visualization_falls_back_to_images(tiny_config, monkeypatch):
+    runner = train(tiny_config, 'run')
+    cfg = copy.deepcopy(tiny_config)
+    cfg.default_hooks.visualization.update(enable=True, interval=100)
+    cfg.load_from = f'{runner.work_dir}/epoch_2.pth'
+    shapes = []
+    from mmpretrain_lmmreg.backbone import OpenCLIPVisual
+    original = OpenCLIPVisual.forward
+    monkeypatch.setattr(OpenCLIPVisual, 'forward',
+                        lambda self, x: shapes.append(x.ndim) or original(self, x))
+    shown = Runner.from_cfg(cfg).test()
+    assert set(shapes) == {4}
+    shapes.clear()
+    cfg.default_hooks.visualization.enable = False
+    assert Runner.from_cfg(cfg).test() == shown
+    assert set(shapes) == {2}
+
+
+def test_leaves_and_samples_of_wrapped_datasets(tiny_config):
+    from mmpretrain.registry import DATASETS
+
+    images = tiny_config.train_dataloader.dataset
+    wrapped = DATASETS.build(dict(type='ClassBalancedDataset', oversample_thr=0.5, dataset=dict(
+        type='ConcatDataset', datasets=[images, dict(images, indices=5)])))
+    assert len(leaf_datasets(wrapped)) == 2
+    assert len(list(iter_infos(wrapped))) == 24
+    folds = DATASETS.build(dict(type='KFoldDataset', dataset=images, num_splits=4, seed=0))
+    assert len(list(iter_infos(folds))) == 18
+
+
+def test_different_pipelines_are_refused(tiny_config):
+    images = tiny_config.train_dataloader.dataset
+    other = copy.deepcopy(images)
+    other.pipeline[1].scale = 40
+    tiny_config.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[images, other])
+    with pytest.raises(InputError, match='different pipelines'):
+        train(tiny_config, 'two')

@@ -1,0 +1,140 @@
+"""Which mm* packages are accepted, and what the original ones need to read a checkpoint."""
+
+import pickle
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer, MessageHub
+
+import mmpretrain_lmmreg
+from mmpretrain_lmmreg import compat
+
+ONEDL = {'onedl-mmengine': '0.10.12', 'onedl-mmcv': '2.3.6', 'onedl-mmpretrain': '1.3.6'}
+ORIGINAL = {'mmengine': '0.10.7', 'mmcv-lite': '2.1.0', 'mmpretrain': '1.2.0'}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Pretend that exactly these distributions are installed."""
+
+    def pretend(distributions: dict[str, str]) -> None:
+        def version(name: str) -> str:
+            if name not in distributions:
+                raise PackageNotFoundError(name)
+            return distributions[name]
+
+        monkeypatch.setattr(compat, 'version', version)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ('distributions', 'family'),
+    [
+        (ONEDL, 'onedl'),
+        (ORIGINAL, 'openmmlab'),
+        ({'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmpretrain': '1.2.0'}, 'openmmlab'),
+    ],
+)
+def test_supported_family(installed, distributions, family):
+    installed(distributions)
+    assert compat.check_mm_packages() == family
+
+
+def test_nothing_installed(installed):
+    installed({})
+    with pytest.raises(ImportError) as error:
+        compat.check_mm_packages()
+    assert str(error.value) == (
+        "mmpretrain is not installed. Install it: pip install 'onedl-mmengine>=0.10.12,<0.11' "
+        "'onedl-mmcv>=2.3.6,<2.4' 'onedl-mmpretrain>=1.3.6,<1.4'"
+    )
+
+
+def test_both_families(installed):
+    installed({**ONEDL, 'mmengine': '0.10.7'})
+    with pytest.raises(ImportError) as error:
+        compat.check_mm_packages()
+    message = str(error.value)
+    assert 'onedl-mmpretrain, mmengine are installed together' in message
+    assert 'pip uninstall -y onedl-mmengine onedl-mmcv onedl-mmpretrain mmengine && ' in message
+    assert "pip install 'onedl-mmengine>=" in message
+
+
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({'onedl-mmpretrain': '1.4.0'}, 'onedl-mmpretrain 1.4.0 is not supported, only <1.4,>=1.3'),
+        ({'onedl-mmcv': None}, 'onedl-mmcv is not installed'),
+    ],
+)
+def test_incomplete_or_out_of_range(installed, changes, expected):
+    distributions = {**ONEDL, **changes}
+    installed({name: v for name, v in distributions.items() if v})
+    with pytest.raises(ImportError, match=re.escape(expected)) as error:
+        compat.check_mm_packages()
+    assert "Install what is supported: pip install 'onedl-mmengine>=" in str(error.value)
+
+
+def test_original_family_out_of_range_names_its_own_packages(installed):
+    installed({**ORIGINAL, 'mmpretrain': '1.0.0'})
+    with pytest.raises(ImportError, match=r"mmpretrain 1\.0\.0 .*'mmpretrain>=1\.2,<1\.3'"):
+        compat.check_mm_packages()
+
+
+def message_hub() -> dict:
+    """What mmengine puts into a checkpoint beside the weights."""
+    hub = MessageHub('test_compat')
+    for value in (0.5, np.float32(0.25)):
+        hub.update_scalar('train/loss', value)
+    hub.update_info('best', np.float64(97.5))
+    return hub.state_dict()
+
+
+@pytest.fixture
+def no_safe_globals():
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    yield
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(before)
+
+
+def test_checkpoint_of_original_mmengine_loads(tmp_path, no_safe_globals):
+    file = tmp_path / 'epoch_1.pth'
+    torch.save({'message_hub': message_hub()}, file)
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(file)
+    compat.allow_checkpoint_globals()
+    loaded = torch.load(file)['message_hub']
+    assert loaded['log_scalars']['train/loss'].mean() == pytest.approx(0.375)
+    assert loaded['runtime_info']['best'] == 97.5
+
+
+@pytest.mark.parametrize(('owner', 'name'), [(HistoryBuffer, '__init__'), (np, 'load')])
+def test_checkpoint_reads_no_other_attribute(owner, name):
+    assert compat._history_statistic(HistoryBuffer, 'mean') is HistoryBuffer.mean
+    with pytest.raises(ValueError, match=f'may not read the attribute {name!r}'):
+        compat._history_statistic(owner, name)
+
+
+def test_import_is_silent_and_registers():
+    code = (
+        'import mmpretrain_lmmreg, mmpretrain.registry as r\n'
+        "for name in ('OpenCLIPVisual', 'ClassMeanRegHead'): assert name in r.MODELS\n"
+        "for name in ('ClassMeanHook', 'RunChecksHook'): assert name in r.HOOKS\n"
+        "for name in ('UCF101', 'ERA', 'BAR'): assert name in r.DATASETS\n"
+        "assert 'AttachDescriptions' in r.TRANSFORMS\n"
+        "assert 'FrozenTrunkTrainLoop' in r.LOOPS\n"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+
+
+def test_public_names():
+    assert mmpretrain_lmmreg.__all__ == ['__version__']

@@ -1,0 +1,71 @@
+import json
+import multiprocessing
+
+import pytest
+import torch
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.table import VectorTable
+
+ABOUT = dict(weights='a', transforms=['x'])
+
+
+def rows(*values):
+    return torch.tensor(values, dtype=torch.float32)[:, None].expand(-1, 3).contiguous()
+
+
+def test_rows_survive_and_keep_their_order():
+    table = VectorTable('test', ABOUT)
+    table.add(['a', 'b'], rows(1, 2))
+    table.add(['c'], rows(3))
+    again = VectorTable('test', ABOUT)
+    assert len(again) == 3
+    assert again.missing(['c', 'd', 'a', 'd']) == ['d']
+    assert torch.equal(again.read(['c', 'a', 'c']), rows(3, 1, 3))
+
+
+def test_anything_else_is_another_table():
+    VectorTable('test', ABOUT).add(['a'], rows(1))
+    assert len(VectorTable('test', dict(ABOUT, weights='b'))) == 0
+    assert json.loads((VectorTable('test', ABOUT).folder / 'about.json').read_text()) == ABOUT
+
+
+def test_unknown_key():
+    with pytest.raises(KeyError):
+        VectorTable('test', ABOUT).read(['a'])
+
+
+def test_rows_of_others_are_taken_up():
+    mine, theirs = VectorTable('test', ABOUT), VectorTable('test', ABOUT)
+    theirs.add(['a'], rows(1))
+    assert mine.missing(['a']) == ['a']
+    mine.refresh()
+    assert torch.equal(mine.read(['a']), rows(1))
+
+
+def test_unfinished_chunk_is_not_read():
+    table = VectorTable('test', ABOUT)
+    (table.folder / '.000000-1-x.safetensors.tmp').write_bytes(b'half')
+    assert len(VectorTable('test', ABOUT)) == 0
+
+
+def test_damaged_chunk_is_named():
+    table = VectorTable('test', ABOUT)
+    table.add(['a'], rows(1))
+    chunk = next(table.folder.glob('*.safetensors'))
+    chunk.write_bytes(chunk.read_bytes()[:-4])
+    with pytest.raises(InputError, match=f'{chunk.name} is damaged.*delete it'):
+        VectorTable('test', ABOUT)
+
+
+def _add(start):
+    table = VectorTable('test', ABOUT)
+    for i in range(start, start + 10):
+        table.add([str(i)], rows(i))
+
+
+def test_two_writers():
+    with multiprocessing.get_context('fork').Pool(2) as pool:
+        pool.map(_add, [0, 10])
+    table = VectorTable('test', ABOUT)
+    assert torch.equal(table.read([str(i) for i in range(20)]), rows(*range(20)))

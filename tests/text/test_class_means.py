@@ -1,0 +1,38 @@
+from collections import Counter
+
+import pytest
+import torch
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.text.class_means import class_means, nearest_mean_accuracy, sums_by_class
+
+TEXTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]])
+
+
+def test_mean_is_weighted_by_text():
+    # class 0: text 0 three times and text 2 once; class 1: text 1 alone
+    sums, totals = sums_by_class(TEXTS, [Counter({0: 3, 2: 1}), Counter({1: 1})])
+    assert totals.tolist() == [4, 1]
+    assert class_means(sums, totals).tolist() == [[1.5, 0.75], [0.0, 1.0]]
+
+
+def test_shares_of_several_processes_add_up():
+    whole = [Counter({0: 3, 2: 1}), Counter({1: 1})]
+    one = sums_by_class(TEXTS, whole)
+    first = sums_by_class(TEXTS[[0, 2]], [Counter({0: 3, 1: 1}), Counter()])
+    second = sums_by_class(TEXTS[[1]], [Counter(), Counter({0: 1})])
+    for total, a, b in zip(one, first, second, strict=True):
+        assert torch.equal(total, a + b)
+
+
+def test_class_without_a_description_is_named():
+    sums, totals = sums_by_class(TEXTS, [Counter({0: 1}), Counter()])
+    with pytest.raises(InputError, match="class 'pole vaulting' has a description"):
+        class_means(sums, totals, ['climbing', 'pole vaulting'])
+
+
+def test_nearest_mean_after_centring():
+    means = torch.tensor([[9.0, 1.0], [9.0, -1.0]])  # both in a cone of their own
+    images = torch.tensor([[-5.0, 3.0], [-5.0, -1.0], [-5.0, 4.0], [-5.0, -2.0]])
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means) == 1.0
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 0]), means) == 0.75
