@@ -137,7 +137,7 @@ class SplitDataset(BaseDataset):
     def _check_count(self, part: str, count: int) -> None:
         expected = self.COUNTS.get(part, count)
         if count != expected:
-            text = f'{type(self).__name__}: {count:,} {part} images, {expected:,} are published'
+            text = f'{type(self).__name__}: {count:,} images for {part}, {expected:,} are published'
             print_log(text, logger='current', level=logging.WARNING)
 
     def _remedy(self) -> str:

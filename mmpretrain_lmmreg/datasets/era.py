@@ -6,7 +6,7 @@ from pathlib import Path
 from mmpretrain.registry import DATASETS
 
 from .base import SplitDataset
-from .files import is_image, natural_key
+from .files import class_folders, is_image, natural_key
 from .names import ERA_CLASSES, match_folders
 from .splits import Sample
 
@@ -40,9 +40,3 @@ class ERA(SplitDataset):
             for name, label in sorted(labels.items(), key=lambda item: item[1])
             for file in sorted(filter(is_image, os.listdir(folder / name)), key=natural_key)
         ]
-
-
-def class_folders(folder: Path) -> list[str]:
-    """Names of the visible folders in ``folder``, sorted."""
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))

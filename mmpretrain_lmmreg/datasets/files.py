@@ -36,6 +36,12 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
 
 
+def class_folders(folder: Path) -> list[str]:
+    """Names of the visible folders in ``folder``, sorted."""
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
+
+
 def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None]:
     """Return each path as it is spelt on disk (letter case ignored), None where there is no file.
 

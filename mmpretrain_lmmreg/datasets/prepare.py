@@ -18,8 +18,8 @@ from rich.progress import track
 
 from ..cache import atomic_write
 from ..errors import InputError, MissingInputError
-from .era import ERA, class_folders
-from .files import is_image, locate, some_of, unreadable_images
+from .era import ERA
+from .files import class_folders, is_image, locate, some_of, unreadable_images
 from .names import BAR_CLASSES, ERA_CLASSES, UCF101_CLASSES, match_folders
 from .splits import Sample
 from .ucf101 import COOP_FILE, LIST_FILES, UCF101, read_coop_lists, read_official_list

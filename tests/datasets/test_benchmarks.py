@@ -155,10 +155,13 @@ def test_bar_counts(shared):
     assert len(BAR(root, 'trainval', 0.25)) == 1941
 
 
-def test_bar_on_a_slice(tmp_path, caplog):
+def test_bar_on_a_slice(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmpretrain_lmmreg.datasets.base.print_log', lambda m, **k: said.append(m))
     touch(tmp_path, *(f'train/diving_{i}.jpg' for i in (10, 9)), 'train/Thumbs.db')
     dataset = BAR(str(tmp_path))
     assert [s['rel_path'] for s in infos(dataset)] == ['train/diving_9.jpg', 'train/diving_10.jpg']
+    assert said == ['BAR: 2 images for trainval, 1,941 are published']
     assert dataset.CLASSES[1] == 'diving' and dataset.get_gt_labels().tolist() == [1, 1]
     with pytest.raises(MissingInputError, match="BAR: no folder '.*test'. Make it with: python"):
         BAR(str(tmp_path), split='test')

@@ -1,0 +1,146 @@
+"""A person's own images: class folders, or a list of paths and labels."""
+
+import logging
+from collections import defaultdict
+from pathlib import Path
+
+from mmengine.logging import print_log
+from mmpretrain.registry import DATASETS
+
+from ..errors import InputError, MissingInputError
+from .base import SplitDataset
+from .files import natural_key, some_of
+from .names import readable_name
+from .own_lists import Row, read_folders, read_list
+from .splits import Sample, hold_out
+
+
+def find_classes(data_root: str, ann_file: str = '') -> tuple[str, ...]:
+    """Readable class names of own images, in the order of :class:`OwnImages`'s labels.
+
+    Their number is a config's ``num_classes``. Mistakes in the data raise InputError.
+    """
+    return tuple(map(readable_name, _labels(read_rows(data_root, ann_file))))
+
+
+def read_rows(data_root: str, ann_file: str = '') -> list[Row]:
+    """Rows of ``ann_file`` (below ``data_root``, or a path of its own), else of class folders."""
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        raise MissingInputError(f'no folder {str(root)!r}: data_root is the folder of your images')
+    rows = read_list(root, ann_file) if ann_file else read_folders(root)
+    _check_labels(rows, ann_file or str(data_root))
+    return rows
+
+
+def _labels(rows: list[Row]) -> list[str]:
+    return sorted({row['label'] for row in rows}, key=natural_key)
+
+
+def _check_labels(rows: list[Row], where: str) -> None:
+    spellings, splits = defaultdict(list), defaultdict(set)
+    for row in rows:
+        splits[row['label']].add(row['split'] or 'train')
+    for label in _labels(rows):
+        spellings[readable_name(label).casefold()].append(label)
+    for same in spellings.values():
+        if len(same) > 1:
+            raise InputError(
+                f'{where}: labels {", ".join(map(repr, same))} differ only in case, spacing or '
+                f'numbering: spell them alike, or further apart'
+            )
+    if len(splits) < 2:
+        raise InputError(f'{where}: only one class, {next(iter(splits))!r}; two or more are needed')
+    untrained = [label for label, found in splits.items() if 'train' not in found]
+    if untrained:
+        found = sorted(set.union(*(splits[label] for label in untrained)))
+        raise InputError(
+            f'{where}: classes in {" and ".join(found)} that train lacks: {some_of(untrained)}'
+        )
+
+
+@DATASETS.register_module()
+class OwnImages(SplitDataset):
+    """Own images, in class folders or in a list; the classes are found from the data.
+
+    Without ``ann_file``: ``data_root/<class>/...`` or ``data_root/{train,val,test}/<class>/...``.
+    Where the data define no test split, one is made from the training images by seed. A
+    validation split is the data's own, or made by ``val_fraction``. Groups are never divided.
+    Instances with the same arguments but ``split`` agree on the classes and share no image.
+
+    Args:
+        data_root: Folder of the images.
+        split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
+        ann_file: A CSV with columns path,label[,split][,group] or a JSON list of such objects;
+            paths are relative to ``data_root``.
+        test_fraction: Share of each class that is the test split, if the data define none.
+        **kwargs: See :class:`SplitDataset`; ``split_seed`` decides the test split also.
+    """
+
+    REMEDY = 'Correct data_root ({root}) or the list'
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'train',
+        ann_file: str = '',
+        test_fraction: float = 0.2,
+        **kwargs,
+    ) -> None:
+        self.list_file, self.test_fraction = ann_file, test_fraction
+        super().__init__(data_root, split, **kwargs)
+
+    def found_classes(self) -> tuple[str, ...]:
+        self._rows = read_rows(self.data_root, self.list_file)
+        return tuple(map(readable_name, _labels(self._rows)))
+
+    def load_data_list(self) -> list[Sample]:
+        self._parts = self._divide()
+        samples = super().load_data_list()
+        del self._parts, self._rows  # not to be copied into every loader's worker
+        return samples
+
+    def load_part(self, part: str) -> list[Sample] | None:
+        return self._parts[part]
+
+    def _divide(self) -> dict[str, list[Sample] | None]:
+        number = {label: i for i, label in enumerate(_labels(self._rows))}
+        parts = {'train': [], 'val': [], 'test': []}
+        for row in self._rows:
+            sample = {'rel_path': row['rel_path'], 'gt_label': number[row['label']]}
+            if row['group']:
+                sample['group'] = row['group']
+            parts[row['split'] or 'train'].append(sample)
+        if not parts['test']:
+            parts = self._make_test(parts)
+        _warn_of_shared_groups(parts)
+        return {**parts, 'val': parts['val'] or None}
+
+    def _make_test(self, parts: dict[str, list[Sample]]) -> dict[str, list[Sample]]:
+        if parts['val']:
+            if self.split == 'test':
+                raise InputError(
+                    f'{self.data_root} has train and val but no test split: name a test split, or '
+                    f"use split='val' for what you report (then select nothing by it)"
+                )
+            return parts
+        train, test = hold_out(parts['train'], self.test_fraction, f'test {self.split_seed}')
+        if self.split == 'test' and not test:
+            raise InputError(
+                f'{self.data_root}: test_fraction={self.test_fraction} leaves no image for a test '
+                f'split; give more images or groups, or a larger fraction'
+            )
+        return {'train': train, 'val': [], 'test': test}
+
+
+def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:
+    groups = {
+        part: {s['group'] for s in samples if 'group' in s} for part, samples in parts.items()
+    }
+    for part in ('val', 'test'):
+        if shared := sorted(groups['train'] & groups[part]):
+            print_log(
+                f'groups in train and {part}: {some_of(shared)}; accuracies on {part} flatter',
+                logger='current',
+                level=logging.WARNING,
+            )

@@ -1,0 +1,160 @@
+"""Reading a person's own images: class folders, or a CSV or JSON list.
+
+A row is a dict with ``rel_path``, ``label`` (as it is written), ``split`` (None where the data
+define none) and ``group`` (None where there is none).
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError, MissingInputError
+from .files import IMAGE_SUFFIXES, class_folders, is_image, natural_key, some_of
+
+SPLIT_NAMES = {
+    'train': 'train',
+    'training': 'train',
+    'val': 'val',
+    'valid': 'val',
+    'validation': 'val',
+    'test': 'test',
+    'testing': 'test',
+}
+Row = dict[str, Any]
+
+
+def read_folders(root: Path) -> list[Row]:
+    """Rows of ``root/<class>/...`` or ``root/{train,val,test}/<class>/...``.
+
+    A folder called 'train' that holds images and no folders is a class, not a split.
+    """
+    folders = class_folders(root)
+    splits = [f for f in folders if f.lower() in SPLIT_NAMES and class_folders(root / f)]
+    if 'train' not in {SPLIT_NAMES[folder.lower()] for folder in splits}:
+        return _read_classes(root, folders, None)
+    stray = [f for f in folders if f not in splits and _images_below(root, f)]
+    if stray:
+        raise InputError(
+            f'{root} has images in {some_of(stray)} beside the folders of splits '
+            f'({", ".join(splits)}): move them into a split, or away'
+        )
+    rows = []
+    for folder in splits:
+        names = [f'{folder}/{name}' for name in class_folders(root / folder)]
+        rows += _read_classes(root, names, SPLIT_NAMES[folder.lower()])
+    return rows
+
+
+def _read_classes(root: Path, folders: list[str], split: str | None) -> list[Row]:
+    images = {folder: _images_below(root, folder) for folder in folders}
+    empty = [str(root / folder) for folder, paths in images.items() if not paths]
+    if empty or not folders:
+        raise InputError(
+            f'no images in {some_of(empty) or f"{root}: it has no class folders"}. Put the images '
+            f'of each class into a folder of its own ({", ".join(IMAGE_SUFFIXES)}), or give a '
+            f'list of paths and labels as ann_file'
+        )
+    return [
+        {'rel_path': path, 'label': folder.rpartition('/')[2], 'split': split, 'group': None}
+        for folder, paths in images.items()
+        for path in paths
+    ]
+
+
+def _images_below(root: Path, folder: str) -> list[str]:
+    found = []
+    for at, folders, names in os.walk(root / folder):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        found += [Path(at, name).relative_to(root).as_posix() for name in names if is_image(name)]
+    return sorted(found, key=natural_key)
+
+
+def read_list(root: Path, ann_file: str) -> list[Row]:
+    """Rows of a CSV with columns path,label[,split][,group], or a JSON list of such objects."""
+    file = next((f for f in (root / ann_file, Path(ann_file)) if f.is_file()), None)
+    if file is None:
+        raise MissingInputError(f'no list {ann_file!r}, neither in {root} nor by itself')
+    readers = {'.csv': _read_csv, '.json': _read_json}
+    if file.suffix.lower() not in readers:
+        raise InputError(f'{file} must be a .csv or a .json file')
+    entries = list(readers[file.suffix.lower()](file))
+    if not entries:
+        raise InputError(f'{file} lists no images')
+    _check_complete(file, entries)
+    rows = {}
+    for where, entry in entries:
+        row = _row(root, entry, f'{file}, {where}')
+        other = rows.setdefault(row['rel_path'], row)
+        if other is not row:
+            raise InputError(
+                f'{file}, {where}: {row["rel_path"]!r} is listed twice'
+                + (f'. {_MULTI_LABEL}' if other['label'] != row['label'] else '')
+            )
+    return list(rows.values())
+
+
+_MULTI_LABEL = 'Multi-label data is not supported: each image needs exactly one label'
+
+
+def _read_csv(file: Path) -> Iterator[tuple[str, Mapping]]:
+    with open(file, newline='', encoding='utf-8-sig') as lines:
+        reader = csv.DictReader(lines, skipinitialspace=True)
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        if not {'path', 'label'} <= set(names):
+            raise InputError(
+                f'{file} needs a first line that names the columns path,label[,split][,group], '
+                f'not {",".join(names)!r}'
+            )
+        reader.fieldnames = names
+        for entry in reader:
+            if None in entry:
+                raise InputError(f'{file}, line {reader.line_num}: more fields than columns')
+            yield f'line {reader.line_num}', entry
+
+
+def _read_json(file: Path) -> Iterator[tuple[str, Mapping]]:
+    try:
+        entries = json.loads(file.read_text(encoding='utf-8-sig'))
+    except json.JSONDecodeError as error:
+        raise InputError(f'{file} is no JSON: {error}') from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise InputError(f'{file} must be a list of {{"path": ..., "label": ...}}')
+    for number, entry in enumerate(entries, 1):
+        yield f'entry {number}', entry
+
+
+def _check_complete(file: Path, entries: list[tuple[str, Mapping]]) -> None:
+    for field in ('path', 'label'):
+        missing = [where for where, e in entries if not str(_given(e, field)).strip()]
+        if missing:
+            raise InputError(f'{file}: no {field} in {some_of(missing)}')
+    with_split = [bool(_given(entry, 'split')) for _, entry in entries]
+    if any(with_split) and not all(with_split):
+        where = entries[with_split.index(False)][0]
+        raise InputError(f'{file}, {where}: no split, though other rows have one')
+
+
+def _given(entry: Mapping, field: str) -> Any:
+    value = entry.get(field)
+    return '' if value is None else value
+
+
+def _row(root: Path, entry: Mapping, where: str) -> Row:
+    label = entry['label']
+    if isinstance(label, list | tuple | dict) or any(mark in str(label) for mark in ';|'):
+        raise InputError(f'{where}: several labels, {label!r}. {_MULTI_LABEL}')
+    split = str(_given(entry, 'split')).strip()
+    if split and split.lower() not in SPLIT_NAMES:
+        raise InputError(f'{where}: split must be train, val or test, not {split!r}')
+    path = os.path.relpath(os.path.join(os.path.abspath(root), str(entry['path']).strip()), root)
+    if path.split(os.sep)[0] == os.pardir:
+        raise InputError(f'{where}: {entry["path"]!r} is outside of the data root {root}')
+    return {
+        'rel_path': Path(path).as_posix(),
+        'label': str(label).strip(),
+        'split': SPLIT_NAMES[split.lower()] if split else None,
+        'group': str(_given(entry, 'group')).strip() or None,
+    }
