@@ -19,7 +19,7 @@ from torch import nn
 
 from ..cache import digest
 from ..errors import InputError
-from ..features.samples import iter_infos, rel_path
+from ..features.samples import iter_infos, leaf_datasets
 from .results import Predictions, load_run, save_predictions, save_run
 
 PACKAGES = (
@@ -49,14 +49,25 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,
+        descriptions=descriptions_file(cfg),
         classes=None,
         data_root=None,
         fingerprints={},
         splits={},
+        curve_split=None,
         epochs=[],
         train_seconds=0.0,
         finished=False,
     )
+
+
+def descriptions_file(cfg: Config) -> str | None:
+    """The descriptions file that a train pipeline names; None for the one in the data root."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    for transform in dataset.get('pipeline') or ():
+        if transform['type'] == 'AttachDescriptions' and transform.get('cache'):
+            return os.path.abspath(transform['cache'])
+    return None
 
 
 def installed_versions() -> dict[str, str]:
@@ -96,12 +107,15 @@ def common_root(infos: list[dict]) -> str | None:
     return os.path.abspath(root) if root else None
 
 
-def join_rows(rows: dict[str, tuple], infos: list[dict], split: str) -> Predictions:
+def join_rows(
+    rows: dict[str, tuple], infos: list[dict], split: str, data_root: str | None = None
+) -> Predictions:
     """Predictions in the data set's order.
 
     Args:
         rows: absolute image path -> (label, probabilities).
         infos: The data set's samples, each image once.
+        data_root: Names samples that have no ``rel_path``.
 
     Raises:
         InputError: an image of the data set was not predicted.
@@ -113,7 +127,10 @@ def join_rows(rows: dict[str, tuple], infos: list[dict], split: str) -> Predicti
             f'{len(missing)} images of the {split} split were not predicted, '
             f'{missing[0]} among them; ResultsHook needs the whole split'
         )
-    names = [rel_path(info) for info in infos]
+    names = [
+        info.get('rel_path') or Path(os.path.relpath(path, data_root or '/')).as_posix()
+        for info, path in zip(infos, paths, strict=True)
+    ]
     return Predictions(
         rel_path=np.array(names),
         label=np.array([rows[path][0] for path in paths], dtype=np.int64),
@@ -188,6 +205,7 @@ class ResultsHook(Hook):
         if self.run is not None:
             self.validated = True
             if self.predictions is not None:
+                self.run['curve_split'] = self.predictions.split
                 self.run['epochs'].append(
                     dict(
                         epoch=runner.epoch,
@@ -225,10 +243,11 @@ class ResultsHook(Hook):
             rows = {path: row for part in parts for path, row in part.items()}
             split = split_name(runner, dataset, mode)
             infos = list(iter_infos(dataset))
-            self.predictions = join_rows(rows, infos, split)
+            root = common_root(infos) or common_root([vars(d) for d in leaf_datasets(dataset)])
+            self.predictions = join_rows(rows, infos, split, root)
             self.data = dict(
                 classes=list(dataset.metainfo.get('classes') or []) or None,
-                data_root=common_root(infos),
+                data_root=root,
             )
 
     def save_split(self, runner: Runner) -> None:

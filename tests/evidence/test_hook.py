@@ -106,7 +106,7 @@ def test_a_finished_run(config, tmp_path):
     assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4]
     assert predictions.label.tolist() == [0, 0, 0, 1, 1, 1]
     assert predictions.probs.shape == (6, 2)
-    assert str(tmp_path) + '/' + 'test/c0/0.png' == predictions.rel_path[0]
+    assert predictions.rel_path[0] == 'test/c0/0.png' and run['data_root'] == str(tmp_path)
     assert predictions.group.tolist() == predictions.rel_path.tolist()
     assert run['epochs'][-1]['accuracy'] == run['splits']['test']['accuracy']
     assert run['splits']['test'] == dict(images=6, accuracy=predictions.correct.mean(), epoch=4)

@@ -114,8 +114,11 @@ def test_smallest_difference():
     needed = (z[0] * math.sqrt(0.04) + z[1] * math.sqrt(0.04 - d**2)) ** 2 / d**2
     assert needed == pytest.approx(654)
     assert stats.smallest_difference(1308, 0.04, design_effect=2) == pytest.approx(d)
-    assert math.isnan(stats.smallest_difference(20, 0.04))
-    assert math.isnan(stats.smallest_difference(20, 0))
+    few = stats.smallest_difference(60, 0.04)  # 4 % of disagreement could not show it
+    assert few == pytest.approx(stats.smallest_difference(60, 0))
+    assert few == pytest.approx(stats.smallest_difference(60, few))
+    assert few * 60 == pytest.approx((z[0] + z[1] * math.sqrt(1 - few)) ** 2)
+    assert math.isnan(stats.smallest_difference(3, 0.04))
 
 
 def test_smallest_difference_is_shown_four_times_in_five(rng):
@@ -128,10 +131,13 @@ def test_smallest_difference_is_shown_four_times_in_five(rng):
 
 
 def test_paired_spread():
-    ours, theirs = np.array([1, 1, 1, 1, 0, 0, 0, 0]), np.zeros(8)
-    assert stats.paired_spread(ours, theirs, np.arange(8)) == (0.5, 1.0)
-    assert stats.paired_spread(ours, theirs, np.arange(8) // 4) == (0.5, 4.0)
+    ours, theirs = np.array([1, 1, 1, 1, 0, 0, 0, 0]), np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    assert stats.paired_spread(ours, theirs, np.arange(8)) == (1.0, 1.0)
+    assert stats.paired_spread(ours, theirs, np.arange(8) // 4) == (1.0, 4.0)
+    assert stats.paired_spread(ours, theirs, np.arange(8) % 4) == (1.0, 1.0)  # cancels
+    assert stats.paired_spread(ours, 0 * ours, np.arange(8)) == (0.5, 1.0)
     assert stats.paired_spread(ours, ours, np.arange(8)) == (0.0, 1.0)
+    assert stats.paired_spread(np.ones(8), np.zeros(8), np.arange(8) // 4) == (1.0, 1.0)
 
 
 def test_macro_recall_weighs_classes_equally():

@@ -1,0 +1,167 @@
+"""The report: one HTML page that needs nothing beside it."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from sklearn.metrics import confusion_matrix
+
+from ..descriptions.store import DescriptionStore
+from . import figures, tables
+from .compare import Method, find_method
+
+IMAGES = 8  # shown of those a method won, and of those it lost
+PIXELS = 320  # long side of an embedded image
+PAIRS = 8  # confusions listed
+
+
+def render(comparison: dict, methods: Sequence[Method]) -> str:
+    """The page of a comparison, as made by :func:`compare.compare` of the same methods."""
+    base = find_method(methods, comparison['baseline'])
+    ordered = [base, *(m for m in methods if m is not base)]
+    script = files(__package__).joinpath('templates/report.js').read_text('utf-8')
+    return (
+        environment()
+        .get_template('report.html')
+        .render(
+            heading=tables.heading(comparison),
+            columns=tables.COLUMNS,
+            rows=comparison['rows'],
+            baseline=base.name,
+            curves=svg(figures.curves(ordered), 'curves') if has_curves(ordered) else None,
+            gains=class_gains(base, ordered[1:]),
+            methods=[describe_method(m, base, i) for i, m in enumerate(ordered)],
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates that escape every value; a missing one is an error."""
+    return Environment(loader=PackageLoader(__package__), autoescape=True,
+                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+
+
+def svg(figure, name: str) -> Markup:
+    return Markup(figures.inline_svg(figure, name))
+
+
+def has_curves(methods: Sequence[Method]) -> bool:
+    return any(len(figures.curve(m)[0]) > 1 for m in methods)
+
+
+def class_names(method: Method) -> list[str]:
+    count = method.first.predictions.probs.shape[1]
+    return method.first.record.get('classes') or [str(i) for i in range(count)]
+
+
+def describe_method(method: Method, base: Method, number: int) -> dict:
+    """A method's own section of the page."""
+    classes = class_names(method)
+    label = method.first.predictions.label
+    predicted = np.stack([r.predictions.probs.argmax(axis=1) for r in method.runs])
+    counts = confusion_matrix(
+        np.tile(label, len(predicted)), predicted.ravel(), labels=range(len(classes))
+    )
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    section = dict(
+        name=method.name,
+        confusion=svg(figures.confusion(shares, classes), f'confusion{number}'),
+        pairs=confused_pairs(counts, shares, classes),
+        reliability=svg(figures.reliability_diagram(method), f'reliability{number}'),
+        won=None,
+        lost=None,
+    )
+    if method is not base:
+        section.update(won=examples(method, base, sign=1), lost=examples(method, base, sign=-1))
+    return section
+
+
+def confused_pairs(counts: NDArray, shares: NDArray, classes: Sequence[str]) -> list[dict]:
+    """The most frequent confusions over all seeds, by share of the class."""
+    wrong = shares * (1 - np.eye(len(shares)))
+    order = np.argsort(-wrong, axis=None)[:PAIRS]
+    return [
+        dict(label=classes[i], predicted=classes[j], share=shares[i, j], count=int(counts[i, j]))
+        for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[i, j] > 0
+    ]
+
+
+def class_gains(base: Method, others: Sequence[Method]) -> dict:
+    """Recall of each class by the baseline, and the other methods' differences to it."""
+    label = base.first.predictions.label
+    names = class_names(base)
+    rows = []
+    for c in np.unique(label):
+        recalls = [m.scores[:, label == c].mean() for m in (base, *others)]
+        rows.append(dict(name=names[c], images=int((label == c).sum()), recall=recalls[0],
+                         gains=[recall - recalls[0] for recall in recalls[1:]]))  # fmt: skip
+    return dict(methods=[m.name for m in others], rows=rows)
+
+
+def examples(method: Method, base: Method, sign: int) -> dict:
+    """Images that the method gets right more often than the baseline (sign 1), or less (-1)."""
+    ours, theirs = method.scores.mean(axis=0), base.scores.mean(axis=0)
+    gain = sign * (ours - theirs)
+    chosen = [i for i in np.argsort(-gain, kind='stable')[:IMAGES] if gain[i] > 0]
+    descriptions = descriptions_of(method, base)
+    return dict(
+        total=int((gain > 0).sum()),
+        shown=[describe_image(i, method, base, descriptions) for i in chosen],
+    )
+
+
+def describe_image(
+    i: int, method: Method, base: Method, descriptions: DescriptionStore | None
+) -> dict:
+    predictions, names = method.first.predictions, class_names(method)
+    path = str(predictions.rel_path[i])
+    return dict(
+        path=path,
+        label=names[predictions.label[i]],
+        answers=[(m.name, answers(m, i, names)) for m in (method, base)],
+        uri=thumbnail(Path(method.first.record.get('data_root') or '/', path)),
+        descriptions=(descriptions.get(path) if descriptions else None) or [],
+    )
+
+
+def answers(method: Method, i: int, names: Sequence[str]) -> str:
+    """What the method's seeds said of an image, the most frequent first."""
+    said = [names[run.predictions.probs[i].argmax()] for run in method.runs]
+    unique = sorted(set(said), key=lambda name: (-said.count(name), name))
+    if len(said) == 1:
+        return unique[0]
+    return ', '.join(f'{name} ({said.count(name)} of {len(said)})' for name in unique)
+
+
+def descriptions_of(*methods: Method) -> DescriptionStore | None:
+    """The descriptions that belong to the test images, where they are still on this machine."""
+    for record in (m.first.record for m in methods):
+        root = record.get('data_root')
+        path = record.get('descriptions') or (root and Path(root, 'descriptions.jsonl'))
+        if path and Path(path).is_file():
+            return DescriptionStore(path)
+    return None
+
+
+def thumbnail(path: Path) -> str | None:
+    """A small JPEG of an image file as a data URI; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            small = ImageOps.exif_transpose(image).convert('RGB')
+    except (OSError, Image.DecompressionBombError):
+        return None
+    small.thumbnail((PIXELS, PIXELS))
+    file = io.BytesIO()
+    small.save(file, 'jpeg', quality=80)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,125 @@
+"""A comparison as a table: Markdown, CSV, JSON, and the cells of the report page."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .stats import BINS
+
+MISSING = '–'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its heading, the text of a row's cell, and what it sorts by."""
+
+    key: str
+    heading: str
+    text: Callable[[dict], str]
+    meaning: str
+
+    def value(self, row: dict) -> Any:
+        value = row[self.key]
+        return min(value.values(), default=None) if isinstance(value, dict) else value
+
+
+def points(share: float | None, sign: bool = False) -> str:
+    """A share in percent, or a difference of shares in points, to two places."""
+    return MISSING if share is None else f'{100 * share:{"+" if sign else ""}.2f}'
+
+
+def between(row: dict, name: str, sign: bool = False) -> str:
+    low, high = row[f'{name}_low'], row[f'{name}_high']
+    return MISSING if low is None else f'{points(low, sign)} to {points(high, sign)}'
+
+
+def p_value(p: float | None) -> str:
+    if p is None:
+        return MISSING
+    return '<0.001' if p < 0.001 else f'{p:.3f}'
+
+
+def decimals(value: float | None) -> str:
+    return MISSING if value is None else f'{value:.3f}'
+
+
+def accuracy(row: dict) -> str:
+    sd = '' if row['accuracy_sd'] is None else f' ± {points(row["accuracy_sd"])}'
+    return points(row['accuracy']) + sd
+
+
+def mcnemar(row: dict) -> str:
+    return ', '.join(p_value(p) for p in row['mcnemar_p'].values()) or MISSING
+
+
+def count(value: float | None) -> str:
+    return MISSING if value is None else f'{value:,.0f}'
+
+
+COLUMNS = (
+    Column('method', 'Method', lambda r: r['method'], ''),
+    Column('tuning', 'Tuning', lambda r: r['tuning'] or MISSING,
+           "'default' settings, or 'tuned' on a validation split"),
+    Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
+    Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
+    Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
+    Column('accuracy_low', '95 % interval', lambda r: between(r, 'accuracy'),
+           'bootstrap that draws groups and seeds with replacement, percentiles'),
+    Column('difference', 'Difference', lambda r: points(r['difference'], sign=True),
+           "points above the baseline"),
+    Column('difference_low', 'Its 95 % interval', lambda r: between(r, 'difference', sign=True),
+           'the same bootstrap'),
+    Column('p', 'p', lambda r: p_value(r['p']),
+           'two-sided paired permutation test: signs of the groups’ differences of seed-averaged '
+           'scores; of the trained models at hand, not of further seeds'),
+    Column('p_holm', 'p (Holm)', lambda r: p_value(r['p_holm']),
+           'p adjusted for the number of methods compared with the baseline'),
+    Column('mcnemar_p', 'McNemar p by seed', mcnemar,
+           'exact, each run against the baseline’s of the same seed; takes images as independent'),
+    Column('detectable', 'Detectable', lambda r: points(r['detectable']),
+           'the smallest true difference in points that this test set shows with 80 % power at '
+           'p < 0.05, at the observed discordance and design effect of the groups (Connor, 1987)'),
+    Column('macro_recall', 'Macro recall %', lambda r: points(r['macro_recall']),
+           'recall averaged over classes'),
+    Column('nll', 'NLL', lambda r: decimals(r['nll']), 'negative log-likelihood in nats'),
+    Column('ece', 'ECE', lambda r: decimals(r['ece']),
+           f'expected calibration error, {BINS} equal bins'),
+    Column('trained_parameters', 'Trained parameters', lambda r: count(r['trained_parameters']),
+           ''),
+    Column('train_seconds', 'Training s', lambda r: count(r['train_seconds']),
+           'seconds in training epochs, mean over seeds'),
+)  # fmt: skip
+
+
+def heading(comparison: dict) -> str:
+    """One sentence on what was compared."""
+    c = comparison
+    return (
+        f'{c["images"]:,} test images in {c["groups"]:,} independent groups, {c["classes"]} '
+        f'classes; baseline: {c["baseline"]}.'
+    )
+
+
+def markdown(comparison: dict) -> str:
+    """The table in Markdown, with what its columns mean."""
+    lines = [heading(comparison), '', '| ' + ' | '.join(c.heading for c in COLUMNS) + ' |']
+    lines.append('|' + '---|' * len(COLUMNS))
+    for row in comparison['rows']:
+        cells = (column.text(row).replace('|', '\\|').replace('\n', ' ') for column in COLUMNS)
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    notes = [f'- {c.heading}: {c.meaning}.' for c in COLUMNS if c.meaning]
+    return '\n'.join([*lines, '', *notes, ''])
+
+
+def comma_separated(comparison: dict) -> str:
+    """The rows with all their digits as CSV; McNemar's p-values as JSON by seed."""
+    rows = comparison['rows']
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator='\n')
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, 'mcnemar_p': json.dumps(row['mcnemar_p'])})
+    return file.getvalue()

@@ -1,0 +1,159 @@
+"""From runs to figures and files."""
+
+import csv
+import json
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmpretrain_lmmreg.errors import InputError, MissingInputError
+from mmpretrain_lmmreg.evidence import figures, tables
+from mmpretrain_lmmreg.evidence.compare import compare, load_methods
+from mmpretrain_lmmreg.evidence.stats import mcnemar_test
+
+from .conftest import made_up
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+
+def test_equal_predictions_differ_by_nothing(make_run):
+    folders = [make_run(m, s, made_up(0.8, s)) for m in ('base', 'ours') for s in (0, 1)]
+    base, ours = compare(load_methods(folders), 'base')['rows']
+    assert base['difference'] is None
+    assert ours['difference'] == 0 and ours['p'] == 1 and ours['p_holm'] == 1
+    assert ours['mcnemar_p'] == {'0': 1.0, '1': 1.0} and 0.1 < ours['detectable'] < 0.15
+
+
+def test_a_row(make_run):
+    right = replace(made_up(0.8), probs=np.eye(3, dtype=np.float32)[made_up(0.8).label])
+    folders = [make_run('ours', 0, right), make_run('base', 0), make_run('base', 1)]
+    comparison = compare(load_methods(folders), 'base')
+    base, ours = comparison['rows']
+    assert (comparison['images'], comparison['groups'], comparison['classes']) == (60, 12, 3)
+    accuracies = [made_up(0.8, s).correct.mean() for s in (0, 1)]
+    assert base['accuracy'] == pytest.approx(np.mean(accuracies))
+    assert base['accuracy_sd'] == pytest.approx(np.std(accuracies, ddof=1))
+    assert base['accuracy_low'] < base['accuracy'] < base['accuracy_high']
+    assert ours['accuracy'] == ours['macro_recall'] == 1 and ours['accuracy_sd'] is None
+    assert ours['difference'] == pytest.approx(1 - np.mean(accuracies))
+    assert ours['difference_low'] < ours['difference'] < ours['difference_high']
+    assert ours['p'] == ours['p_holm'] < 0.01
+    assert list(ours['mcnemar_p']) == ['0']
+    assert ours['mcnemar_p']['0'] == mcnemar_test(right.correct, made_up(0.8).correct)
+    assert 0 < ours['detectable'] < 0.5 and ours['nll'] == pytest.approx(0, abs=1e-6)
+    assert ours['trained_parameters'] == 1234 and ours['train_seconds'] == 5
+    assert ours['protocol'] == 'split 1'
+
+
+def test_several_methods_are_adjusted_by_holm(make_run):
+    folders = [make_run(f'm{a}', s, made_up(a, s)) for a in (0.6, 0.65, 0.9) for s in (0, 1)]
+    _, weak, strong = compare(load_methods(folders), 'm0.6')['rows']
+    assert strong['p_holm'] == pytest.approx(2 * strong['p']) and strong['p'] < weak['p']
+
+
+def test_a_baseline_of_one_run_is_everyones_pair(make_run):
+    folders = [make_run('zero_shot', None), make_run('ours', 3), make_run('ours', 4)]
+    rows = compare(load_methods(folders), 'zero_shot')['rows']
+    assert set(rows[1]['mcnemar_p']) == {'3', '4'}
+
+
+def test_the_order_of_images_does_not_matter(make_run):
+    p, order = made_up(0.8), np.random.default_rng(0).permutation(60)
+    shuffled = replace(p, rel_path=p.rel_path[order], label=p.label[order], group=p.group[order],
+                       probs=p.probs[order])  # fmt: skip
+    rows = compare(load_methods([make_run('base'), make_run('ours', 0, shuffled)]), 'base')['rows']
+    assert rows[1]['p'] == 1
+
+
+def changed(name, index, value):
+    array = getattr(made_up(0.8), name).copy()
+    array[index] = value
+    return replace(made_up(0.8), **{name: array})
+
+
+@pytest.mark.parametrize(
+    ('predictions', 'message'),
+    [
+        (changed('rel_path', 7, 'test/x.jpg'), "1 test images are in .*base-0 only, .*007.jpg"),
+        (made_up(0.8, images=90), "30 test images are in .*ours-0 only, 'test/060.jpg'"),
+        (changed('label', 7, 0), "label of 'test/007.jpg' is 1 in one, 0 in the other"),
+        (changed('group', 7, 'v9'), "group of 'test/007.jpg' is v1 in one, v9 in the other"),
+        (
+            replace(made_up(0.8), probs=np.pad(made_up(0.8).probs, ((0, 0), (0, 1)))),
+            'they have 3 and 4 classes',
+        ),
+    ],
+)  # fmt: skip
+def test_runs_with_other_test_images_are_refused(make_run, predictions, message):
+    folders = [make_run('base'), make_run('ours', 0, predictions)]
+    with pytest.raises(InputError, match=message):
+        load_methods(folders)
+
+
+def test_runs_that_cannot_be_taken_are_refused(make_run, tmp_path):
+    base = make_run('base')
+    with pytest.raises(InputError, match='named or ordered differently'):
+        load_methods([base, make_run('other', classes=['c', 'b', 'a'])])
+    with pytest.raises(InputError, match=r"both 'base' with seed 0; leave one out"):
+        load_methods([base, base])
+    with pytest.raises(InputError, match=r'is not finished \(its last epoch is 5\)'):
+        load_methods([make_run('broken', finished=False)])
+    with pytest.raises(MissingInputError, match='is not the work folder of a run'):
+        load_methods([tmp_path / 'nothing'])
+    with pytest.raises(InputError, match="--baseline 'x' is not among the methods: base"):
+        compare(load_methods([base]), 'x')
+
+
+def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
+    make_run('ours', 0), make_run('ours', 1), make_run('unlisted', 0)
+    make_run('ours', 0, below='tuned')
+    runs = [dict(folder='ours-0', tuning='default', options={}),
+            dict(folder='tuned/ours-0', tuning='tuned', options={'model.head.alpha': 0.1}),
+            dict(folder='ours-1', tuning='', options={'model.head.alpha': 0.2})]  # fmt: skip
+    (tmp_path / 'sweep.json').write_text(json.dumps(dict(runs=runs)))
+    methods = load_methods([tmp_path])
+    assert [m.name for m in methods] == ['ours', 'ours (tuned)', 'ours [alpha=0.2]']
+    assert [r['tuning'] for r in compare(methods, 'ours')['rows']] == ['default', 'tuned', '']
+
+
+def test_curve_has_the_epochs_of_all_seeds(make_run):
+    short = [dict(epoch=e, accuracy=0.1 * e, seconds=0) for e in (1, 2, 3)]
+    methods = load_methods([make_run('m', 0), make_run('m', 1, epochs=short)])
+    epochs, accuracies = figures.curve(methods[0])
+    assert epochs.tolist() == [1, 2, 3] and accuracies.shape == (2, 3)
+
+
+def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
+    folders = [make_run(m, s, made_up(a, s)) for m, a in (('a|b', 0.7), ('ours', 0.9))
+               for s in (0, 1)]  # fmt: skip
+    out = tmp_path / 'out'
+    argv = ['compare.py', *map(str, folders), '--baseline', 'a|b', '--out', str(out)]
+    monkeypatch.setattr(sys, 'argv', argv)
+    runpy.run_path(str(TOOLS / 'compare.py'), run_name='__main__')
+    expected = {'table.md', 'table.csv', 'table.json', 'curves.png', 'curves.svg', 'report.html'}
+    assert {path.name for path in out.iterdir()} == expected
+    comparison = json.loads((out / 'table.json').read_text())
+    rows = list(csv.DictReader((out / 'table.csv').open()))
+    assert [float(r['accuracy']) for r in rows] == [r['accuracy'] for r in comparison['rows']]
+    lines = (out / 'table.md').read_text().splitlines()
+    assert lines[0] == '60 test images in 12 independent groups, 3 classes; baseline: a|b.'
+    assert lines[4].startswith(r'| a\|b | – | split 1 | 2 |')
+    assert (out / 'curves.png').read_bytes()[:4] == b'\x89PNG'
+    assert b'<svg' in (out / 'curves.svg').read_bytes()
+    assert '| ours |' in capsys.readouterr().out
+    monkeypatch.setattr(sys, 'argv', [*argv[:-3], 'nobody', *argv[-2:]])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TOOLS / 'compare.py'), run_name='__main__')
+    assert 'is not among the methods' in capsys.readouterr().err
+
+
+def test_cells():
+    row = dict(accuracy=0.9, accuracy_sd=0.012, mcnemar_p={'0': 0.5, '1': 1e-9}, p=None)
+    text = {c.key: c for c in tables.COLUMNS}
+    assert text['accuracy'].text(row) == '90.00 ± 1.20'
+    assert text['mcnemar_p'].text(row) == '0.500, <0.001' and text['mcnemar_p'].value(row) == 1e-9
+    assert text['p'].text(row) == '–'

@@ -1,0 +1,98 @@
+"""The report page: what it says, and that text from data stays text."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
+from mmpretrain_lmmreg.evidence import report
+from mmpretrain_lmmreg.evidence.compare import compare, load_methods
+
+from .conftest import made_up
+
+
+@pytest.fixture
+def page(make_run, tmp_path) -> str:
+    """Report of two methods, two seeds each, with images and one hostile description."""
+    rng = np.random.default_rng(0)
+    (tmp_path / 'test').mkdir()
+    for i in range(60):
+        pixels = rng.integers(0, 255, (30, 400 + i, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / 'test' / f'{i:03d}.jpg')
+    with DescriptionWriter(tmp_path / 'descriptions.jsonl') as writer:
+        for i in range(60):
+            reply = '1. A <script>alert(1)</script> person.\n2. Rocks & ropes.'
+            writer.append(dict(image=f'test/{i:03d}.jpg', prompt='describe', reply=reply))
+    folders = [make_run(m, s, made_up(a, s)) for m, a in (('<i>base</i>', 0.6), ('ours', 0.9))
+               for s in (0, 1)]  # fmt: skip
+    methods = load_methods(folders)
+    return report.render(compare(methods, '<i>base</i>'), methods)
+
+
+class Tags(HTMLParser):
+    def __init__(self, page):
+        super().__init__()
+        self.tags, self.ids = [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == 'id']
+
+
+def test_text_from_data_stays_text(page):
+    tags = Tags(page).tags
+    assert tags.count('script') == 1 and 'i' not in tags and 'b' not in tags
+    assert '&lt;i&gt;base&lt;/i&gt;' in page and '&lt;script&gt;alert(1)' in page
+    assert 'Rocks &amp; ropes.' in page and 'ra$ci$ng' in page
+
+
+def test_the_page_needs_nothing_beside_it(page):
+    links = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert links and all(link.startswith(('#', 'data:')) for link in links)
+    assert '@import' not in page and 'url(http' not in page
+
+
+def test_parts_of_the_page(page):
+    for text in ('Accuracy by epoch', 'Most frequent confusions', 'Reliability of ours',
+                 'Won against', 'Lost against', '2 descriptions', '(2 of 2)'):  # fmt: skip
+        assert text in page
+    assert 8 <= page.count('data:image/jpeg') <= 16
+    assert '60 test images in 12 independent groups, 3 classes' in page
+
+
+def test_images_won_and_lost(make_run):
+    label = made_up(0.8).label
+    said = np.eye(3, dtype=np.float32)
+    ours, base = label.copy(), label.copy()
+    ours[4], base[7], base[9] = 2, 0, 1  # one lost, two won
+    runs = [make_run('base', 0, replace(made_up(0.8), probs=said[base])),
+            make_run('ours', 0, replace(made_up(0.8), probs=said[ours]))]  # fmt: skip
+    base, ours = load_methods(runs)
+    won, lost = report.examples(ours, base, 1), report.examples(ours, base, -1)
+    assert [image['path'] for image in won['shown']] == ['test/007.jpg', 'test/009.jpg']
+    assert won['total'] == 2 and lost['total'] == 1
+    shown = lost['shown'][0]
+    assert shown['label'] == 'pole vaulting' and shown['uri'] is None
+    assert shown['answers'] == [('ours', '<b>ra$ci$ng</b>'), ('base', 'pole vaulting')]
+    gains = report.class_gains(base, [ours])['rows']
+    assert [row['images'] for row in gains] == [20, 20, 20]
+    assert [round(row['gains'][0], 3) for row in gains] == [0.05, 0.0, 0.0]
+
+
+def test_confused_pairs():
+    counts = np.array([[8, 2, 0], [0, 10, 0], [4, 0, 6]])
+    pairs = report.confused_pairs(counts, counts / 10, 'abc')
+    assert [(p['label'], p['predicted'], p['share'], p['count']) for p in pairs] == [
+        ('c', 'a', 0.4, 4), ('a', 'b', 0.2, 2)]  # fmt: skip
+
+
+def test_thumbnails_are_small(tmp_path):
+    Image.new('P', (2000, 1000)).save(tmp_path / 'a.png')
+    assert len(report.thumbnail(tmp_path / 'a.png')) < 10_000
+    (tmp_path / 'b.jpg').write_bytes(b'no image')
+    assert report.thumbnail(tmp_path / 'b.jpg') is None
