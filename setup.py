@@ -13,15 +13,15 @@ README = ROOT / 'README.md'
 
 LMM = ['transformers>=4.53,<5', 'pycocotools', 'sentencepiece', 'accelerate', 'openai>=1.60']
 VIDEO = ['av>=12']
-TESTS = [
-    'pytest>=8',
-    'pytest-timeout',
-    'hypothesis',
-    'setuptools>=68',
-    'wheel',
-    'transformers>=4.53,<5',
-    *VIDEO,
+EVIDENCE = [
+    'matplotlib>=3.8',
+    'jinja2>=3.1',
+    'scipy>=1.11',
+    'scikit-learn>=1.4',
+    'statsmodels>=0.14',
 ]
+TESTS = ['pytest>=8', 'pytest-timeout', 'hypothesis>=6', 'setuptools>=68', 'wheel']
+TESTS += [*LMM, *VIDEO, *EVIDENCE]
 
 
 class BuildWithConfigs(build_py):
@@ -50,7 +50,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
-    package_data={'mmpretrain_lmmreg': ['data/*', 'data/**/*']},
+    package_data={'mmpretrain_lmmreg': ['data/**/*', 'evidence/templates/*']},
     cmdclass={'build_py': BuildWithConfigs},
     # Wide enough to keep whatever supported torch is installed; constraints.txt has the
     # exact versions that were run together.
@@ -58,6 +58,8 @@ setup(
         'torch>=2.4,<3',
         'torchvision',
         'open_clip_torch>=3.3,<4',
+        'timm>=1.0.17',
+        'huggingface_hub',
         'safetensors',
         'numpy',
         'pillow>=10.3',
@@ -68,7 +70,8 @@ setup(
         **{family: list(requirements) for family, requirements in VERSION['FAMILIES'].items()},
         'lmm': LMM,
         'video': VIDEO,
+        'evidence': EVIDENCE,
         'tests': TESTS,
-        'dev': [*TESTS, *LMM, 'pre-commit', 'ruff>=0.9'],
+        'dev': [*TESTS, 'pre-commit', 'ruff>=0.9'],
     },
 )

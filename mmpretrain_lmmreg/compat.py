@@ -136,10 +136,12 @@ def silence_upstream() -> None:
     """Drop the warnings that a good run prints and that no user can act on."""
     warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
     warnings.filterwarnings('ignore', "'pin_memory' argument is set as true but no accelerator")
+    from mmengine.evaluator import DumpResults
     from mmengine.fileio import file_client
 
     # mmengine's own calls of names that it has deprecated; nothing else is logged there
     file_client.print_log = lambda *args, **kwargs: None
+    DumpResults.default_prefix = ''  # it has no metric that a prefix could name
 
 
 def import_quietly() -> None:
