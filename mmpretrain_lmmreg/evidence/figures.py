@@ -18,7 +18,8 @@ COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8
 DASHES = ('-', '--', ':', '-.')
 PLAIN = mpl.rc_context({'text.parse_math': False})  # a $ in a class name is a $
 INK = '#010203'  # stands for the page's text colour
-BLUES = LinearSegmentedColormap.from_list('blues', ['#0072b200', '#0072b2ff'])
+# Faint enough to read the page's text on it
+BLUES = LinearSegmentedColormap.from_list('blues', ['#0072b200', '#0072b2a6'])
 
 
 def styles():
@@ -34,9 +35,9 @@ def curve(method: Method) -> tuple[NDArray, NDArray]:
 
 
 @PLAIN
-def curves(methods: Sequence[Method], width: float = 7) -> Figure:
+def curves(methods: Sequence[Method]) -> Figure:
     """Accuracy by epoch: mean over seeds, with a band from the worst to the best seed."""
-    figure = Figure(figsize=(width, 4.2), layout='constrained')
+    figure = Figure(figsize=(5.4, 3.8), layout='constrained')
     axes = figure.add_subplot()
     splits = set()
     for method, (colour, dash) in zip(methods, styles(), strict=False):
