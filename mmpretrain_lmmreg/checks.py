@@ -71,7 +71,7 @@ def _chooses_by_val(runner: Runner) -> str | None:
         if isinstance(hook, EarlyStoppingHook):
             return 'EarlyStoppingHook'
         if getattr(hook, 'save_best', None):
-            return f"save_best='{hook.save_best}'"
+            return f'save_best={hook.save_best}'
     return None
 
 

@@ -66,11 +66,13 @@ class TimmTower:
     def last_block(self) -> Iterator[nn.Parameter]:
         groups = group_parameters(self.visual.trunk, self.visual.trunk.group_matcher())
         projection = {id(p) for p in self.projection()}
-        for group in sorted(groups)[-2:]:  # the last block, and the norm or head behind it
-            for name in groups[group]:
-                parameter = self.visual.trunk.get_parameter(name)
-                if id(parameter) not in projection:
-                    yield parameter
+        names = groups.pop(max(groups))
+        if not any(part.isdigit() for name in names for part in name.split('.')):
+            names += groups[max(groups)]  # that was a norm or pool behind the last block
+        for name in names:
+            parameter = self.visual.trunk.get_parameter(name)
+            if id(parameter) not in projection:
+                yield parameter
 
 
 def split_tower(visual: nn.Module, model_name: str) -> ViTTower | TimmTower:

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+import torch
+
 import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
+
+torch.set_num_threads(1)  # the models are tiny, and tests may run beside each other
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 

@@ -48,7 +48,7 @@ TOWERS = [
     dict(timm_pool='avg', timm_proj='linear'),
     dict(timm_pool='avg', timm_proj='mlp'),
     dict(timm_pool='avg', timm_proj=None),  # the trunk's own classifier projects
-    dict(timm_model_name='vit_tiny_patch16_224', timm_pool='map', timm_proj='linear',
+    dict(timm_model_name='vit_tiny_patch16_224', timm_pool='token', timm_proj='linear',
          image_size=224),
     dict(timm_model_name='fastvit_t8', timm_pool='avg', timm_proj=None),
     dict(timm_model_name='convnext_atto', timm_pool='', timm_proj='linear'),

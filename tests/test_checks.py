@@ -25,7 +25,7 @@ def test_image_in_train_and_test(tiny_config):
 
 
 @pytest.mark.parametrize(('options', 'name'), [
-    ({'default_hooks.checkpoint.save_best': 'auto'}, "save_best='auto'"),
+    ({'default_hooks.checkpoint.save_best': 'auto'}, r"save_best=\['auto'\]"),
     ({'custom_hooks': [dict(type='EarlyStoppingHook', monitor='accuracy/top1')]},
      'EarlyStoppingHook'),
 ])

@@ -1,6 +1,7 @@
 """A data set of trunk features in place of images, fed to the model batch by batch."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os.path import abspath
 from typing import Any
 
@@ -49,13 +50,6 @@ class FeatureDataset(Dataset):
         return results['data_samples']
 
 
-class FeaturePreprocessor(BaseDataPreprocessor):
-    """Moves features and labels to the device and leaves their values alone."""
-
-    def forward(self, data: dict, training: bool = False) -> dict:
-        return self.cast_data(data)
-
-
 def feature_dataloader(model: nn.Module, images: DataLoader) -> DataLoader:
     """A loader of trunk features with the same sampler and batches as one of images."""
     features, rows = trunk_features(get_ori_model(model), images.dataset, images.num_workers)
@@ -69,11 +63,13 @@ def _batch(batch: dict) -> dict:
 
 @contextmanager
 def features_as_inputs(model: nn.Module) -> Iterator[None]:
-    """Let the classifier take batches of trunk features, which need no pixel preprocessing."""
-    model = get_ori_model(model)
-    pixels = model.data_preprocessor
-    model.data_preprocessor = FeaturePreprocessor().to(pixels.device)
+    """Let the classifier take batches of trunk features, which need no pixel preprocessing.
+
+    The preprocessor stays in place, since EMA pairs the model's buffers with its copy's by order.
+    """
+    preprocessor = get_ori_model(model).data_preprocessor
+    preprocessor.forward = partial(BaseDataPreprocessor.forward, preprocessor)
     try:
         yield
     finally:
-        model.data_preprocessor = pixels
+        del preprocessor.forward

@@ -28,8 +28,9 @@ class ClassMeanHook(Hook):
     embeds its share. Skipped on resume and where the head needs no class means.
 
     Args:
-        model_name: open_clip model whose text tower is used; the backbone's by default.
-        pretrained: Its weights; the backbone's by default.
+        model_name: open_clip model whose text tower is used; by default the backbone's, with the
+            backbone's weights.
+        pretrained: The weights of ``model_name``.
     """
 
     def __init__(self, model_name: str | None = None, pretrained: str | None = None) -> None:
@@ -45,8 +46,8 @@ class ClassMeanHook(Hook):
             raise InputError(f'the training data have {len(classes)} classes, the head says '
                              f'num_classes={model.head.num_classes}')
         texts, counts = collect_descriptions(dataset, model.head.num_classes)
-        tower = TextTower(self.model_name or model.backbone.model_name,
-                          self.pretrained or model.backbone.pretrained,
+        source = self if self.model_name else model.backbone
+        tower = TextTower(source.model_name, source.pretrained,
                           device=next(model.parameters()).device)
         if tower.dim != model.head.in_channels:
             raise InputError(
