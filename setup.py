@@ -52,11 +52,12 @@ setup(
     packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
     package_data={'mmpretrain_lmmreg': ['data/**/*', 'evidence/templates/*']},
     cmdclass={'build_py': BuildWithConfigs},
-    # Wide enough to keep whatever supported torch is installed; constraints.txt has the
-    # exact versions that were run together.
+    # Wide enough to keep a torch that is there with its torchvision, and capped because each
+    # torchvision demands one torch: a newer one would replace it. constraints.txt has the exact
+    # versions that were run together.
     install_requires=[
-        'torch>=2.4,<3',
-        'torchvision',
+        'torch>=2.4,<2.14',
+        'torchvision>=0.19,<0.29',
         'open_clip_torch>=3.3,<4',
         'timm>=1.0.17',
         'huggingface_hub',
