@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,21 +135,27 @@ class DescriptionWriter:
         os.close(self._file)  # releases the lock
 
     def _mend(self) -> None:
-        """Cut an unfinished last line; end a whole one that only lacks its newline."""
-        end = start = 0
-        with open(self.path, 'rb') as file:
-            for line in file:
-                start, end, last = end, end + len(line), line
-        if end and _unfinished(last):
-            os.ftruncate(self._file, start)
-        elif end and not last.endswith(b'\n'):
-            self._write(b'\n')
+        """Take out what a crash left unfinished at the end; end the last line."""
+        start, tail = _tail(self._file)
+        lines = re.findall(rb'[^\n]*\n|[^\n]+', tail)
+        mended = b''.join(line for line in lines if not _unfinished(line))
+        if mended and not mended.endswith(b'\n'):
+            mended += b'\n'
+        if mended != tail:
+            same = len(os.path.commonprefix([tail, mended]))
+            os.ftruncate(self._file, start + same)
+            self._write(mended[same:])
         os.fsync(self._file)
 
-    def append(self, record: Record) -> None:
-        """Add one record as one line."""
-        self._write(encode(record))
-        os.fsync(self._file)
+    def append(self, *records: Record) -> None:
+        """Add records, one line each, in one write; all or, on a full disk, none."""
+        size = os.fstat(self._file).st_size
+        try:
+            self._write(b''.join(map(encode, records)))
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, size)
+            raise
 
     def _write(self, data: bytes) -> None:
         while data:
@@ -196,7 +203,7 @@ def scan(path: Path) -> Iterator[tuple[int, Record]]:
         size = os.fstat(file.fileno()).st_size
         for number, line in enumerate(file, 1):
             last = offset + len(line) >= size  # what a writer adds meanwhile is not looked at
-            if last and _unfinished(line):
+            if _unfinished(line) and (last or offset >= size - _TAIL):
                 print_log(
                     f'{path}, line {number}: unfinished last line dropped',
                     logger='current',
@@ -209,8 +216,23 @@ def scan(path: Path) -> Iterator[tuple[int, Record]]:
             offset += len(line)
 
 
+_TAIL = 1 << 20  # more than one write holds: only the last one can be unfinished
+
+
+def _tail(file: int) -> tuple[int, bytes]:
+    """The last lines of a file, and where they start."""
+    size, length = os.fstat(file).st_size, _TAIL
+    while True:
+        start = max(size - length, 0)
+        tail = os.pread(file, length, start)
+        skip = tail.find(b'\n') + 1 if start else 0
+        if not start or skip:
+            return start + skip, tail[skip:]
+        length *= 2
+
+
 def _unfinished(line: bytes) -> bool:
-    """Whether a last line broke off: no newline and no whole object, or blocks never written."""
+    """Whether a line broke off: blocks never written, or no newline and no whole object."""
     if b'\0' in line:
         return True
     if line.endswith(b'\n'):

@@ -132,6 +132,31 @@ def test_last_line_of_unwritten_blocks_is_unfinished(path):
     assert path.read_bytes() == whole
 
 
+def test_blocks_lost_from_the_last_write_take_no_other_record_along(path):
+    write(path, record('a', 'A.'))
+    with DescriptionWriter(path) as writer:
+        writer.append(*(record(name, f'{name}.') for name in 'bcd'))
+    data = bytearray(path.read_bytes())
+    at = data.index(b'"b"')
+    data[at : at + 40] = bytes(40)
+    path.write_bytes(data)
+    assert [r['image'] for r in DescriptionStore(path)] == ['a', 'c', 'd']
+    write(path)
+    assert b'\0' not in path.read_bytes()
+    assert [r['image'] for r in DescriptionStore(path)] == ['a', 'c', 'd']
+
+
+def test_unwritten_blocks_far_from_the_end_are_an_error(path):
+    write(path, record('a', 'A.'), record('b', 'word ' * 300_000))
+    data = bytearray(path.read_bytes())
+    data[5:9] = bytes(4)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match='line 1: not a JSON object'):
+        DescriptionStore(path)
+    write(path, record('c', 'C.'))
+    assert path.read_bytes().startswith(data)
+
+
 def test_whole_last_line_without_newline_is_kept(path):
     whole = write(path, record('a', 'A.')).read_bytes()
     path.write_bytes(whole[:-1])

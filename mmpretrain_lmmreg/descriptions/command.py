@@ -1,0 +1,148 @@
+"""What ``tools/describe.py`` does."""
+
+import time
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from ..errors import InputError
+from . import describers
+from .images import SPLITS, ConfigImages
+from .merge import merge, reparse
+from .progress import Progress
+from .run import Run, Tally, check_shard, settings_of
+from .store import DescriptionStore, DescriptionWriter
+from .summary import projection, summarize
+
+
+def parser(doc: str | None) -> ArgumentParser:
+    """The command's options."""
+    p = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
+    p.add_argument('config', help='training config whose images are described')
+    p.add_argument('--describer', choices=describers.NAMES, help='who is asked')
+    p.add_argument('--model', default='', help='its name, folder, or (minigpt4) config')
+    p.add_argument('--split', choices=[*SPLITS, 'all'], default='train')
+    p.add_argument('--out', type=Path, help="default: what the config's AttachDescriptions reads")
+    p.add_argument('--prompt', help=f'default: {describers.PROMPT.format(10)!r}')
+    p.add_argument('--count', type=int, default=10, help='descriptions asked for (10)')
+    p.add_argument('--concurrency', type=int, help='requests at a time (openai: 8)')
+    p.add_argument('--batch-size', type=int, help='images at a time (hf: 8, minigpt4: 4)')
+    p.add_argument('--retries', type=int, default=3, help='of bad replies and of requests (3)')
+    p.add_argument('--shard', default='1/1', metavar='i/n', help='a part of the images, 1/4 to 4/4')
+    p.add_argument('--merge', nargs='+', type=Path, metavar='FILE', help='put files into --out')
+    p.add_argument('--preview', type=int, metavar='N', help='describe N images, project the rest')
+    p.add_argument('--reparse', action='store_true', help='read the kept replies anew; ask nobody')
+    p.add_argument('--clip', metavar='MODEL,WEIGHTS', help='judge the descriptions by a CLIP model')
+    p.add_argument(
+        '--options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='generation (max_new_tokens, temperature, top_p, repetition_penalty) and the '
+        "describer's own; an unknown key lists them",
+    )
+    return p
+
+
+def run(args: Namespace) -> None:
+    """Carry the command out; raises InputError for the user's mistakes."""
+    config = Config.fromfile(args.config)
+    images = ConfigImages(config, args.split, check_shard(args.shard))
+    out = args.out or images.descriptions_file(config)
+    prompt = args.prompt or describers.PROMPT.format(args.count)
+    if args.merge:
+        added = merge(args.merge, out, args.reparse, args.count)
+        print(f'{added} records added to {out}')
+    elif args.reparse:
+        added, worse = reparse(out, args.count)
+        print(f'{added} replies read better now')
+        if worse:
+            print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
+    elif args.describer:
+        _describe(args, images, out, prompt)
+    else:
+        raise InputError('say who describes: --describer minigpt4, hf or openai')
+    if not args.preview:
+        _print_summary(args, config, images, out, prompt)
+
+
+def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> None:
+    given = {'batch_size': args.batch_size, 'concurrency': args.concurrency}
+    describer = describers.build_describer(
+        args.describer,
+        dict(args.options),
+        model=args.model,
+        prompt=prompt,
+        retries=args.retries,
+        **{key: value for key, value in given.items() if value is not None},
+    )
+    step = max(len(images) // args.preview, 1) if args.preview else 1
+    tasks = images[::step][: args.preview] if args.preview else images
+    with DescriptionWriter(out) as writer:
+        progress = Progress(prompt, describer.model, settings_of(describer), out)
+        with _ProgressBar(len(tasks)) as bar:
+            ask = Run(
+                describer, writer, progress, prompt, args.count, args.retries, report=bar.show
+            )
+            tally = ask(tasks)
+    if args.preview:
+        _print_preview(tasks, out, prompt)
+        print(projection(tally, bar.seconds, len(images)))
+    else:
+        print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
+
+
+def _print_preview(tasks, out: Path, prompt: str) -> None:
+    store = DescriptionStore(out)
+    for task in tasks:
+        record = store.record(task.image, prompt)
+        print(f'{task.image}: {record["status"]} {record.get("error", "")}')
+        for number, item in enumerate(record['descriptions'], 1):
+            print(f'  {number}. {item}')
+
+
+def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt: str) -> None:
+    store = DescriptionStore(out)
+    if prompt not in store.prompts and len(store.prompts) == 1:
+        prompt = store.prompts[0]
+    print(summarize(images, store, prompt, images.classes))
+
+
+class _ProgressBar:
+    """Images done, time left, images and tokens a second, counts by status."""
+
+    def __init__(self, total: int) -> None:
+        console = Console(stderr=True)
+        self._bar = Bar(
+            BarColumn(),
+            TextColumn('{task.completed}/{task.total}'),
+            TimeRemainingColumn(),
+            TextColumn('{task.fields[rates]} {task.fields[counts]}'),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task('', total=total, rates='', counts='')
+
+    def __enter__(self) -> '_ProgressBar':
+        self._start = time.monotonic()
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+        self.seconds = time.monotonic() - self._start
+
+    def show(self, tally: Tally) -> None:
+        """Show how far a run is."""
+        if self._bar.disable:
+            return
+        seconds = time.monotonic() - self._start
+        rates = f'{tally.asked / seconds:.1f} images/s {tally.tokens_out / seconds:.0f} tokens/s'
+        counts = ' '.join(f'{count} {name}' for name, count in tally.statuses.items() if count)
+        done = tally.asked + tally.kept
+        self._bar.update(self._task, completed=done, rates=rates, counts=counts)
