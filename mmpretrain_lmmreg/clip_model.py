@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import open_clip
 from open_clip.model import _build_text_tower, _build_vision_tower, set_model_preprocess_cfg
 from open_clip.timm_model import TimmModel
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
-from torch import nn
+from torch import Tensor, nn
 
 from . import clip_weights
 from .errors import InputError, MissingInputError
@@ -93,8 +94,9 @@ def load_open_clip(
     the model's, OpenAI's own archive needs QuickGELU; for other files the activation in use is
     logged); position embeddings that would be interpolated without ``image_size``.
     """
+    state, source = _read_weights(model_name, pretrained)
     model = build_open_clip(model_name, _size_before_loading(model_name, image_size))
-    _load(model, model_name, pretrained, image_size)
+    clip_weights.load_strictly(model, state, source, image_size)
     return _finish(model, model_name, image_size, pretrained)
 
 
@@ -102,15 +104,17 @@ def load_visual(
     model_name: str, pretrained: str | Path | None = None, image_size: int | None = None
 ) -> nn.Module:
     """Return the image tower alone with loaded weights; as :func:`load_open_clip` otherwise."""
+    state, source = _read_weights(model_name, pretrained)
     holder = _holder(model_name, 'visual', _size_before_loading(model_name, image_size))
-    _load(holder, model_name, pretrained, image_size)
+    clip_weights.load_strictly(holder, state, source, image_size)
     return _finish(holder, model_name, image_size, pretrained).visual
 
 
 def load_text(model_name: str, pretrained: str | Path | None = None) -> nn.Module:
     """Return the text tower alone with loaded weights; as :func:`load_open_clip` otherwise."""
+    state, source = _read_weights(model_name, pretrained)
     holder = _holder(model_name, 'text')
-    _load(holder, model_name, pretrained)
+    clip_weights.load_strictly(holder, state, source)
     return holder.text.float().eval()
 
 
@@ -157,11 +161,11 @@ def _from_hub(model_name: str, what: str) -> Iterator[None]:
     try:
         with clip_weights.no_waiting_for_hub():
             yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f'the {what} of {model_name!r} is not on disk and cannot be fetched: on a machine '
             'with network, save it into a folder, and name that folder as hf_model_name and '
-            f'hf_tokenizer_name in the configuration ({str(error).splitlines()[0]})'
+            f'hf_tokenizer_name in the configuration ({textwrap.shorten(str(error), 160)})'
         ) from error
 
 
@@ -195,14 +199,10 @@ def _size_before_loading(model_name: str, image_size: int | None) -> int | None:
     return None if is_timm else image_size
 
 
-def _load(
-    model: nn.Module,
-    model_name: str,
-    pretrained: str | Path | None,
-    image_size: int | None = None,
-) -> None:
+def _read_weights(model_name: str, pretrained: str | Path | None) -> tuple[dict[str, Tensor], str]:
+    """Return a state dict whose activation is right, and the words for it in messages."""
     quick_gelu = uses_quick_gelu(model_name)
-    file = tagged = None
+    tagged = None
     if pretrained is not None:
         tagged = clip_weights.tagged_file(_plain(model_name), str(pretrained), quick_gelu)
         file = tagged or Path(pretrained).expanduser()
@@ -224,9 +224,9 @@ def _load(
             f"{file} is OpenAI's own archive, which needs QuickGELU, but {model_name!r} uses "
             f'GELU: {f"use {other!r}" if known else "set quick_gelu in its configuration"}'
         )
-    clip_weights.load_strictly(model, state, f'{file} into {model_name!r}', image_size)
     if not tagged and not from_openai:
         clip_weights.log_activation(file, model_name, quick_gelu)
+    return state, f'{file} into {model_name!r}'
 
 
 def _finish(

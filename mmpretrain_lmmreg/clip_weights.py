@@ -7,7 +7,6 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from pickle import UnpicklingError
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -17,7 +16,6 @@ import torch
 from huggingface_hub.utils import reset_sessions
 from mmengine.logging import print_log
 from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -25,10 +23,6 @@ from .errors import InputError, MissingInputError
 
 _OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
 _POSITIONS = 'visual.positional_embedding'
-_UNREADABLE = (
-    *(AttributeError, EOFError, KeyError, OSError, RuntimeError, TypeError, ValueError),
-    *(SafetensorError, UnpicklingError),
-)
 
 
 @contextmanager
@@ -99,11 +93,15 @@ def sibling(name: str, quick_gelu: bool) -> str:
 
 
 def folder_file(folder: Path) -> Path:
-    """Return the weights that lie in a folder, by open_clip's order of preference."""
-    found = open_clip.factory._find_checkpoint_in_dir(folder)
-    if found is None:
+    """Return the one weights file of a folder, or the one with a name that open_clip expects."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in ('.safetensors', '.bin', '.pth'))
+    named = [f for f in files if f.stem in ('open_clip_model', 'open_clip_pytorch_model')]
+    if not files:
         raise MissingInputError(f'no weights (.safetensors, .bin or .pth) lie in {folder}')
-    return Path(found)
+    if len(files) > 1 and not named:
+        names = ', '.join(file.name for file in files)
+        raise InputError(f'{folder} holds several weights files, name one as pretrained: {names}')
+    return (named or files)[-1]  # .safetensors sorts behind .bin
 
 
 def read_state(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
@@ -123,7 +121,7 @@ def read_state(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
             state = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped)
         state = dict(state.get('state_dict', state))
         shapes = {tensor.shape for tensor in state.values()}
-    except _UNREADABLE as error:
+    except Exception as error:  # the unpickler's are of any kind
         raise InputError(
             f'{file} cannot be read as weights: it is cut short, or not a state dict '
             f'(.safetensors, or .pt, .pth, .bin with nothing but tensors): {type(error).__name__}'
