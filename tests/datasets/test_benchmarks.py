@@ -153,6 +153,10 @@ def test_bar_counts(shared):
     assert space['rel_path'].startswith('train/pole vaulting_') and 'group' not in space
     assert len(BAR(root, val_fraction=0.25)) + len(BAR(root, 'val', 0.25)) == 1941
     assert len(BAR(root, 'trainval', 0.25)) == 1941
+    first, second = (
+        {s['rel_path'] for s in infos(BAR(root, 'val', 0.25, split_seed=seed))} for seed in (0, 1)
+    )
+    assert first != second
 
 
 def test_bar_on_a_slice(tmp_path, monkeypatch):
