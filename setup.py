@@ -60,7 +60,7 @@ setup(
         'torchvision>=0.19,<0.29',
         'open_clip_torch>=3.3,<4',
         'timm>=1.0.17',
-        'huggingface_hub',
+        'huggingface_hub>=0.30,<1',
         'safetensors',
         'numpy',
         'pillow>=10.3',
