@@ -1,0 +1,188 @@
+"""Pretrain the tiny CLIP that ships with the package, on rendered scenes and captions.
+
+None of its pictures is one of the demo's: other seeds, twelve actions instead of six, any
+action at any place; and its captions are not the describer's sentences. Settings were chosen
+on a held-out render (seed 'dev'); the demo's test set is scored once, at the end.
+"""
+
+import argparse
+import json
+import math
+import shutil
+import time
+from copy import deepcopy
+from pathlib import Path
+from random import Random
+
+import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before open_clip imports it
+
+# isort: split
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmpretrain_lmmreg.cache import atomic_write
+from mmpretrain_lmmreg.demo import CLIP_FOLDER
+from mmpretrain_lmmreg.demo.actions import ACTIONS, CLASSES
+from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
+from mmpretrain_lmmreg.demo.captions import write_captions
+from mmpretrain_lmmreg.demo.render import SEED, scenes
+from mmpretrain_lmmreg.demo.scenes import Scene, draw_scene, sample_scene
+
+CONFIG_FILE, WEIGHTS_FILE = 'open_clip_config.json', 'open_clip_model.safetensors'
+CONFIG = json.loads((CLIP_FOLDER / CONFIG_FILE).read_text(encoding='utf-8'))
+MEAN, STD, SIZE = (CONFIG['preprocess_cfg'][key] for key in ('mean', 'std', 'size'))
+PROMPT = 'a photo of a person {}.'
+CAPTIONS = 4  # pairs of captions written for each scene
+BATCH, RATE, DECAY, WARMUP = 128, 2e-3, 0.05, 100
+
+
+def main() -> None:
+    args = parse_args()
+    torch.set_num_threads(1)  # as good as two at this size, and the same sums everywhere
+    torch.manual_seed(args.seed)
+    start = time.time()
+    shown = random_scenes(args.scenes, f'pretrain {args.seed}')
+    pictures = draw(shown)
+    tokens, captions = tokenize(shown, args.seed)
+    print(f'{len(pictures)} scenes, {len(tokens)} captions: {time.time() - start:.0f} s')
+    model, kept = build(tokens)
+    dev = [scene for image, _, scene in scenes('dev') if image.startswith('test')]
+    train(model, pictures, torch.searchsorted(kept, tokens), captions, args, (dev, kept))
+    write(whole_vocabulary(model.state_dict(), kept), args.out)
+    print(f'{args.out / WEIGHTS_FILE}: {time.time() - start:.0f} s')
+    if args.score_test:
+        model = open_clip.create_model(f'local-dir:{args.out}').eval()
+        test = [scene for image, _, scene in scenes(SEED) if image.startswith('test')]
+        print(f'zero-shot accuracy on the demo test set: {zero_shot(model, test):.3f}')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, default=CLIP_FOLDER, help='folder to write into')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--scenes', type=int, default=16000)
+    parser.add_argument('--epochs', type=int, default=14)
+    parser.add_argument('--score-test', action='store_true', help="score the demo's test set")
+    return parser.parse_args()
+
+
+def random_scenes(count: int, seed: str) -> list[Scene]:
+    """Scenes whose actions and places are independent."""
+    rng, places = Random(seed), list(BACKGROUNDS)
+    return [
+        sample_scene(rng.choice(list(ACTIONS)), rng.choice(places), f'{seed}/{i}', 0)
+        for i in range(count)
+    ]
+
+
+def draw(shown: list[Scene]) -> np.ndarray:
+    """Pictures of scenes at the tower's size: bytes (N, SIZE, SIZE, 3)."""
+    pictures = np.empty((len(shown), SIZE, SIZE, 3), np.uint8)
+    for i, scene in enumerate(shown):
+        pictures[i] = draw_scene(scene).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    return pictures
+
+
+def to_input(pictures: np.ndarray) -> Tensor:
+    """Bytes (N, H, W, 3) to what the image tower takes."""
+    pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
+    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+
+
+def tokenize(shown: list[Scene], seed: int) -> tuple[Tensor, Tensor]:
+    """Tokens of the different captions (M, L), and which are whose (N, CAPTIONS, 2)."""
+    rng = Random(f'captions {seed}')
+    texts = [text for s in shown for _ in range(CAPTIONS) for text in write_captions(s, rng)]
+    different = {text: i for i, text in enumerate(dict.fromkeys(texts))}
+    length = CONFIG['model_cfg']['text_cfg']['context_length']
+    tokens = open_clip.tokenize(list(different), context_length=length)
+    return tokens, torch.tensor([different[t] for t in texts]).view(-1, CAPTIONS, 2)
+
+
+def build(tokens: Tensor) -> tuple[open_clip.CLIP, Tensor]:
+    """A model whose vocabulary is that of the captions, and the tokens it keeps, in order."""
+    prompts = open_clip.tokenize([PROMPT.format(name) for name in CLASSES])
+    kept = torch.unique(torch.cat([tokens.flatten(), prompts.flatten()]))
+    config = deepcopy(CONFIG['model_cfg'])
+    config['text_cfg']['vocab_size'] = len(kept)
+    return open_clip.CLIP(**config), kept
+
+
+def train(model, pictures, tokens, captions, args, dev) -> None:
+    """Contrastive training; every picture meets a caption of either kind in each step."""
+    steps = len(pictures) // BATCH * args.epochs
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [{'params': decayed, 'weight_decay': DECAY}, {'params': others, 'weight_decay': 0}]
+    optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min(1, (step + 1) / WARMUP) * (1 + math.cos(math.pi * step / steps)) / 2,
+    )
+    start = time.process_time()
+    for epoch in range(args.epochs):
+        for batch in torch.randperm(len(pictures)).split(BATCH):
+            if len(batch) == BATCH:
+                images = to_input(pictures[batch.numpy()])
+                mirrored = torch.rand(BATCH) < 0.5
+                images[mirrored] = images[mirrored].flip(3)
+                ids = captions[batch, torch.randint(CAPTIONS, (BATCH,))]
+                loss = contrastive_loss(model, images, tokens, ids)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        model.eval()
+        right, spent = zero_shot(model, *dev), time.process_time() - start
+        print(f'epoch {epoch + 1}: loss {loss:.3f}, dev {right:.3f}, {spent:.0f} s', flush=True)
+        model.train()
+
+
+def contrastive_loss(model, images: Tensor, tokens: Tensor, ids: Tensor) -> Tensor:
+    """CLIP's loss for both kinds of captions; pictures with equal captions share them."""
+    x = model.encode_image(images, normalize=True)
+    t = model.encode_text(tokens[ids.T.flatten()], normalize=True)
+    total = 0
+    for texts, kind in zip(t.split(len(ids)), ids.T, strict=True):
+        logits = model.logit_scale.exp().clamp(max=100) * x @ texts.T
+        target = F.normalize((kind[:, None] == kind).float(), p=1, dim=1)
+        total = total + F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+    return total / 4
+
+
+@torch.no_grad()
+def zero_shot(model, shown: list[Scene], kept: Tensor | None = None) -> float:
+    """Accuracy of class-name prompts on scenes; ``kept`` as from :func:`build`."""
+    length = CONFIG['model_cfg']['text_cfg']['context_length']
+    prompts = open_clip.tokenize([PROMPT.format(name) for name in CLASSES], length)
+    prompts = prompts if kept is None else torch.searchsorted(kept, prompts)
+    texts = model.encode_text(prompts, normalize=True)
+    x = model.encode_image(to_input(draw(shown)), normalize=True)
+    labels = torch.tensor([CLASSES.index(scene.action) for scene in shown])
+    return (labels == (x @ texts.T).argmax(1)).float().mean().item()
+
+
+def whole_vocabulary(state: dict[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
+    """Float16 weights of the whole vocabulary; tokens never seen in a caption are zero."""
+    small = state['token_embedding.weight']
+    whole = small.new_zeros(CONFIG['model_cfg']['text_cfg']['vocab_size'], small.shape[1])
+    whole[kept] = small
+    state = {**state, 'token_embedding.weight': whole}
+    return {name: tensor.half().contiguous() for name, tensor in state.items()}
+
+
+def write(state: dict[str, Tensor], folder: Path) -> None:
+    """Write a folder that open_clip loads as ``local-dir:``."""
+    with atomic_write(folder / WEIGHTS_FILE) as file:
+        file.write(save(state))
+    if folder.resolve() != CLIP_FOLDER.resolve():
+        shutil.copy(CLIP_FOLDER / CONFIG_FILE, folder)
+
+
+if __name__ == '__main__':
+    main()
