@@ -103,7 +103,7 @@ def save_run(work_dir: str | Path, run: dict) -> Path:
 
 
 def load_run(work_dir: str | Path) -> dict:
-    """Read ``<work_dir>/results/run.json``; its keys are those of :func:`hook.describe_run`.
+    """Read ``<work_dir>/results/run.json``; its keys are those of :func:`record.describe_run`.
 
     Raises:
         MissingInputError: there is no such file.

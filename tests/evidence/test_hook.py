@@ -14,7 +14,8 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.hook import ResultsHook, join_rows
+from mmpretrain_lmmreg.evidence.hook import ResultsHook
+from mmpretrain_lmmreg.evidence.record import join_rows
 from mmpretrain_lmmreg.evidence.results import load_predictions, load_run
 
 

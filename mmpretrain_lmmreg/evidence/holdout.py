@@ -1,0 +1,56 @@
+"""A config that validates on held-out training images and cannot see test."""
+
+from collections.abc import Iterator
+
+from mmengine.config import Config
+
+from ..errors import InputError
+
+
+def hold_out_validation(cfg: Config, fraction: float) -> Config:
+    """The config with its validation on held-out training images, and without its test data.
+
+    A variable ``selection`` of the config is merged into it, where there is one. Otherwise the
+    train and val data sets' ``split`` becomes 'train' and 'val' and their ``val_fraction`` the
+    given one; the data sets here divide by class, and never a group.
+
+    Raises:
+        InputError: the data sets have no ``split`` argument, or test images would be seen.
+    """
+    test = [without_pipeline(leaf) for leaf in leaves(cfg.get('test_dataloader'))]
+    changes = cfg.pop('selection', None)
+    if changes is not None:
+        cfg.merge_from_dict(changes.to_dict())
+    else:
+        for part in ('train', 'val'):
+            for leaf in leaves(cfg[f'{part}_dataloader']):
+                if 'split' not in leaf:
+                    raise InputError(
+                        f'{cfg.method}: {leaf.type} has no split argument, so it is not known what '
+                        'to choose settings on; give the config a variable selection=dict('
+                        'train_dataloader=..., val_dataloader=...)'
+                    )
+                leaf.update(split=part, val_fraction=fraction)
+    for leaf in leaves(cfg.val_dataloader):
+        if leaf.get('split') == 'test' or without_pipeline(leaf) in test:
+            raise InputError(f'{cfg.method}: selection would validate on test images; its '
+                             'val_dataloader must be another than test_dataloader')  # fmt: skip
+    for name in ('test_dataloader', 'test_evaluator', 'test_cfg'):
+        cfg[name] = None
+    return cfg
+
+
+def leaves(loader: dict | None) -> Iterator[dict]:
+    """The data set configs inside any Concat-, Repeat- and ClassBalancedDataset."""
+    stack = [loader['dataset']] if loader else []
+    while stack:
+        dataset = stack.pop()
+        inner = dataset.get('datasets') or [dataset.get('dataset')]
+        if inner == [None]:
+            yield dataset
+        else:
+            stack.extend(inner)
+
+
+def without_pipeline(dataset: dict) -> dict:
+    return {key: value for key, value in dataset.items() if key != 'pipeline'}

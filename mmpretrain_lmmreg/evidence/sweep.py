@@ -1,0 +1,211 @@
+"""Configs x seeds x grid, with settings chosen on a validation split and never on test."""
+
+import ast
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from rich.progress import Progress
+
+from ..cache import atomic_write
+from ..errors import InputError
+from .holdout import hold_out_validation
+from .results import load_run
+
+Options = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be run.
+
+    Args:
+        configs: Config files; each is a method, by its ``method`` variable or its file name.
+        seeds: Of every setting.
+        grid: ``KEY=V1,V2`` for all methods or ``METHOD:KEY=V1,V2`` for one; several multiply.
+        out: Folder of all runs.
+        val_fraction: Share of the training images that settings are chosen on, see
+            :func:`holdout.hold_out_validation`.
+        options: Changes to every config.
+    """
+
+    configs: Sequence[str]
+    seeds: Sequence[int]
+    grid: Sequence[str]
+    out: Path
+    val_fraction: float = 0.2
+    options: Options | None = None
+
+    def load(self, path: str, options: Options, seed: int, select: bool = False) -> Config:
+        """The config of one run."""
+        cfg = Config.fromfile(path)
+        cfg.method = cfg.get('method') or Path(path).stem
+        cfg.merge_from_dict(self.options or {})
+        for key in options:
+            place = cfg
+            for part in key.split('.')[:-1]:
+                place = place.get(part) if isinstance(place, (dict, Config)) else None
+            if not isinstance(place, (dict, Config)):
+                raise InputError(f'--grid {key}: there is no place for it in {path}; give it to '
+                                 f'other methods only, as METHOD:{key}=...')  # fmt: skip
+        cfg.merge_from_dict(options)
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
+        return hold_out_validation(cfg, self.val_fraction) if select else cfg
+
+    def methods(self) -> dict[str, str]:
+        """Config file of each method."""
+        names = [self.load(path, {}, 0).method for path in self.configs]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f'{names.count(name)} configs are the method {name!r}: give one '
+                                 'another `method` variable')  # fmt: skip
+        return dict(zip(names, self.configs, strict=True))
+
+    def run(self, select: bool) -> Path:
+        """Train what is not trained yet; returns the path of ``sweep.json``.
+
+        Raises:
+            InputError: a run failed, or a folder holds a run of another config.
+        """
+        methods = self.methods()
+        trials = {name: grid_of(name, self.grid, methods) for name in methods}
+        chosen = {}
+        if select:
+            check_budgets(trials)
+            tuned = {name: each for name, each in trials.items() if each != [{}]}
+            self.train(methods, tuned, 'select', select=True)
+            chosen = {name: self.choose(name, each) for name, each in tuned.items()}
+            trials = {name: [{}] for name in methods}
+            for name, choice in chosen.items():
+                trials[name] = self.unlike_default(methods[name], choice['options'])
+        runs = self.train(methods, trials, 'runs')
+        for run in runs:
+            run['tuning'] = tuning_of(run, trials[run['method']], chosen)
+        path = self.out / 'sweep.json'
+        summary = dict(configs=methods, grid=list(self.grid), selection=chosen, runs=runs)
+        with atomic_write(path) as file:
+            file.write(json.dumps(summary, indent=1, ensure_ascii=False).encode())
+        return path
+
+    def train(self, methods: dict[str, str], trials: dict[str, list[Options]], part: str,
+              select: bool = False) -> list[dict]:  # fmt: skip
+        """Train every method, setting and seed, one after the other, below ``out/part``."""
+        runs = [dict(folder=f'{part}/{name}/{slug(options)}/seed{seed}', method=name, seed=seed,
+                     options=options)
+                for name, each in trials.items() for options in each
+                for seed in self.seeds]  # fmt: skip
+        with Progress() as progress:
+            task = progress.add_task('', total=len(runs))
+            for run in runs:
+                progress.update(task, description=run['folder'])
+                cfg = self.load(methods[run['method']], run['options'], run['seed'], select)
+                train_once(cfg, self.out / run['folder'])
+                progress.advance(task)
+        return runs
+
+    def choose(self, method: str, trials: list[Options]) -> dict:
+        """The setting with the best validation accuracy after the last epoch, mean over seeds."""
+        folder = self.out / 'select' / method
+        scores = [[load_run(folder / slug(options) / f'seed{seed}')['epochs'][-1]['accuracy']
+                   for seed in self.seeds] for options in trials]  # fmt: skip
+        best = int(np.argmax(np.mean(scores, axis=1)))
+        tried = [dict(options=options, accuracy=each)
+                 for options, each in zip(trials, scores, strict=True)]  # fmt: skip
+        return dict(options=trials[best], tried=tried)
+
+    def unlike_default(self, path: str, options: Options) -> list[Options]:
+        """The default setting, and the chosen one unless it is the same."""
+        default, tuned = (self.load(path, each, 0).pretty_text for each in ({}, options))
+        return [{}] if default == tuned else [{}, options]
+
+
+def tuning_of(run: dict, trials: list[Options], chosen: dict) -> str:
+    """'default', 'tuned' or 'default = tuned'; '' for a point of a grid that nothing chose."""
+    if run['options']:
+        return 'tuned' if chosen else ''
+    return 'default = tuned' if run['method'] in chosen and len(trials) == 1 else 'default'
+
+
+def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Options]:
+    """All settings of a method; the default one alone where no grid is meant for it."""
+    axes = {}
+    for text in grid:
+        key, equals, values = text.partition('=')
+        name, colon, own = key.partition(':')
+        if not equals or not values or not key or (colon and name not in methods):
+            raise InputError(f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
+                             f'among {", ".join(methods)}')  # fmt: skip
+        if not colon or name == method:
+            axes[own or key] = [literal(value) for value in values.split(',')]
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def literal(text: str) -> object:
+    """A number, True, None... as such; anything else as text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def slug(options: Options) -> str:
+    """Folder name of a setting."""
+    text = ','.join(f'{key}={value}' for key, value in options.items())
+    return text.replace('/', '_') or 'default'
+
+
+def check_budgets(trials: dict[str, list[Options]]) -> None:
+    """Raise InputError unless all methods with a grid have equally many settings."""
+    counts = {name: len(each) for name, each in trials.items() if each != [{}]}
+    if not counts:
+        raise InputError('--select val has nothing to choose from: give a --grid')
+    if len(set(counts.values())) > 1:
+        text = ', '.join(f'{name} {count}' for name, count in counts.items())
+        raise InputError(f'the methods have different budgets, in settings: {text}; give each a '
+                         'grid of the same size')  # fmt: skip
+
+
+def train_once(cfg: Config, folder: Path) -> None:
+    """Train a config in a process of its own, or go on where it stopped; nothing if it is done."""
+    text, path = cfg.pretty_text, folder.with_suffix('.py')  # mmengine writes into the folder
+    if path.is_file() and path.read_text('utf-8') != text:
+        raise InputError(f'{folder} was trained with another config; take another --out, or remove '
+                         'the folder')  # fmt: skip
+    if (folder / 'results' / 'run.json').is_file() and load_run(folder)['finished']:
+        return
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    context = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
+    if os.name != 'nt':
+        context.set_forkserver_preload([__package__])  # imports the heavy libraries once
+    folder.mkdir(parents=True, exist_ok=True)
+    output = folder / 'output.txt'
+    output.touch()
+    process = context.Process(target=train_here, args=(path, folder, output))
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        lines = output.read_text('utf-8', 'replace').strip().splitlines()
+        raise InputError(f'training in {folder} failed (exit code {process.exitcode}); the end of '
+                         f'{output}:\n' + '\n'.join(lines[-5:]))  # fmt: skip
+    if not (folder / 'results' / 'run.json').is_file():
+        raise InputError(f"{folder} has no results: {cfg.method}'s config needs "
+                         "default_hooks.results=dict(type='ResultsHook')")  # fmt: skip
+
+
+def train_here(config: Path, folder: Path, output: Path) -> None:
+    """``tools/train.py CONFIG --work-dir FOLDER --resume`` in this process."""
+    from ..launch import run_tool, train
+
+    with open(output, 'ab') as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
+    run_tool(train)

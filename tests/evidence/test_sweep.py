@@ -1,0 +1,195 @@
+"""Which runs a sweep makes, what it selects on, and that it goes on where it stopped."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence import sweep as module
+from mmpretrain_lmmreg.evidence.compare import load_methods
+from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
+from mmpretrain_lmmreg.evidence.results import load_run, save_predictions, save_run
+from mmpretrain_lmmreg.evidence.sweep import Sweep, check_budgets, grid_of, slug
+
+from .conftest import made_up
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+CONFIG = """
+model = dict(head=dict(alpha=0.01))
+optim_wrapper = dict(optimizer=dict(lr=0.1))
+train_dataloader = dict(dataset=dict(type='BAR', split='train', pipeline=['train']))
+val_dataloader = dict(dataset=dict(type='BAR', split='test', pipeline=['test']))
+test_dataloader = val_dataloader
+val_evaluator = test_evaluator = dict(type='Accuracy')
+val_cfg = test_cfg = dict()
+"""
+
+
+@pytest.fixture
+def configs(tmp_path) -> list[str]:
+    paths = [tmp_path / 'ours.py', tmp_path / 'other.py']
+    for path in paths:
+        path.write_text(CONFIG)
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def trained(monkeypatch) -> list[tuple[Config, Path]]:
+    """Training replaced by made-up results: the best alpha is 0.1, and other's 0.01 is right."""
+    done = []
+
+    def train_once(cfg, folder):
+        done.append((cfg, folder))
+        alpha = cfg.model.head.alpha
+        wanted = 0.1 if cfg.method == 'ours' else 0.01
+        predictions = made_up(0.9 if alpha == wanted else 0.6, cfg.randomness.seed)
+        save_predictions(folder, predictions)
+        epochs = [dict(epoch=1, accuracy=float(predictions.correct.mean()), seconds=1.0)]
+        save_run(folder, dict(method=cfg.method, seed=cfg.randomness.seed, epochs=epochs,
+                              finished=True, train_seconds=1.0))  # fmt: skip
+
+    monkeypatch.setattr(module, 'train_once', train_once)
+    return done
+
+
+def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, tmp_path):
+    sweep = Sweep(configs, [0, 1], ['model.head.alpha=0.001,0.01,0.1'], tmp_path / 'out')
+    path = sweep.run(select=True)
+    selecting = [cfg for cfg, folder in trained if 'select' in folder.parts]
+    final = [cfg for cfg, folder in trained if 'runs' in folder.parts]
+    assert len(selecting) == 2 * 3 * 2 and len(final) == (2 + 1) * 2
+    for cfg in selecting:
+        assert cfg.test_dataloader is cfg.test_evaluator is cfg.test_cfg is None
+        train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+        assert (train.split, val.split) == ('train', 'val')
+        assert train.val_fraction == val.val_fraction == 0.2 and val.pipeline == ['test']
+    for cfg in final:
+        assert cfg.val_dataloader.dataset.split == 'test'
+        assert 'val_fraction' not in cfg.train_dataloader.dataset
+    summary = json.loads(path.read_text())
+    assert summary['selection']['ours']['options'] == {'model.head.alpha': 0.1}
+    assert len(summary['selection']['ours']['tried']) == 3
+    labels = [(r['method'], r['tuning'], r['seed']) for r in summary['runs']]
+    assert labels == [('ours', 'default', 0), ('ours', 'default', 1), ('ours', 'tuned', 0),
+                      ('ours', 'tuned', 1), ('other', 'default = tuned', 0),
+                      ('other', 'default = tuned', 1)]  # fmt: skip
+    assert [m.name for m in load_methods([tmp_path / 'out'])] == ['ours', 'ours (tuned)', 'other']
+
+
+def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
+    grid = ['ours:model.head.alpha=0.1,0.2', 'ours:optim_wrapper.optimizer.lr=1,2']
+    Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(select=False)
+    settings = [(c.method, c.model.head.alpha, c.optim_wrapper.optimizer.lr) for c, _ in trained]
+    assert settings == [('ours', 0.1, 1), ('ours', 0.1, 2), ('ours', 0.2, 1), ('ours', 0.2, 2),
+                        ('other', 0.01, 0.1)]  # fmt: skip
+    assert all(c.randomness.seed == 3 and c.max_epochs == 5 for c, _ in trained)
+    names = [m.name for m in load_methods([tmp_path / 'out'])]
+    assert names[0] == 'ours [alpha=0.1, lr=1]' and names[-1] == 'other'
+
+
+def test_grids():
+    assert grid_of('a', ['k=1,x,1e-3,None'], ['a']) == [{'k': v} for v in (1, 'x', 1e-3, None)]
+    assert grid_of('a', ['b:k=1'], ['a', 'b']) == [{}]
+    assert grid_of('b', ['b:k=1'], ['a', 'b']) == [{'k': 1}]
+    assert slug({'a.b': 1e-3, 'c': 'x/y'}) == 'a.b=0.001,c=x_y'
+    for text in ('k', 'k=', '=1', 'c:k=1'):
+        with pytest.raises(InputError, match='write KEY=V1,V2 or METHOD:KEY=V1,V2 .* a, b'):
+            grid_of('a', [text], ['a', 'b'])
+
+
+def test_budgets_are_equal():
+    check_budgets(dict(a=[{'k': 1}, {'k': 2}], b=[{'x': 1}, {'x': 2}], untuned=[{}]))
+    with pytest.raises(InputError, match='budgets, in settings: a 2, b 1'):
+        check_budgets(dict(a=[{'k': 1}, {'k': 2}], b=[{'x': 1}]))
+    with pytest.raises(InputError, match='give a --grid'):
+        check_budgets(dict(a=[{}]))
+
+
+def test_mistakes_are_named(configs, tmp_path):
+    with pytest.raises(InputError, match="2 configs are the method 'ours'"):
+        Sweep([configs[0], configs[0]], [0], [], tmp_path).methods()
+    with pytest.raises(InputError, match='model.neck.x: there is no place .*METHOD:model.neck.x='):
+        Sweep(configs, [0], [], tmp_path).load(configs[0], {'model.neck.x': 1}, 0)
+
+
+def test_a_config_may_say_what_to_select_on(configs, tmp_path):
+    cfg = Config.fromfile(configs[0])
+    cfg.method = 'm'
+    cfg.selection = dict(val_dataloader=dict(dataset=dict(split='mine')))
+    held = hold_out_validation(cfg, 0.2)
+    assert held.val_dataloader.dataset.split == 'mine' and held.test_dataloader is None
+    assert held.train_dataloader.dataset.get('val_fraction') is None and 'selection' not in held
+
+
+def test_selecting_on_test_images_is_refused(configs):
+    cfg = Config.fromfile(configs[0])
+    cfg.update(method='m', selection=dict())
+    with pytest.raises(InputError, match='m: selection would validate on test images'):
+        hold_out_validation(cfg, 0.2)
+    cfg = Config.fromfile(configs[0])
+    cfg.method = 'm'
+    cfg.train_dataloader.dataset = dict(type='CustomDataset')
+    with pytest.raises(InputError, match=r'm: CustomDataset has no split .* selection=dict\('):
+        hold_out_validation(cfg, 0.2)
+
+
+def test_data_sets_inside_wrappers():
+    inner = [dict(type='A'), dict(type='B')]
+    repeated = dict(type='RepeatDataset', dataset=dict(type='ConcatDataset', datasets=inner))
+    assert sorted(d['type'] for d in leaves(dict(dataset=repeated))) == ['A', 'B']
+    assert list(leaves(None)) == []
+
+
+@pytest.mark.slow
+def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch, capsys):
+    root, lines = tmp_path / 'bar', []
+    classes = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
+    for split, count in (('train', 6), ('test', 2)):
+        (root / split).mkdir(parents=True)
+        for k, name in enumerate(classes):
+            for i in range(count):
+                Image.new('RGB', (40, 40), (40 * k, 255 - 40 * k, 9 * i)).save(
+                    root / split / f'{name}_{i}.jpg')  # fmt: skip
+                lines.append(dict(image=f'{split}/{name}_{i}.jpg', prompt='describe',
+                                  reply=f'1. A person {name}.'))  # fmt: skip
+    (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
+    cfg = tiny_config
+    cfg.pop('work_dir')
+    cfg.model.head.num_classes = 6
+    cfg.default_hooks.results = dict(type='ResultsHook')
+    for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
+        dataset = cfg[f'{name}_dataloader'].dataset
+        dataset.pop('data_prefix')
+        dataset.update(type='BAR', data_root=str(root), split=split)
+        for transform in dataset.pipeline:
+            transform.pop('data_root', None)
+    cfg.dump(tmp_path / 'ours.py')
+    out = tmp_path / 'out'
+    argv = ['sweep.py', str(tmp_path / 'ours.py'), '--seeds', '0', '1', '--select', 'val',
+            '--grid', 'model.head.alpha=0.0,0.5', '--out', str(out)]  # fmt: skip
+    monkeypatch.setattr(sys, 'argv', argv)
+    runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    record = load_run(out / 'select/ours/model.head.alpha=0.5/seed1')
+    assert record['curve_split'] == 'val' and list(record['splits']) == ['val']
+    assert record['splits']['val']['images'] == 6
+    methods = load_methods([out])
+    assert [m.name for m in methods] == ['ours', 'ours (tuned)']
+    assert [len(m.runs) for m in methods] == [2, 2]
+    assert len(methods[0].first.predictions.label) == 12
+    written = {path: path.stat().st_mtime_ns for path in out.rglob('run.json')}
+    record = load_run(out / 'runs/ours/default/seed1')
+    save_run(out / 'runs/ours/default/seed1', dict(record, finished=False))
+    runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    again = {path for path, time in written.items() if path.stat().st_mtime_ns != time}
+    assert again == {out / 'runs/ours/default/seed1/results/run.json'}
+    assert load_run(out / 'runs/ours/default/seed1')['epochs'] == record['epochs']
+    monkeypatch.setattr(sys, 'argv', [*argv, '--cfg-options', 'train_cfg.max_epochs=3'])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    assert 'was trained with another config; take another --out' in capsys.readouterr().err
