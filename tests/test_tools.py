@@ -89,6 +89,32 @@ class TestArguments:
             launch.check_arguments(self.arguments(out='a.json', out_item=None))
 
 
+def test_checks_stand_between_upstreams_own_steps(monkeypatch):
+    steps = []
+    tool = argparse.Namespace(
+        parse_args=lambda: steps.append('parse') or argparse.Namespace(auto_scale_lr=True),
+        merge_args=lambda cfg, args: steps.append('merge') or cfg,
+        main=lambda: tool.merge_args(Config(dict(auto_scale_lr={})), tool.parse_args()),
+    )
+    monkeypatch.setattr(launch, 'upstream_tool', lambda name: tool)
+    ours = ('arguments', 'amp', 'inputs')
+    for name in (*(f'check_{name}' for name in ours), 'adapt_loaders', 'adapt_launcher'):
+        monkeypatch.setattr(launch, name, lambda *_, name=name: steps.append(name))
+    launch.train()
+    expected = ['parse', 'check_arguments', 'merge', 'check_amp', 'check_inputs']
+    assert steps == [*expected, 'adapt_loaders', 'adapt_launcher']
+
+
+def test_auto_scale_lr_needs_a_base(monkeypatch):
+    tool = launch.upstream_tool('train')
+    monkeypatch.setattr(launch, 'upstream_tool', lambda name: tool)
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(ROOT / 'setup.py'), '--auto-scale-lr'])
+    monkeypatch.setattr(tool.Config, 'fromfile', lambda file: Config(dict(model={})))
+    message = r'--auto-scale-lr: .*setup.py does not .* Add auto_scale_lr=dict\(base_batch_size='
+    with pytest.raises(InputError, match=message):
+        launch.train()
+
+
 @pytest.fixture
 def no_accelerator(monkeypatch):
     monkeypatch.setattr(launch, 'get_device', lambda: 'cpu')

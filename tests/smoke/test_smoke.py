@@ -26,7 +26,9 @@ def run_tool(name: str, *arguments, cwd: Path) -> str:
 @pytest.mark.slow
 def test_train_resume_test_predict(tmp_path, pictures, monkeypatch):
     config = write_project(tmp_path, pictures)
-    assert 'reg_ratio' in run_tool('train.py', config, cwd=tmp_path)
+    output = run_tool('train.py', config, '--auto-scale-lr', cwd=tmp_path)
+    assert 'reg_ratio' in output
+    assert 'Scaling the original LR by 0.0625' in output  # batches of 4 instead of 64
     more = ('--resume', '--cfg-options', 'train_cfg.max_epochs=3')
     assert 'resumed epoch: 2' in run_tool('train.py', config, *more, cwd=tmp_path)
 
