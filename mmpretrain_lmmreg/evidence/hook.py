@@ -13,8 +13,15 @@ from mmpretrain.utils import get_ori_model
 
 from ..cache import digest
 from ..errors import InputError
-from ..features.samples import iter_infos, leaf_datasets
-from .record import common_root, data_of, describe_run, join_rows, split_name
+from ..features.samples import iter_infos
+from .record import (
+    data_of,
+    data_root_of,
+    describe_run,
+    describe_training_data,
+    join_rows,
+    split_name,
+)
 from .results import Predictions, load_run, save_predictions, save_run
 
 
@@ -42,6 +49,10 @@ class ResultsHook(Hook):
             self.run['epochs'] = [e for e in before if e['epoch'] <= runner.epoch]
         if self.run['epochs']:
             self.run['train_seconds'] = self.run['epochs'][-1]['seconds']
+        if is_main_process():
+            data = describe_training_data(runner.train_loop.dataloader.dataset)
+            self.run['descriptions'] = data.pop('descriptions', None)
+            self.run['fingerprints'].update(data)
         self.save_run(runner)
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -119,7 +130,7 @@ class ResultsHook(Hook):
             rows = {path: row for part in parts for path, row in part.items()}
             split = split_name(runner, dataset, mode)
             infos = list(iter_infos(dataset))
-            root = common_root(infos) or common_root([vars(d) for d in leaf_datasets(dataset)])
+            root = data_root_of(dataset, infos)
             self.predictions = join_rows(rows, infos, split, root)
             self.data = dict(
                 classes=list(dataset.metainfo.get('classes') or []) or None,
@@ -136,7 +147,7 @@ class ResultsHook(Hook):
             self.run['splits'][p.split] = dict(
                 images=len(p.label), accuracy=float(p.correct.mean()), epoch=epoch
             )
-            self.run['fingerprints'][p.split] = digest(
+            self.run['fingerprints'][f'{p.split}_fingerprint'] = digest(
                 list(zip(p.rel_path.tolist(), p.label.tolist(), strict=True))
             )
         self.save_run(runner)

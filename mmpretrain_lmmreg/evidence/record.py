@@ -13,7 +13,11 @@ from mmengine.runner import Runner
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
+from ..cache import digest
+from ..descriptions import AttachDescriptions
+from ..descriptions.store import DescriptionStore
 from ..errors import InputError
+from ..features.samples import iter_infos, leaf_datasets
 from .results import Predictions
 
 PACKAGES = (
@@ -43,7 +47,7 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,
-        descriptions=descriptions_file(cfg),
+        descriptions=None,
         classes=None,
         data_root=None,
         fingerprints={},
@@ -55,13 +59,26 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
     )
 
 
-def descriptions_file(cfg: Config) -> str | None:
-    """The descriptions file that a train pipeline names; None for the one in the data root."""
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    for transform in dataset.get('pipeline') or ():
-        if transform['type'] == 'AttachDescriptions' and transform.get('cache'):
-            return os.path.abspath(transform['cache'])
-    return None
+def describe_training_data(dataset: Any) -> dict:
+    """Fingerprints of a training set's names and labels, and of the descriptions beside it.
+
+    Returns:
+        ``train_fingerprint``, and ``descriptions`` (a path) with ``descriptions_fingerprint``
+        where the pipeline attaches some.
+    """
+    infos = list(iter_infos(dataset))
+    names = sample_names(infos, data_root_of(dataset, infos))
+    labels = [np.asarray(info['gt_label']).tolist() for info in infos]
+    result = dict(train_fingerprint=digest(list(zip(names, labels, strict=True))))
+    for leaf in leaf_datasets(dataset):
+        for transform in leaf.pipeline.transforms:
+            if isinstance(transform, AttachDescriptions):
+                path = transform.path_for(infos[0])
+                if path.is_file():
+                    result['descriptions'] = os.path.abspath(path)
+                    result['descriptions_fingerprint'] = DescriptionStore(path).fingerprint
+                return result
+    return result
 
 
 def installed_versions() -> dict[str, str]:
@@ -94,11 +111,24 @@ def split_name(runner: Runner, dataset: Any, mode: str) -> str:
     return name + suffix
 
 
-def common_root(infos: list[dict]) -> str | None:
+def data_root_of(dataset: Any, infos: list[dict]) -> str | None:
     """The absolute data root of all samples; None where they have none or several."""
-    roots = {info.get('data_root') for info in infos}
-    root = roots.pop() if len(roots) == 1 else None
-    return os.path.abspath(root) if root else None
+    for roots in (
+        {info.get('data_root') for info in infos},
+        {getattr(leaf, 'data_root', None) for leaf in leaf_datasets(dataset)},
+    ):
+        if len(roots) == 1 and (root := roots.pop()):
+            return os.path.abspath(root)
+    return None
+
+
+def sample_names(infos: list[dict], data_root: str | None) -> list[str]:
+    """POSIX paths below the data root, or below the file system's where there is none."""
+    return [
+        info.get('rel_path')
+        or Path(os.path.relpath(os.path.abspath(info['img_path']), data_root or '/')).as_posix()
+        for info in infos
+    ]
 
 
 def join_rows(
@@ -121,10 +151,7 @@ def join_rows(
             f'{len(missing)} images of the {split} split were not predicted, '
             f'{missing[0]} among them; ResultsHook needs the whole split'
         )
-    names = [
-        info.get('rel_path') or Path(os.path.relpath(path, data_root or '/')).as_posix()
-        for info, path in zip(infos, paths, strict=True)
-    ]
+    names = sample_names(infos, data_root)
     return Predictions(
         rel_path=np.array(names),
         label=np.array([rows[path][0] for path in paths], dtype=np.int64),

@@ -56,6 +56,7 @@ class Sweep:
                 raise InputError(f'--grid {key}: there is no place for it in {path}; give it to '
                                  f'other methods only, as METHOD:{key}=...')  # fmt: skip
         cfg.merge_from_dict(options)
+        cfg.merge_from_dict({'default_hooks.results': dict(type='ResultsHook')})
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
         return hold_out_validation(cfg, self.val_fraction) if select else cfg
 
@@ -195,9 +196,6 @@ def train_once(cfg: Config, folder: Path) -> None:
         lines = output.read_text('utf-8', 'replace').strip().splitlines()
         raise InputError(f'training in {folder} failed (exit code {process.exitcode}); the end of '
                          f'{output}:\n' + '\n'.join(lines[-5:]))  # fmt: skip
-    if not (folder / 'results' / 'run.json').is_file():
-        raise InputError(f"{folder} has no results: {cfg.method}'s config needs "
-                         "default_hooks.results=dict(type='ResultsHook')")  # fmt: skip
 
 
 def train_here(config: Path, folder: Path, output: Path) -> None:

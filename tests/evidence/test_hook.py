@@ -101,7 +101,7 @@ def run_of(config, **changes):
 
 def test_a_finished_run(config, tmp_path):
     runner = run_of(config)
-    runner.message_hub.update_info('descriptions_fingerprint', 'abc')
+    runner.message_hub.update_info('trunk_fingerprint', 'abc')
     runner.train()
     run, predictions = load_run(tmp_path / 'run'), load_predictions(tmp_path / 'run')
     assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4]
@@ -114,7 +114,10 @@ def test_a_finished_run(config, tmp_path):
     expected = dict(method='toy', protocol='split 1', seed=7, trained_parameters=8, finished=True)
     assert {key: run[key] for key in expected} == expected
     assert run['classes'] == ['c0', 'c1'] and 'LinearClsHead' in run['config']
-    assert run['fingerprints']['descriptions_fingerprint'] == 'abc'
+    prints = run['fingerprints']
+    assert prints['trunk_fingerprint'] == 'abc'
+    assert set(prints) == {'trunk_fingerprint', 'train_fingerprint', 'test_fingerprint'}
+    assert prints['train_fingerprint'] != prints['test_fingerprint']
     assert {'python', 'torch', 'numpy'} <= set(run['versions'])
     assert 0 < run['epochs'][0]['seconds'] < run['train_seconds']
 

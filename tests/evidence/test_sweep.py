@@ -162,7 +162,6 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
     cfg = tiny_config
     cfg.pop('work_dir')
     cfg.model.head.num_classes = 6
-    cfg.default_hooks.results = dict(type='ResultsHook')
     for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
         dataset = cfg[f'{name}_dataloader'].dataset
         dataset.pop('data_prefix')
@@ -178,6 +177,11 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
     record = load_run(out / 'select/ours/model.head.alpha=0.5/seed1')
     assert record['curve_split'] == 'val' and list(record['splits']) == ['val']
     assert record['splits']['val']['images'] == 6
+    assert record['descriptions'] == str(root / 'descriptions.jsonl')
+    final = load_run(out / 'runs/ours/default/seed1')['fingerprints']
+    ours = record['fingerprints']
+    assert ours['descriptions_fingerprint'] == final['descriptions_fingerprint']
+    assert ours['train_fingerprint'] != final['train_fingerprint']
     methods = load_methods([out])
     assert [m.name for m in methods] == ['ours', 'ours (tuned)']
     assert [len(m.runs) for m in methods] == [2, 2]
