@@ -43,6 +43,8 @@ def run_tool(main: Callable[[], None]) -> None:
     os.environ.setdefault('LMMREG_CONFIGS', str(config_folder()))
     try:
         main()
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
     except KeyboardInterrupt:
         sys.exit(130)
     except InputError as error:
@@ -50,9 +52,6 @@ def run_tool(main: Callable[[], None]) -> None:
             raise
         print(f'error: {error}', file=sys.stderr, flush=True)
         sys.exit(2)
-    finally:
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()
 
 
 def train() -> None:
