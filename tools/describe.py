@@ -2,28 +2,18 @@
 
     python tools/describe.py CONFIG --describer openai --model NAME
     python tools/describe.py CONFIG --describer hf --model FOLDER
-    python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE …
+    python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE
 
 Replies are kept as they come; the same command resumes. --preview 5 shows what to expect.
 """
 
 import sys
+from pathlib import Path
 
-from mmpretrain_lmmreg.descriptions.command import parser, run
-from mmpretrain_lmmreg.errors import InputError
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-
-def main() -> int:
-    try:
-        run(parser(__doc__).parse_args())
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('stopped; the same command goes on from here', file=sys.stderr)
-        return 130
-    return 0
-
+from mmpretrain_lmmreg.descriptions.command import parser, run  # noqa: E402
+from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(lambda: run(parser(__doc__).parse_args()))

@@ -82,7 +82,9 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
         **{key: value for key, value in given.items() if value is not None},
     )
     step = max(len(images) // args.preview, 1) if args.preview else 1
-    tasks = images[::step][: args.preview] if args.preview else images
+    tasks = (
+        [images[i] for i in range(0, len(images), step)][: args.preview] if args.preview else images
+    )
     with DescriptionWriter(out) as writer:
         progress = Progress(prompt, describer.model, settings_of(describer), out)
         with _ProgressBar(len(tasks)) as bar:

@@ -120,6 +120,8 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
                 continue
             winner = store.record(old['image'], old['prompt'])
             rank, best = (STATUSES.index(r['status']) for r in (new, winner))
+            if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
+                continue  # an older line of what has been read anew already
             if rank < best or (rank == best and new['reply'] == winner['reply']):
                 writer.append(new)
                 added += 1

@@ -42,6 +42,7 @@ class Loopback:
             behaviour in :meth:`_answer`, or a reply to give.
         latency: Seconds before each answer.
         slots: Answers worked on at a time; any number by default.
+        wait: Retry-After of error statuses.
     """
 
     def __init__(
@@ -49,8 +50,9 @@ class Loopback:
         behave: Callable[[int, bytes, int], str] = lambda *_: 'ok',
         latency: float = 0,
         slots: int | None = None,
+        wait: str = '',
     ) -> None:
-        self.behave, self.latency, self.slots = behave, latency, slots
+        self.behave, self.latency, self.slots, self.wait = behave, latency, slots, wait
         self.asked: Counter[bytes] = Counter()
         self.headers: list[dict[str, str]] = []
         self.bodies: list[dict] = []
@@ -106,20 +108,15 @@ class Loopback:
 
     async def _answer(self, writer, behaviour: str, image: bytes, headers: dict) -> bool:
         text = reply_for(image)
-        completion = json.dumps(
-            {
-                'choices': [{'message': {'role': 'assistant', 'content': text}}],
-                'usage': {'prompt_tokens': 100, 'completion_tokens': 50},
-            }
-        ).encode()
+        completion = _completion(text)
         if behaviour == 'ok':
             return _send(writer, 200, completion)
         if behaviour in ('stream', 'half stream'):
             return _send(writer, 200, _events(text, behaviour == 'stream'), 'text/event-stream')
         if behaviour == 'echo key':
-            return _send(writer, 401, json.dumps({'error': headers['authorization']}).encode())
+            return _send(writer, 401, json.dumps({'detail': headers['authorization']}).encode())
         if behaviour.isdecimal():
-            return _send(writer, int(behaviour), b'{"error": "as told"}', retry_after='0')
+            return _send(writer, int(behaviour), b'{"error": "as told"}', retry_after=self.wait)
         if behaviour == 'garbage':
             return _send(writer, 200, b'<html>{"choices": [')
         if behaviour == 'other JSON':
@@ -133,11 +130,13 @@ class Loopback:
             return False
         if behaviour == 'hang':
             await asyncio.sleep(3600)
-        return _send(
-            writer,
-            200,
-            completion.replace(json.dumps(text).encode(), json.dumps(behaviour).encode()),
-        )
+        return _send(writer, 200, _completion(behaviour))
+
+
+def _completion(text: str) -> bytes:
+    usage = {'prompt_tokens': 100, 'completion_tokens': 50}
+    message = {'role': 'assistant', 'content': text}
+    return json.dumps({'choices': [{'message': message}], 'usage': usage}).encode()
 
 
 def _send(

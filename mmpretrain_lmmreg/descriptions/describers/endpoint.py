@@ -15,6 +15,8 @@ from PIL import Image
 from ...errors import InputError
 from . import Answer, Generation
 
+pause = asyncio.sleep
+
 
 class Fault(Exception):
     """An answer that cannot be used, though the request may be repeated."""
@@ -29,14 +31,14 @@ class EndpointDescriber:
     Args:
         model: As the endpoint names it.
         prompt: What is asked about each image.
-        generation: Without a repetition penalty, unless the endpoint is told by
-            ``repetition_penalty=True``, which is no standard field (vLLM knows it).
+        generation: How replies are sampled.
         concurrency: Requests at a time.
         retries: How often a request that failed is repeated.
         image_size: Longest side of the image as it is sent, in pixels.
         timeout: Seconds that one request may take, to its last word.
         backoff: Seconds before the first repetition; doubles each time, to a minute at most.
         stream: Ask for the words as they come.
+        send_repetition_penalty: Send that too, though it is no standard field (vLLM knows it).
     """
 
     batch_size = 1
@@ -52,7 +54,7 @@ class EndpointDescriber:
         timeout: float = 300,
         backoff: float = 1,
         stream: bool = False,
-        repetition_penalty: bool = False,
+        send_repetition_penalty: bool = False,
     ) -> None:
         if not model:
             raise InputError('--describer openai needs --model, as the endpoint names it')
@@ -71,11 +73,12 @@ class EndpointDescriber:
             'top_p': generation.top_p,
             'image_size': image_size,
         }
-        if repetition_penalty:
+        if send_repetition_penalty:
             self.settings['repetition_penalty'] = generation.repetition_penalty
         self._image_size, self._retries = image_size, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
-        self._client: openai.AsyncOpenAI | None = None
+        client = openai.AsyncOpenAI(api_key=self._key or 'none', max_retries=0, timeout=timeout)
+        self._completions = client.chat.completions.with_raw_response
 
     def prepare(self, image: Image.Image) -> str:
         """The image as a data URL: reduced where it is larger, JPEG."""
@@ -107,20 +110,16 @@ class EndpointDescriber:
             except Exception as error:  # whatever transport and server can do wrong
                 text, wait = self._clean(error), _wait(error, attempt, self._backoff)
             if attempt < self._retries:
-                await asyncio.sleep(wait)
+                await pause(wait)
         return Answer(error=f'{text} ({self._retries + 1} tries)')
 
     async def _request(self, image: str) -> Answer:
-        if self._client is None:
-            self._client = openai.AsyncOpenAI(
-                api_key=self._key or 'none', max_retries=0, timeout=self._timeout
-            )
         content = [
             {'type': 'image_url', 'image_url': {'url': image}},
             {'type': 'text', 'text': self.prompt},
         ]
         extra = {k: v for k, v in self.settings.items() if k == 'repetition_penalty'}
-        async with self._client.chat.completions.with_streaming_response.create(
+        response = await self._completions.create(
             model=self.model,
             messages=[{'role': 'user', 'content': content}],
             max_tokens=self.settings['max_tokens'],
@@ -129,8 +128,9 @@ class EndpointDescriber:
             stream=self._stream,
             **({'stream_options': {'include_usage': True}} if self._stream else {}),
             extra_body=extra,
-        ) as response:
-            body = await response.text()
+        )
+        await response.http_response.aread()
+        body = response.http_response.text
         # some servers stream whatever they were asked for, others never do
         answer = _from_events(body) if body.lstrip().startswith('data:') else _from_json(body)
         return Answer(self._hide(answer.reply), '', answer.tokens_in, answer.tokens_out)
@@ -140,7 +140,9 @@ class EndpointDescriber:
 
     def _clean(self, error: Exception) -> str:
         """One line about an error, without the key."""
-        text = ' '.join(self._hide(str(error)).split())
+        body = getattr(error, 'body', None)  # the client shows it in OpenAI's own form only
+        shown = f'{error} {body}' if body and ' - ' not in str(error) else str(error)
+        text = ' '.join(self._hide(shown).split())
         return f'{type(error).__name__}: {text}'[:500] if text else type(error).__name__
 
 
