@@ -27,11 +27,11 @@ from torch.nn import functional as F
 
 from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
-from mmpretrain_lmmreg.demo.actions import ACTIONS, CLASSES
+from mmpretrain_lmmreg.demo.actions import CLASSES
 from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
 from mmpretrain_lmmreg.demo.captions import write_captions
 from mmpretrain_lmmreg.demo.render import SEED, scenes
-from mmpretrain_lmmreg.demo.scenes import Scene, draw_scene, sample_scene
+from mmpretrain_lmmreg.demo.scenes import ALL_ACTIONS, Scene, draw_scene, sample_scene
 
 CONFIG_FILE, WEIGHTS_FILE = 'open_clip_config.json', 'open_clip_model.safetensors'
 CONFIG = json.loads((CLIP_FOLDER / CONFIG_FILE).read_text(encoding='utf-8'))
@@ -75,7 +75,7 @@ def random_scenes(count: int, seed: str) -> list[Scene]:
     """Scenes whose actions and places are independent."""
     rng, places = Random(seed), list(BACKGROUNDS)
     return [
-        sample_scene(rng.choice(list(ACTIONS)), rng.choice(places), f'{seed}/{i}', 0)
+        sample_scene(rng.choice(list(ALL_ACTIONS)), rng.choice(places), f'{seed}/{i}', 0)
         for i in range(count)
     ]
 

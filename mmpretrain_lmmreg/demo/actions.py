@@ -1,55 +1,10 @@
-"""The actions: for each a pose, and the things that are drawn behind and before the person.
+"""The six actions of the demo."""
 
-The first six are the demo's classes; the others only occur in what the tiny CLIP was
-pretrained on.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
-from .canvas import COLOURS, Canvas, Colour, Point, along, darker
-from .figures import Joints, Pose, View
-
-STAND = ((-100.0, -95.0), (-78.0, -92.0))
-WIDE = ((-122.0, -105.0), (-58.0, -82.0))
-
-
-@dataclass
-class Kit:
-    """What a drawing function works with; ``line`` and ``disc`` take scene coordinates."""
-
-    canvas: Canvas
-    at: Joints
-    view: View
-    variant: str
-    colour: Colour
-    rng: Random
-
-    def line(self, points: list[Point], colour: Colour, width: float) -> None:
-        self.canvas.line([self.view(p) for p in points], colour, width * self.view.size)
-
-    def disc(self, centre: Point, radius: float, colour: Colour) -> None:
-        self.canvas.disc(self.view(centre), radius * self.view.size, colour)
-
-    def polygon(self, points: list[Point], colour: Colour) -> None:
-        self.canvas.polygon([self.view(p) for p in points], colour)
-
-
-def nothing(kit: Kit) -> None:
-    """An action without anything to draw on this side of the person."""
-
-
-@dataclass(frozen=True)
-class Action:
-    """How an action is drawn; in ``airborne`` variants the person hangs anywhere, else stands."""
-
-    variants: tuple[str, ...]
-    pose: Callable[[str, Random], Pose]
-    behind: Callable[[Kit], None] = nothing
-    front: Callable[[Kit], None] = nothing
-    airborne: tuple[str, ...] = ()
-
+from .canvas import COLOURS, Point, along, darker
+from .figures import Pose
+from .stage import STAND, WIDE, Action, Kit
 
 # climbing -----------------------------------------------------------------------------
 
@@ -248,68 +203,6 @@ def _missile(kit: Kit) -> None:
         kit.disc(hand, 0.065, kit.colour)
 
 
-# only for pretraining -----------------------------------------------------------------
-
-
-def _run(variant: str, rng: Random) -> Pose:
-    return Pose(
-        rng.uniform(70, 85),
-        ((-40, 50), (-140, -50)),
-        ((-130, rng.uniform(-190, -150)), (rng.uniform(-50, -20), -95)),
-    )
-
-
-def _kick(variant: str, rng: Random) -> Pose:
-    return Pose(
-        rng.uniform(92, 110),
-        ((150, 170), (10, 20)),
-        ((-95, -92), (rng.uniform(-35, 0), rng.uniform(-25, 5))),
-    )
-
-
-def _football(kit: Kit) -> None:
-    kit.disc(
-        along(kit.at.feet[1], kit.rng.uniform(0, 35), kit.rng.uniform(0.1, 0.4)), 0.075, kit.colour
-    )
-
-
-def _lift(variant: str, rng: Random) -> Pose:
-    wide = rng.uniform(50, 70)
-    return Pose(90, ((180 - wide, 95), (wide, 85)), WIDE)
-
-
-def _barbell(kit: Kit) -> None:
-    (x0, y0), (x1, y1) = kit.at.hands
-    kit.line([(x0 - 0.22, y0), (x1 + 0.22, y1)], (190, 192, 196), 0.03)
-    for x, y in ((x0 - 0.22, y0), (x1 + 0.22, y1)):
-        kit.line([(x, y - 0.12), (x, y + 0.12)], kit.colour, 0.07)
-
-
-def _jump(variant: str, rng: Random) -> Pose:
-    up = rng.uniform(50, 75)
-    return Pose(
-        90,
-        ((180 - up, 110), (up, 70)),
-        ((-125, rng.uniform(-160, -100)), (-55, rng.uniform(-100, -40))),
-    )
-
-
-def _sit(variant: str, rng: Random) -> Pose:
-    return Pose(rng.uniform(88, 100), ((-80, -20), (-70, -10)), ((-5, -90), (-10, -88)))
-
-
-def _chair(kit: Kit) -> None:
-    kit.line([(-0.12, -0.3), (-0.1, 0.09), (0.15, 0.09)], kit.colour, 0.045)
-    for x in (-0.1, 0.14):
-        kit.line([(x, 0.09), (x, 0.3)], darker(kit.colour), 0.03)
-
-
-def _wave(variant: str, rng: Random) -> Pose:
-    return Pose(
-        rng.uniform(86, 94), ((-105, -95), (rng.uniform(40, 70), rng.uniform(70, 120))), STAND
-    )
-
-
 ACTIONS: dict[str, Action] = {
     'climbing': Action(('rope', 'free'), _climb, behind=_holds, airborne=('rope', 'free')),
     'diving': Action(
@@ -321,11 +214,5 @@ ACTIONS: dict[str, Action] = {
     ),
     'racing': Action(('kart', 'car', 'motorbike'), _race, _wheels_behind, _vehicle),
     'throwing': Action(('ball', 'javelin', 'frisbee'), _throw, front=_missile),
-    'running': Action(('plain',), _run),
-    'kicking': Action(('plain',), _kick, front=_football),
-    'lifting': Action(('plain',), _lift, front=_barbell),
-    'jumping': Action(('plain',), _jump, airborne=('plain',)),
-    'sitting': Action(('plain',), _sit, behind=_chair),
-    'waving': Action(('plain',), _wave),
 }
-CLASSES = tuple(ACTIONS)[:6]
+CLASSES = tuple(ACTIONS)
