@@ -16,6 +16,7 @@ VIDEO = ['av>=12']
 EVIDENCE = [
     'matplotlib>=3.8',
     'jinja2>=3.1',
+    'markupsafe',
     'scipy>=1.11',
     'scikit-learn>=1.4',
     'statsmodels>=0.14',
