@@ -51,7 +51,8 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
-    package_data={'mmpretrain_lmmreg': ['data/**/*', 'evidence/templates/*']},
+    package_data={'mmpretrain_lmmreg': ['**/*']},  # texts, templates, weights of every room
+    exclude_package_data={'mmpretrain_lmmreg': ['**/*.py[cod]']},
     cmdclass={'build_py': BuildWithConfigs},
     # Wide enough to keep a torch that is there with its torchvision, and capped because each
     # torchvision demands one torch: a newer one would replace it. constraints.txt has the exact
