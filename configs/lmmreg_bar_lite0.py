@@ -8,6 +8,7 @@ Only 300 of the 1,941 training images are described; their texts make the class 
 """
 _base_ = ['lmmreg_bar.py']
 
+method = 'lmmreg'
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
     backbone=dict(

@@ -9,4 +9,5 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+method = 'lmmreg'
 model = dict(head=dict(num_classes=101))

@@ -10,7 +10,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     checks=dict(type='RunChecksHook'),
-    class_means=dict(type='ClassMeanHook'))
+    class_means=dict(type='ClassMeanHook'),
+    results=dict(type='ResultsHook'))
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -4,5 +4,6 @@
 """
 _base_ = ['../lmmreg_era.py']
 
+method = 'finetune'
 model = dict(head=dict(alpha=0))
 train_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))  # no descriptions

@@ -4,4 +4,5 @@
 """
 _base_ = ['finetune_era.py']
 
+method = 'linear_probe'
 model = dict(backbone=dict(trainable='none'))

@@ -8,3 +8,6 @@ auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(type='FrozenTrunkTrainLoop', max_epochs=100, val_interval=1)
 val_cfg = dict(type='FrozenTrunkValLoop')
 test_cfg = dict(type='FrozenTrunkTestLoop')
+
+# What a table of results says about this protocol.
+protocol = 'all training images, last epoch'
