@@ -128,10 +128,13 @@ def test_a_config_may_say_what_to_select_on(configs, tmp_path):
 
 
 def test_selecting_on_test_images_is_refused(configs):
-    cfg = Config.fromfile(configs[0])
-    cfg.update(method='m', selection=dict())
-    with pytest.raises(InputError, match='m: selection would validate on test images'):
-        hold_out_validation(cfg, 0.2)
+    for dataset in (dict(), dict(split_seed=1), dict(split='', type='Other')):
+        cfg = Config.fromfile(configs[0])
+        cfg.update(method='m', selection=dict(val_dataloader=dict(dataset=dataset)))
+        if 'type' in dataset:
+            cfg.test_dataloader.dataset.update(dataset)
+        with pytest.raises(InputError, match='m: selection would validate on test images'):
+            hold_out_validation(cfg, 0.2)
     cfg = Config.fromfile(configs[0])
     cfg.method = 'm'
     cfg.train_dataloader.dataset = dict(type='CustomDataset')
