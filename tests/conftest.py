@@ -1,14 +1,14 @@
 """Fixtures that several rooms' tests use."""
 import json
+import os
 from pathlib import Path
+
+# The models are tiny, and several tests may run at once; read when torch is imported.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 
-import torch
-
 import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
-
-torch.set_num_threads(1)  # the models are tiny, and tests may run beside each other
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 

@@ -15,8 +15,8 @@ def train(cfg):
 def test_image_in_train_and_test(tiny_config):
     test = tiny_config.test_dataloader.dataset
     tiny_config.train_dataloader.dataset.data_prefix = 'test'
-    with pytest.raises(InputError, match=f"12 samples are both in the train and in the val list, "
-                                         f"the first is '.*test/blue/0.png'"):
+    with pytest.raises(InputError, match="12 samples are both in the train and in the val list, "
+                                         "the first is '.*test/blue/0.png'"):
         train(tiny_config)
     tiny_config.val_dataloader = tiny_config.val_cfg = tiny_config.val_evaluator = None
     assert test.data_prefix == 'test'

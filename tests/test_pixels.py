@@ -2,12 +2,12 @@
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmpretrain.registry import MODELS, TRANSFORMS
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageOps
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
@@ -30,7 +30,7 @@ def pipeline():
 
 @pytest.fixture(scope='module')
 def preprocess_val():
-    return open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(), is_train=False)
+    return image_transform_v2(PreprocessCfg(), is_train=False)
 
 
 def picture(mode, size):

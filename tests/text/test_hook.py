@@ -43,7 +43,6 @@ def test_means_reach_the_head_and_the_checkpoint(tiny_config, tiny_clip, picture
 
 def test_no_image_is_decoded_for_the_means(tiny_config, monkeypatch):
     runner = Runner.from_cfg(tiny_config)
-    runner.train_loop
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.model.init_weights()
     monkeypatch.setattr('mmcv.transforms.LoadImageFromFile.transform', lambda *a: 1 / 0)
