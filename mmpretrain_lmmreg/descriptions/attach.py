@@ -24,7 +24,7 @@ class AttachDescriptions(BaseTransform):
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
         data_root: Of the images; the samples' own by default.
         missing: What an image that was never described is: an ``'error'``, or, with
-            ``'skip'``, one without descriptions.
+            ``'skip'``, one without descriptions, and so is every image without a file.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that
@@ -55,6 +55,8 @@ class AttachDescriptions(BaseTransform):
     def lookup(self, sample: Sample) -> list[str]:
         """A sample's descriptions, from its info alone."""
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
+        if self.missing == 'skip' and not path.exists():
+            return []
         found = _open_store(path).get(image)
         if found is None and self.missing == 'error':
             raise InputError(

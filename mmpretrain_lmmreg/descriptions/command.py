@@ -65,7 +65,7 @@ def run(args: Namespace) -> None:
             print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
     elif args.describer:
         _describe(args, images, out, prompt)
-    else:
+    elif not args.clip:
         raise InputError('say who describes: --describer minigpt4, hf or openai')
     if not args.preview:
         _print_summary(args, config, images, out, prompt)
@@ -113,6 +113,10 @@ def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt
     if prompt not in store.prompts and len(store.prompts) == 1:
         prompt = store.prompts[0]
     print(summarize(images, store, prompt, images.classes))
+    if args.clip:
+        from .zero_shot import zero_shot  # loads a CLIP model's parts
+
+        print(zero_shot(args.clip, config, images, store, prompt))
 
 
 class _ProgressBar:

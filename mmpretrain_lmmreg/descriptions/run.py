@@ -127,6 +127,7 @@ class Run:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
+            await self.describer.close()
         if self._stopped:
             raise self._stopped
 

@@ -48,6 +48,9 @@ class Scripted:
     def prepare(self, image):
         return image.size
 
+    async def close(self):
+        self.closed = True
+
     async def ask(self, images):
         self.batches.append(images)
         replies = [self.replies.pop(0) if self.replies else TEN for _ in images]

@@ -8,6 +8,7 @@ from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.descriptions.describers import Answer
 from mmpretrain_lmmreg.descriptions.merge import merge
 from mmpretrain_lmmreg.descriptions.run import Task
+from mmpretrain_lmmreg.errors import InputError
 
 
 class ByImage(Scripted):
@@ -35,7 +36,7 @@ def test_killed_at_every_file_call_and_resumed(tasks, tmp_path, modes):
 def test_the_campaign_notices_a_writer_that_mends_nothing(tasks, tmp_path, monkeypatch):
     monkeypatch.setattr(DescriptionWriter, '_mend', lambda self: None)
     out = tmp_path / 'd.jsonl'
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, InputError)):
         enumerate_kills(lambda: describe(out, tasks[:2], ByImage(), expected=3), out, ['half'])
 
 

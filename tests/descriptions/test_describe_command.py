@@ -1,6 +1,7 @@
 """tools/describe.py from its options to the file."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,17 @@ def test_preview_shows_descriptions_and_projects_the_whole(config, default, endp
         assert '600 tokens in, 300 out' in out
         call(config, *OPENAI)
         assert '4 images asked about, 2 had been' in capsys.readouterr().out
+
+
+def test_progress_on_a_terminal(config, endpoint, monkeypatch, capfd):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('COLUMNS', '120')
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI)
+    shown = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', capfd.readouterr().err)
+    assert '6/6' in shown
+    assert re.search(r'\d images/s \d+ tokens/s 6 ok', shown)
 
 
 def test_shards_and_merge(config, default, tmp_path, endpoint, capsys):

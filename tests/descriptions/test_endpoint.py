@@ -37,7 +37,13 @@ def ask(server, image=None, **options):
     """One answer about one image."""
     describer = build(**options)
     content = describer.prepare(image or Image.new('RGB', (8, 6)))
-    return asyncio.run(describer.ask([content]))[0]
+    return asyncio.run(ask_and_close(describer, content))
+
+
+async def ask_and_close(describer, content):
+    (answer,) = await describer.ask([content])
+    await describer.close()
+    return answer
 
 
 def sent_image(body) -> bytes:

@@ -31,6 +31,7 @@ def test_every_image_is_asked_once_and_kept_whole(tasks, out):
     assert (tally.asked, tally.kept, tally.statuses['ok']) == (6, 0, 6)
     assert (tally.tokens_in, tally.tokens_out) == (42, 18)
     assert len(describer.batches) == 6
+    assert describer.closed
     records = {record['image']: record for record in lines(out)}
     assert set(records) == {task.image for task in tasks}
     first = records[tasks[0].image]

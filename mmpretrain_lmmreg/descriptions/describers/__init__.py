@@ -71,6 +71,9 @@ class Describer(Protocol):
             InputError: No image can be described, as after a wrong key; the run stops.
         """
 
+    async def close(self) -> None:
+        """Called once, after the last :meth:`ask`."""
+
 
 _DESCRIBERS = {
     'minigpt4': ('.minigpt4', 'MiniGPT4Describer'),

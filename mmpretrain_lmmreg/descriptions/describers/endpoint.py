@@ -77,8 +77,10 @@ class EndpointDescriber:
             self.settings['repetition_penalty'] = generation.repetition_penalty
         self._image_size, self._retries = image_size, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
-        client = openai.AsyncOpenAI(api_key=self._key or 'none', max_retries=0, timeout=timeout)
-        self._completions = client.chat.completions.with_raw_response
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key or 'none', max_retries=0, timeout=timeout
+        )
+        self._completions = self._client.chat.completions.with_raw_response
 
     def prepare(self, image: Image.Image) -> str:
         """The image as a data URL: reduced where it is larger, JPEG."""
@@ -90,6 +92,10 @@ class EndpointDescriber:
     async def ask(self, images: list[str]) -> list[Answer]:
         """One request for each image."""
         return list(await asyncio.gather(*map(self._ask, images)))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
 
     async def _ask(self, image: str) -> Answer:
         """Ask until there is an answer, at most ``1 + retries`` times."""

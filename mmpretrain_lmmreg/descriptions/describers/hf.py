@@ -66,6 +66,9 @@ class HFDescriber:
         """One generation for the whole batch."""
         return await asyncio.to_thread(split_when_full, self._generate, images)
 
+    async def close(self) -> None:
+        """Nothing is left open."""
+
     @torch.inference_mode()
     def _generate(self, images: list[Image.Image]) -> list[Answer]:
         text = {'type': 'text', 'text': self.prompt}

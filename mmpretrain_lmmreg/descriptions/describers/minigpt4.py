@@ -94,6 +94,9 @@ class MiniGPT4Describer:
         """One generation for the whole batch."""
         return await asyncio.to_thread(split_when_full, self._generate, images)
 
+    async def close(self) -> None:
+        """Nothing is left open."""
+
     @torch.inference_mode()
     def _generate(self, images: list[dict]) -> list[Answer]:
         data = {'inputs': torch.stack([image['inputs'] for image in images])}

@@ -1,0 +1,75 @@
+"""How well descriptions tell the classes apart, before anything is trained."""
+
+from collections import Counter
+
+import torch
+from mmengine.config import Config
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from PIL import Image, ImageOps
+from rich.progress import track
+
+from ..clip_model import load_visual
+from ..errors import InputError
+from ..text.class_means import class_means, nearest_mean_accuracy, sums_by_class
+from ..text.tower import TextTower
+from .images import ConfigImages
+from .store import DescriptionStore
+
+_BATCH = 16
+
+
+def zero_shot(
+    clip: str, config: Config, images: ConfigImages, store: DescriptionStore, prompt: str
+) -> str:
+    """Classify a labelled split by the class means of the described images; one line about it.
+
+    Args:
+        clip: ``MODEL,WEIGHTS`` as open_clip names them; ``local-dir:FOLDER`` has its own weights.
+        config: Its test split is classified, or its val split where it has none.
+        images: Whose descriptions make the class means, eq. 1.
+        store: Their descriptions.
+        prompt: What was asked for them.
+
+    Raises:
+        InputError: No class means can be made, or there is no other labelled split.
+    """
+    model_name, _, weights = clip.partition(',')
+    split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
+    if split is None:
+        raise InputError(f'--clip: {config.filename} has neither a test nor a val split')
+    tower = TextTower(model_name, weights or None)
+    means = _means(tower, images, store, prompt)
+    tasks = [task for task in ConfigImages(config, split) if task.label is not None]
+    embeddings = _embed(model_name, weights or None, [task.path for task in tasks])
+    labels = torch.tensor([task.label for task in tasks])
+    accuracy = nearest_mean_accuracy(embeddings, labels, means)
+    return f'zero-shot     {100 * accuracy:.1f} % of {len(tasks)} {split} images'
+
+
+def _means(
+    tower: TextTower, images: ConfigImages, store: DescriptionStore, prompt: str
+) -> torch.Tensor:
+    texts: dict[str, int] = {}
+    counts = [Counter() for _ in images.classes]
+    for task in images:
+        record = store.record(task.image, prompt)
+        if record and task.label is not None:
+            counts[task.label].update(
+                texts.setdefault(text, len(texts)) for text in record['descriptions']
+            )
+    return class_means(*sums_by_class(tower.encode(list(texts)), counts), images.classes)
+
+
+@torch.inference_mode()
+def _embed(model_name: str, weights: str | None, paths: list[str]) -> torch.Tensor:
+    """Image embeddings (N, D), from open_clip's own preprocessing of upright pictures."""
+    visual = load_visual(model_name, weights).eval()
+    transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
+    parts = []
+    for start in track(range(0, len(paths), _BATCH), description='Embedding images'):
+        batch = []
+        for path in paths[start : start + _BATCH]:
+            with Image.open(path) as image:
+                batch.append(transform(ImageOps.exif_transpose(image).convert('RGB')))
+        parts.append(visual(torch.stack(batch)).float())
+    return torch.cat(parts)
