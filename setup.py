@@ -21,8 +21,9 @@ EVIDENCE = [
     'scikit-learn>=1.4',
     'statsmodels>=0.14',
 ]
+ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 TESTS = ['pytest>=8', 'pytest-timeout', 'hypothesis>=6', 'setuptools>=68', 'wheel']
-TESTS += [*LMM, *VIDEO, *EVIDENCE]
+TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX]
 
 
 class BuildWithConfigs(build_py):
@@ -74,6 +75,7 @@ setup(
         'lmm': LMM,
         'video': VIDEO,
         'evidence': EVIDENCE,
+        'onnx': ONNX,
         'tests': TESTS,
         'dev': [*TESTS, 'pre-commit', 'ruff>=0.9'],
     },
