@@ -20,7 +20,6 @@ from mmpretrain_lmmreg.version import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'mmpretrain_lmmreg'
-LATER = {'videos.py'}  # imported at once, but an optional library only where it is used
 
 
 @pytest.fixture(scope='module')
@@ -41,14 +40,18 @@ def _name(requirement: str) -> str:
     return canonicalize_name(Requirement(requirement).name)
 
 
-def imported(file: Path) -> set[str]:
-    """Top-level modules of other projects that a file imports."""
-    names = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition('.')[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(node.module.partition('.')[0])
+def imported(node: ast.AST, inside_functions: bool) -> set[str]:
+    """Top-level modules of other projects that a file's syntax tree imports."""
+    if isinstance(node, ast.Import):
+        names = {alias.name.partition('.')[0] for alias in node.names}
+    elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        names = {node.module.partition('.')[0]}
+    elif isinstance(node, ast.FunctionDef) and not inside_functions:
+        names = set()
+    else:
+        names = set()
+        for child in ast.iter_child_nodes(node):
+            names |= imported(child, inside_functions)
     return names - sys.stdlib_module_names - {PACKAGE.name, 'mmengine', 'mmcv', 'mmpretrain'}
 
 
@@ -56,14 +59,19 @@ def test_imports_are_declared(requirements):
     code = 'import sys, mmpretrain_lmmreg as m; print(*[m.__file__ for m in sys.modules.values()'
     code += ' if m.__name__.startswith("mmpretrain_lmmreg.")])'
     on_import = check(sys.executable, '-c', code, cwd=ROOT).split()
-    hard = set(requirements[''])
     anywhere = {name for names in requirements.values() for name in names}
     distributions = packages_distributions()
+
+    def undeclared(modules: set[str], declared: set[str]) -> list[str]:
+        names = {m: {canonicalize_name(d) for d in distributions.get(m, [m])} for m in modules}
+        return [module for module in modules if not names[module] & declared]
+
     for file in sorted(PACKAGE.rglob('*.py')):
-        declared = hard if str(file) in on_import and file.name not in LATER else anywhere
-        for module in imported(file):
-            names = {canonicalize_name(name) for name in distributions.get(module, [module])}
-            assert names & declared, f'{file} imports {module}, which setup.py does not require'
+        tree = ast.parse(file.read_text(encoding='utf-8'))
+        assert not undeclared(imported(tree, True), anywhere), f'of {file}, in any extra'
+        if str(file) in on_import:
+            hard = set(requirements[''])
+            assert not undeclared(imported(tree, False), hard), f'of {file}, as hard requirement'
 
 
 def test_neither_family_is_a_hard_requirement(requirements):
