@@ -1,0 +1,112 @@
+"""A trained classifier: the config's model and test pipeline with a checkpoint's weights."""
+
+import logging
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.runner import load_checkpoint
+from mmpretrain.apis import get_model
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import TRANSFORMS
+from torch import Tensor
+
+from ..errors import InputError
+from ..launch import check_arguments
+
+
+@dataclass
+class Classifier:
+    """A model with the pipeline that reads pictures for it; see :func:`load_classifier`."""
+
+    cfg: Config
+    model: ImageClassifier
+    classes: tuple[str, ...]
+    pipeline: Compose
+
+    def read(self, path: str) -> Tensor:
+        """Decode and crop a picture, (3, H, W) as the model's preprocessor takes it."""
+        return self.pipeline(dict(img_path=path))['inputs']
+
+    @torch.no_grad()
+    def normalise(self, pictures: list[Tensor]) -> Tensor:
+        """The input of the image tower, (B, 3, H, W), on the model's device."""
+        return self.model.data_preprocessor(dict(inputs=pictures), training=False)['inputs']
+
+    @torch.no_grad()
+    def __call__(self, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Embeddings (B, D) and probabilities (B, N_c) of pictures that :meth:`read` returned."""
+        features = self.model.extract_feat(self.normalise(pictures))
+        samples = self.model.head.predict(features)
+        probabilities = torch.stack([sample.pred_score for sample in samples])
+        return self.model.head.pre_logits(features).float().cpu(), probabilities.float().cpu()
+
+    @property
+    def class_means(self) -> Tensor | None:
+        """The text means that the checkpoint was trained with, (N_c, D), or None."""
+        means = getattr(self.model.head, 'class_means', None)
+        return means.cpu() if means is not None and means.any() else None
+
+
+def load_classifier(config: str, checkpoint: str) -> Classifier:
+    """Build a config's model on the best device at hand and load a checkpoint strictly.
+
+    Class names are the checkpoint's, else those of the config's data set.
+
+    Raises:
+        MissingInputError: config or checkpoint are not there.
+        InputError: a checkpoint of another model, or a method that predicts with text.
+    """
+    check_arguments(Namespace(config=config, checkpoint=checkpoint))
+    cfg = Config.fromfile(config)
+    pipeline = _test_pipeline(cfg, config)
+    model = get_model(cfg, device=get_device())
+    if not isinstance(model, ImageClassifier) or not model.with_head:
+        raise InputError(f'{config}: the model is not an ImageClassifier with a head')
+    try:
+        meta = load_checkpoint(model, checkpoint, 'cpu', strict=True, logger='silent')['meta']
+    except InputError:
+        raise
+    except Exception as error:  # an unpickler's errors are of any kind
+        reason = next((line for line in str(error).splitlines() if line.strip()), '')
+        raise InputError(
+            f'{checkpoint} is not a checkpoint of {config}: {type(error).__name__}: {reason}'
+        ) from error
+    classes = (meta.get('dataset_meta') or model._dataset_meta).get('classes')
+    return Classifier(cfg, model, _names(classes, model), pipeline)
+
+
+def _names(classes: Any, model: ImageClassifier) -> tuple[str, ...]:
+    count = model.head.num_classes
+    return tuple(classes) if classes and len(classes) == count else tuple(map(str, range(count)))
+
+
+def _test_pipeline(cfg: Config, config: str) -> Compose:
+    loader = cfg.get('test_dataloader')
+    if not loader:
+        raise InputError(f'{config} has no test_dataloader, whose pipeline reads the pictures')
+    transforms = loader.dataset.pipeline
+    if any(transform.type == 'AttachDescriptions' for transform in transforms):
+        raise InputError(
+            f'{Path(config).stem} classifies with the descriptions of each test image '
+            '(AttachDescriptions in its test pipeline), which a picture by itself does not have'
+        )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return Compose([TRANSFORMS.build(transform) for transform in transforms])
+
+
+def quiet_log() -> None:
+    """Of the log, keep the warnings, on stderr: stdout is for the results."""
+    logger = MMLogger.get_current_instance()
+    logger.setLevel(logging.WARNING)
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.stream = sys.stderr

@@ -1,0 +1,171 @@
+"""What ``tools/export.py`` does."""
+
+import shutil
+import tempfile
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmpretrain.models.heads import LinearClsHead
+from PIL import Image
+from rich.console import Console
+from rich.status import Status
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..backbone import OpenCLIPVisual
+from ..clip_model import LOCAL_DIR, load_open_clip
+from ..errors import InputError
+from . import folder, onnx_model, standalone
+from .classifier import Classifier, load_classifier, quiet_log
+from .temperature import calibrate
+
+TOLERANCE = 1e-5
+
+
+def parser(doc: str | None) -> ArgumentParser:
+    """The command's options."""
+    p = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
+    p.add_argument('config', help='the config that the checkpoint was trained with')
+    p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
+    p.add_argument('folder', metavar='OUT', type=Path, help='folder to make')
+    p.add_argument('--onnx', action='store_true', help='also write model.onnx')
+    return p
+
+
+def run(args: Namespace) -> None:
+    """Carry the command out and print what was made."""
+    quiet_log()
+    if args.onnx:
+        onnx_model.require_onnx()
+    with folder.new_folder(args.folder) as made:
+        classifier = load_classifier(args.config, args.checkpoint)
+        print('\n'.join(export(classifier, made, args.folder, args.onnx)))
+    print(f'{args.folder} classifies pictures: python {args.folder / "predict.py"} PICTURE...')
+
+
+def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) -> list[str]:
+    """Fill the folder ``made``, which will be called ``out``; returns lines that say what is in it.
+
+    The classifier is brought to the CPU and to float32.
+
+    Raises:
+        InputError: a model that is not open_clip's image tower with a linear classifier, or a
+            test pipeline that open_clip's preprocessing does not equal. Found by comparing what
+            the folder gives for two drawn pictures: pixels and probabilities must agree to 1e-5.
+    """
+    _check_parts(classifier)
+    temperature, fitted = calibrate(classifier)
+    model = classifier.model.cpu()
+    model.backbone.visual.float()
+    model.backbone.precision = 'float32'
+    with _busy('writing the weights'):
+        missing_text = _write_weights(classifier, made, out)
+    settings = dict(
+        classes=list(classifier.classes),
+        normalize=bool(getattr(model.head, 'normalize', False)),
+        temperature=temperature,
+        temperature_from=fitted,
+    )
+    folder.write_json(made / 'classifier.json', settings)
+    shutil.copyfile(standalone.__file__, made / 'predict.py')
+    exported, images, difference = _verify(classifier, made)
+    lines = [
+        f'{model.backbone.model_name}, {len(classifier.classes)} classes: with open_clip alone '
+        f'equal to {difference:.0e}',
+        f'temperature {temperature:.4g}, {fitted}',
+    ]
+    if missing_text:
+        lines.append(f'without the text tower, since {missing_text}')
+    if onnx:
+        with _busy('writing model.onnx'):
+            difference = onnx_model.write_onnx(exported, images, made / 'model.onnx')
+        lines.append(f'model.onnx: equal to {difference:.0e} in onnxruntime')
+    folder.write_readme(made, model.backbone.model_name, settings, missing_text)
+    return lines
+
+
+def _busy(what: str) -> Status:
+    """A sign of life on a terminal, gone when done."""
+    return Console(stderr=True).status(what)
+
+
+def _write_weights(classifier: Classifier, made: Path, out: Path) -> str:
+    """Write open_clip's configuration and weights, and the head's; why there is no text, or ''."""
+    config = folder.open_clip_config(classifier)
+    state, missing_text = _open_clip_state(classifier.model.backbone)
+    if not missing_text:
+        folder.copy_text_files(config['model_cfg']['text_cfg'], made, out)
+    folder.write_json(made / 'open_clip_config.json', config)
+    save_file(state, made / 'open_clip_model.safetensors')
+    save_file(_head_state(classifier), made / 'head.safetensors')
+    return missing_text
+
+
+def _check_parts(classifier: Classifier) -> None:
+    model = classifier.model
+    if not isinstance(model.backbone, OpenCLIPVisual):
+        raise InputError(
+            f'export: the backbone {type(model.backbone).__name__} is not an open_clip image tower'
+        )
+    if not isinstance(model.head, LinearClsHead) or model.with_neck:
+        raise InputError(
+            f'export: {type(model.head).__name__} is not a linear classifier of the embedding'
+        )
+
+
+def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
+    """State dict under open_clip's names; without the text tower, also the reason why."""
+    visual = backbone.visual.state_dict()
+    state, reason = {f'visual.{name}': tensor for name, tensor in visual.items()}, ''
+    if backbone.pretrained is None and not backbone.model_name.startswith(LOCAL_DIR):
+        reason = 'the config names no pretrained weights'
+    else:
+        try:
+            model = load_open_clip(backbone.model_name, backbone.pretrained, backbone.image_size)
+            model.visual.load_state_dict(visual)
+            state = model.state_dict()
+        except InputError as error:
+            reason = str(error)
+    return {name: tensor.contiguous() for name, tensor in state.items()}, reason
+
+
+def _head_state(classifier: Classifier) -> dict[str, Tensor]:
+    head, means = classifier.model.head, classifier.class_means
+    bias = head.fc.bias if head.fc.bias is not None else torch.zeros(head.num_classes)
+    state = dict(weight=head.fc.weight.detach(), bias=bias.detach())
+    return state if means is None else state | dict(class_means=means)
+
+
+def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, Tensor, float]:
+    """Compare the folder, as its own script reads it, with the classifier on two pictures.
+
+    Returns the folder's classifier, the two images, and the largest difference in probability.
+    """
+    exported = standalone.Classifier(made)
+    size = max(classifier.model.backbone.visual.image_size)
+    shapes = dict(wide=(size + 30, 2 * size + 7, 3), high=(2 * size + 9, size - 3, 3))
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = [f'{temporary}/{name}.jpg' for name in shapes]
+        for path, shape in zip(paths, shapes.values(), strict=True):
+            Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+        pictures = [classifier.read(path) for path in paths]
+        images = torch.stack([exported.read(path) for path in paths])
+    expected = classifier.normalise(pictures)
+    pixels = (images - expected).abs().max().item() if images.shape == expected.shape else 1.0
+    if not pixels <= TOLERANCE:
+        raise InputError(
+            "export: the config's test pipeline gives other pixels than open_clip's preprocessing "
+            f'(by {pixels:.1e} of their standard deviation), so the folder could not give the same '
+            'probabilities; use LoadImageFromFile, ResizeEdge and CenterCrop as '
+            'configs/_base_/datasets/bar.py does'
+        )
+    difference = (exported(images)[1] - classifier(pictures)[1]).abs().max().item()
+    if not difference <= TOLERANCE:
+        raise InputError(
+            f'export: {type(classifier.model.head).__name__} gives other probabilities than a '
+            f'linear classifier of the embedding, by {difference:.1e}; it cannot be exported'
+        )
+    return exported, images, difference

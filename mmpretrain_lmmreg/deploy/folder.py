@@ -1,0 +1,136 @@
+"""What an exported folder says of itself: open_clip's configuration, and a README."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..cache import fsync_folder
+from ..clip_model import LOCAL_DIR, model_config
+from ..errors import InputError
+from .classifier import Classifier
+
+TEXT_FILES = ('*.json', '*.txt', '*.model')  # of a Hugging Face text tower: config and tokenizer
+
+README = """\
+# {count} classes on {model_name}
+
+| file | |
+|---|---|
+| `open_clip_config.json` | architecture and preprocessing, in open_clip's schema |
+| `open_clip_model.safetensors` | weights under open_clip's own names: {content} |
+| `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,), `class_means` (N, D) if any |
+| `classifier.json` | class names, temperature, whether embeddings are normalised |
+| `predict.py` | classifies pictures: `python predict.py PICTURE...` |
+{onnx}
+`predict.py` needs open_clip_torch, safetensors and pillow. It first turns a picture upright
+(EXIF) and to RGB, then applies open_clip's preprocessing; without these two steps the
+probabilities differ for some pictures.
+
+Temperature {temperature:.4g}, {temperature_from}.
+`predict.py` prints the probabilities as trained; `--calibrated` divides the logits by it.
+
+{loading}
+"""
+WHOLE = """\
+The whole model: `open_clip.create_model_and_transforms('local-dir:FOLDER')`. The text tower is
+as pretrained."""
+IMAGE_ONLY = """\
+The image tower alone, since {reason}.
+`open_clip.create_model('local-dir:FOLDER')` therefore refuses it; load it as `predict.py` does."""
+MOVED = """
+If this folder is moved, correct `hf_model_name` in `open_clip_config.json` (the text tower's
+configuration lies in this folder); `predict.py` needs no text tower and works anywhere."""
+ONNX = '| `model.onnx` | images (B, 3, H, W), preprocessed -> `logits`, `probabilities` (B, N) |\n'
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Fill a folder beside ``out`` that takes its name when the body is done, or is removed.
+
+    Raises:
+        InputError: there is something at ``out``.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f'{out} is there already: remove it, or name another folder')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.'))
+    made = building / 'made'
+    try:
+        made.mkdir()  # readable as any new folder is, unlike mkdtemp's
+        yield made
+        for file in made.iterdir():
+            file.chmod(made.stat().st_mode & 0o666)  # safetensors' are for their owner alone
+            with file.open('rb') as opened:
+                os.fsync(opened.fileno())
+        os.replace(made, out)
+    finally:
+        shutil.rmtree(building)
+    fsync_folder(out.parent)
+
+
+def open_clip_config(classifier: Classifier) -> dict:
+    """The content of ``open_clip_config.json``, with no weights to be fetched for its towers."""
+    backbone = classifier.model.backbone
+    config = model_config(backbone.model_name)
+    if backbone.image_size is not None:
+        config['vision_cfg']['image_size'] = backbone.image_size
+    if 'timm_model_name' in config['vision_cfg']:
+        config['vision_cfg']['timm_model_pretrained'] = False
+    if 'hf_model_name' in config['text_cfg']:
+        config['text_cfg']['hf_model_pretrained'] = False
+    return dict(model_cfg=config, preprocess_cfg=preprocessing(classifier))
+
+
+def preprocessing(classifier: Classifier) -> dict:
+    """The test pipeline and the preprocessor's mean and std in open_clip's words.
+
+    Pipelines that open_clip cannot express come out as the nearest one it can.
+    """
+    resize = next((t for t in classifier.pipeline.transforms if 'Resize' in type(t).__name__), None)
+    prep = classifier.model.data_preprocessor
+    if getattr(prep, 'mean', None) is None:
+        raise InputError('export: the data_preprocessor does not normalise (mean, std)')
+    return dict(
+        size=classifier.model.backbone.visual.image_size,
+        mode='RGB',
+        mean=(prep.mean.flatten().double() / 255).tolist(),
+        std=(prep.std.flatten().double() / 255).tolist(),
+        interpolation=getattr(resize, 'interpolation', 'bicubic'),
+        resize_mode='shortest' if type(resize).__name__ == 'ResizeEdge' else 'squash',
+    )
+
+
+def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
+    """Bring along a Hugging Face text tower's own files, where they lie in a folder.
+
+    The configuration is then changed to name ``out``, which ``made`` will be.
+    """
+    source = Path(text_config.get('hf_model_name') or '')
+    if 'hf_model_name' not in text_config or not (source / 'config.json').is_file():
+        return
+    for file in (f for pattern in TEXT_FILES for f in source.glob(pattern)):
+        if file.name != 'open_clip_config.json':
+            shutil.copyfile(file, made / file.name)
+    text_config.update(hf_model_name=str(out.absolute()), hf_tokenizer_name=str(out.absolute()))
+
+
+def write_json(file: Path, content: dict) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
+
+
+def write_readme(made: Path, model_name: str, settings: dict, missing_text: str) -> None:
+    """Say in ``README.md`` what the folder's files are and how they are loaded."""
+    loading = IMAGE_ONLY.format(reason=missing_text) if missing_text else WHOLE
+    text = README.format(
+        count=len(settings['classes']),
+        model_name=model_name.removeprefix(LOCAL_DIR),
+        content='the image tower' if missing_text else 'both towers',
+        onnx=ONNX if (made / 'model.onnx').exists() else '',
+        loading=loading + (MOVED if (made / 'config.json').exists() else ''),
+        **settings,
+    )
+    (made / 'README.md').write_text(text, encoding='utf-8')

@@ -1,0 +1,74 @@
+"""Classify pictures with the files of this folder and open_clip.
+
+    pip install open_clip_torch safetensors pillow
+    python predict.py PICTURE...
+
+Prints a JSON object a picture. --calibrated divides the logits by the fitted temperature.
+"""
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+import open_clip
+import torch
+from PIL import Image, ImageOps
+from safetensors.torch import load_file
+
+# The smallest text tower there is: classifying needs none, so its weights may be missing
+NO_TEXT = dict(context_length=1, vocab_size=1, width=8, heads=1, layers=1)
+
+
+class Classifier(torch.nn.Module):
+    """Images (B, 3, H, W), as ``preprocess`` makes them -> logits and probabilities (B, N)."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        settings = json.loads((folder / 'classifier.json').read_text(encoding='utf-8'))
+        self.classes = settings['classes']
+        self.normalize, self.temperature = settings['normalize'], settings['temperature']
+        logging.disable(logging.WARNING)  # open_clip warns of weights that are loaded below
+        model, _, self.preprocess = open_clip.create_model_and_transforms(
+            f'local-dir:{folder}', load_weights=False, text_cfg=NO_TEXT
+        )
+        logging.disable(logging.NOTSET)
+        weights = load_file(folder / 'open_clip_model.safetensors')
+        names = [name for name in weights if name.startswith('visual.')]
+        self.visual = model.visual
+        self.visual.load_state_dict({n.removeprefix('visual.'): weights[n] for n in names})
+        for name, tensor in load_file(folder / 'head.safetensors').items():
+            self.register_buffer(name, tensor)  # weight, bias, class_means if there are any
+        self.eval().requires_grad_(False)
+
+    def read(self, path: str) -> torch.Tensor:
+        """A picture of any kind, upright and in RGB, as the image tower takes it: (3, H, W)."""
+        with Image.open(path) as image:
+            return self.preprocess(ImageOps.exif_transpose(image).convert('RGB'))
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        x = self.visual(images)
+        return torch.nn.functional.normalize(x, dim=1) if self.normalize else x
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.embed(images) @ self.weight.T + self.bias
+        return logits, logits.softmax(dim=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('pictures', nargs='+')
+    parser.add_argument('--calibrated', action='store_true')
+    args = parser.parse_args()
+    classifier = Classifier(Path(__file__).resolve().parent)
+    for path in args.pictures:
+        logits, probabilities = classifier(classifier.read(path)[None])
+        if args.calibrated:
+            probabilities = (logits / classifier.temperature).softmax(dim=1)
+        ranked = probabilities[0].argsort(descending=True).tolist()
+        named = {classifier.classes[label]: probabilities[0, label].item() for label in ranked}
+        print(json.dumps({'image': path, 'probabilities': named}, ensure_ascii=False))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,77 @@
+"""The temperature by which logits become calibrated probabilities, fitted on validation images."""
+
+import os
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
+from torch import Tensor
+
+from ..features.samples import iter_infos
+from ..features.trunk import trunk_features
+from .classifier import Classifier
+
+LIMITS = (0.05, 20.0)  # where every image is classified rightly, ever smaller fits ever better
+
+
+def fit_temperature(logits: Tensor, labels: Tensor) -> float:
+    """T that minimises the mean cross entropy of softmax(logits / T), within :data:`LIMITS`.
+
+    Logits (N, N_c), labels (N,). The objective is convex in 1 / T.
+    """
+    logits = logits.double()
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([scale], max_iter=100, line_search_fn='strong_wolfe')
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(logits * scale, labels)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    low, high = LIMITS
+    best = scale.item()
+    return high if best <= 1 / high else max(1 / best, low)
+
+
+def calibrate(classifier: Classifier) -> tuple[float, str]:
+    """The temperature of a classifier, and what it was fitted on or why it is 1."""
+    found = _validation_images(classifier.cfg)
+    if isinstance(found, str):
+        return 1.0, f'not fitted: {found}'
+    infos = list(iter_infos(found))
+    features, rows = trunk_features(classifier.model, found)
+    order = [rows[os.path.abspath(info['img_path'])] for info in infos]
+    device = next(classifier.model.parameters()).device
+    with torch.no_grad():
+        embeddings = classifier.model.backbone.project(features[order].to(device))
+        logits = classifier.model.head((embeddings,)).cpu()
+    labels = torch.tensor([info['gt_label'] for info in infos])
+    return fit_temperature(logits, labels), f'fitted on {len(infos)} validation images'
+
+
+def _validation_images(cfg: Config) -> Any | str:
+    """The config's validation set, or why it cannot be used."""
+    sets = {}
+    for part in ('val', 'train', 'test'):
+        loader = cfg.get(f'{part}_dataloader')
+        if loader:
+            try:
+                with DefaultScope.overwrite_default_scope('mmpretrain'):
+                    sets[part] = DATASETS.build(loader.dataset)
+            except FileNotFoundError as error:
+                return f'the {part} images are not at hand ({error})'
+    if 'val' not in sets:
+        return 'the config has no validation images'
+    paths = {
+        part: {os.path.abspath(info['img_path']) for info in iter_infos(dataset)}
+        for part, dataset in sets.items()
+    }
+    for part, name in (('test', 'test'), ('train', 'training')):
+        if paths['val'] & paths.get(part, set()):
+            return f'the validation images are {name} images'
+    return sets['val']
