@@ -89,6 +89,7 @@ def test_mask_is_ones_and_settings_are_official(files, describer, reached):
     assert reached['attention_mask'].shape == reached['inputs_embeds'].shape[:2]
     assert bool((reached['attention_mask'] == 1).all())
     assert reached['eos_token_id'] == 2
+    assert [type(rule) for rule in reached['stopping_criteria']] == [StopAtTurn]
     official = build(files)._generation
     assert official == dict(
         max_new_tokens=12,

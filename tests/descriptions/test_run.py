@@ -101,6 +101,12 @@ def test_a_describer_that_would_repeat_itself_is_asked_once(tasks, out):
     assert len(describer.batches) == 1
 
 
+def test_more_than_asked_is_good_enough(tasks, out):
+    describer = Scripted(TEN + '\n11. Thing k.')
+    assert describe(out, tasks[:1], describer).statuses['long'] == 1
+    assert len(describer.batches) == 1
+
+
 def test_other_numbers_of_descriptions(tasks, out):
     tally = describe(out, tasks[:1], Scripted(SHORT), expected=2)
     assert tally.statuses['ok'] == 1
