@@ -1,7 +1,6 @@
 """The temperature by which logits become calibrated probabilities, fitted on validation images."""
 
 import os
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -9,9 +8,10 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from ..features.embeddings import image_embeddings
 from ..features.samples import iter_infos
-from ..features.trunk import trunk_features
 from .classifier import Classifier
 
 LIMITS = (0.05, 20.0)  # where every image is classified rightly, ever smaller fits ever better
@@ -43,19 +43,15 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     found = _validation_images(classifier.cfg)
     if isinstance(found, str):
         return 1.0, f'not fitted: {found}'
-    infos = list(iter_infos(found))
-    features, rows = trunk_features(classifier.model, found)
-    order = [rows[os.path.abspath(info['img_path'])] for info in infos]
-    device = next(classifier.model.parameters()).device
+    embeddings, labels = image_embeddings(classifier.model, found)
+    fc = classifier.model.head.fc
     with torch.no_grad():
-        embeddings = classifier.model.backbone.project(features[order].to(device))
-        logits = classifier.model.head((embeddings,)).cpu()
-    labels = torch.tensor([info['gt_label'] for info in infos])
-    return fit_temperature(logits, labels), f'fitted on {len(infos)} validation images'
+        logits = fc(embeddings.to(fc.weight.device)).cpu()
+    return fit_temperature(logits, labels), f'fitted on {len(labels)} validation images'
 
 
-def _validation_images(cfg: Config) -> Any | str:
-    """The config's validation set, or why it cannot be used."""
+def _validation_images(cfg: Config) -> DataLoader | str:
+    """A loader of the config's validation images, or why it cannot be used."""
     sets = {}
     for part in ('val', 'train', 'test'):
         loader = cfg.get(f'{part}_dataloader')
@@ -74,4 +70,5 @@ def _validation_images(cfg: Config) -> Any | str:
     for part, name in (('test', 'test'), ('train', 'training')):
         if paths['val'] & paths.get(part, set()):
             return f'the validation images are {name} images'
-    return sets['val']
+    loader = cfg.val_dataloader
+    return DataLoader(sets['val'], loader.batch_size, num_workers=loader.num_workers)
