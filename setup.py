@@ -9,7 +9,6 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 VERSION = runpy.run_path(str(ROOT / 'mmpretrain_lmmreg' / 'version.py'))
-README = ROOT / 'README.md'
 
 LMM = ['transformers>=4.53,<5', 'pycocotools', 'sentencepiece', 'accelerate', 'openai>=1.60']
 VIDEO = ['av>=12']
@@ -17,7 +16,7 @@ EVIDENCE = [
     'matplotlib>=3.8',
     'jinja2>=3.1',
     'markupsafe',
-    'scipy>=1.11',
+    'scipy>=1.15',
     'scikit-learn>=1.4',
     'statsmodels>=0.14',
 ]
@@ -47,7 +46,7 @@ setup(
     name='mmpretrain_lmmreg',
     version=VERSION['__version__'],
     description='LMM-regularised CLIP embeddings for image classification, for mmpretrain',
-    long_description=README.read_text(encoding='utf-8') if README.exists() else '',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',

@@ -90,7 +90,9 @@ def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
             except FileNotFoundError as error:
                 lines.append(str(error))
     head = cfg.model.get('head') or {}
-    if training and head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0:
+    source = (cfg.get('default_hooks', {}).get('class_means') or {}).get('source', 'descriptions')
+    regularised = head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0
+    if training and regularised and source == 'descriptions':
         lines += _missing_descriptions(cfg.train_dataloader['dataset'])
     return list(dict.fromkeys(lines))
 

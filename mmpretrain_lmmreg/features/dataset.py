@@ -29,8 +29,7 @@ class FeatureDataset(Dataset):
         self.metainfo = source.metainfo
         self.rows = torch.tensor([rows[abspath(source.get_data_info(i)['img_path'])]
                                   for i in range(len(source))])
-        self.transforms = [t for t in transforms_of(source)
-                           if type(t).__name__ not in PIXEL_TRANSFORMS]
+        self.transforms = without_pixels(transforms_of(source))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,9 +49,16 @@ class FeatureDataset(Dataset):
         return results['data_samples']
 
 
+def without_pixels(transforms: Sequence[Any]) -> list[Any]:
+    """What remains of a pipeline: no pixels, and texts only if they are packed."""
+    packed = {key for t in transforms for key in getattr(t, 'algorithm_keys', ())}
+    left_out = PIXEL_TRANSFORMS + (() if 'descriptions' in packed else ('AttachDescriptions',))
+    return [t for t in transforms if type(t).__name__ not in left_out]
+
+
 def feature_dataloader(model: nn.Module, images: DataLoader) -> DataLoader:
     """A loader of trunk features with the same sampler and batches as one of images."""
-    features, rows = trunk_features(get_ori_model(model), images.dataset, images.num_workers)
+    features, rows = trunk_features(get_ori_model(model), images)
     return DataLoader(FeatureDataset(images.dataset, features, rows),
                       batch_sampler=images.batch_sampler, collate_fn=_batch)
 

@@ -16,15 +16,16 @@ from .samples import describe_transform, iter_infos, transforms_of
 
 PIXEL_TRANSFORMS = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'Normalize')
 TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
-TRUNK_BATCH = 16
+TRUNK_BATCH = 64  # where the loader's batches have no fixed size
 CHUNK = 1024  # images that are kept on disk at a time
 
 
-def trunk_features(model: ImageClassifier, dataset: Any, num_workers: int = 0,
-                   ) -> tuple[Tensor, dict[str, int]]:
-    """Trunk features of every image of a data set, computed where they are not on disk yet.
+def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, dict[str, int]]:
+    """Trunk features of every image of a loader, computed where they are not on disk yet.
 
-    Several processes share the work. An unreadable image does not stop the others.
+    They are computed in batches of the loader's size, always full ones, since rounding may depend
+    on the size of a batch. Several processes share the work. An unreadable image does not stop
+    the others.
 
     Returns:
         Features (U, D_trunk) in float32 of the U different images, and the row of each by
@@ -34,16 +35,20 @@ def trunk_features(model: ImageClassifier, dataset: Any, num_workers: int = 0,
         InputError: random transforms or batch augmentation, by name; unreadable images, by file,
             once all the others are done.
     """
+    dataset = images.dataset
     check_deterministic(model, dataset)
     keys = {os.path.abspath(info['img_path']): _file_key(info['img_path'])
             for info in iter_infos(dataset)}
     table = VectorTable('features', trunk_about(model, dataset))
     missing = set(table.missing(list(keys.values())))
-    todo = [path for path, key in keys.items() if key in missing]
-    print_log(f'feature table {table.folder}: {len(keys) - len(todo)} of {len(keys)} images are '
-              'there', 'current')
-    rank, world = get_dist_info()
-    failed = _compute(model, dataset, table, keys, todo[rank::world], num_workers)
+    print_log(f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images '
+              'are there', 'current')
+    rank, world = get_dist_info()  # shares of all images: each process finds others missing
+    todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
+    batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
+    loader = DataLoader(_Images(dataset, todo), batch_size, num_workers=images.num_workers,
+                        collate_fn=_collate, generator=torch.Generator())
+    failed = _compute(model, loader, table, keys) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
         raise InputError(f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
@@ -120,20 +125,18 @@ def _collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], lis
 
 
 @torch.no_grad()
-def _compute(model: ImageClassifier, dataset: Any, table: VectorTable, keys: dict[str, str],
-             paths: list[str], num_workers: int) -> list[str]:
-    """Add the features of ``paths`` to the table; returns a line for each unreadable image."""
-    if not paths:
-        return []
-    loader = DataLoader(_Images(dataset, paths), TRUNK_BATCH, num_workers=num_workers,
-                        collate_fn=_collate, generator=torch.Generator())
+def _compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
+             keys: dict[str, str]) -> list[str]:
+    """Add the features of a loader's images to the table; returns a line for each unreadable."""
     failed, done, rows = [], [], []
-    for batch_paths, images, errors in track(loader, 'trunk features', disable=not _terminal()):
+    for paths, images, errors in track(loader, 'trunk features', disable=not _terminal()):
         failed += errors
         if images:
-            data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
-            rows.append(model.backbone.forward_trunk(data['inputs']).cpu())
-            done += [keys[os.path.abspath(path)] for path in batch_paths]
+            full = images + images[-1:] * (loader.batch_size - len(images))
+            data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
+            features = model.backbone.forward_trunk(data['inputs'])
+            rows.append(features[:len(images)].cpu())
+            done += [keys[os.path.abspath(path)] for path in paths]
         if len(done) >= CHUNK:
             table.add(done, torch.cat(rows))
             done, rows = [], []

@@ -44,6 +44,16 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
     return (sums / totals[:, None]).float()
 
 
+def means_by_label(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Mean of the embeddings (N, D) of each label (N,), as (N_c, D) float32.
+
+    Raises:
+        InputError: a class without any, by number.
+    """
+    one_hot = F.one_hot(labels, num_classes).double()
+    return class_means(one_hot.T @ embeddings.double(), one_hot.sum(0))
+
+
 def nearest_mean_accuracy(images: Tensor, labels: Tensor, means: Tensor) -> float:
     """Accuracy of classifying by the most similar class mean, without training, in [0, 1].
 

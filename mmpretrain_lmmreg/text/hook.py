@@ -1,5 +1,6 @@
 """The hook that computes the class means and hands them to the head before training."""
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
@@ -8,14 +9,18 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+from torch import Tensor
 
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
+from ..features.embeddings import image_embeddings
 from ..features.samples import iter_infos, transforms_of
 from ..table import VectorTable
-from .class_means import class_means, sums_by_class
+from .class_means import class_means, means_by_label, sums_by_class
+from .prompts import class_prompts
 from .tower import TextTower
 
+SOURCES = ('descriptions', 'class_names', 'auto', 'images')
 CHUNK = 4096  # texts that are kept on disk at a time
 
 
@@ -31,10 +36,22 @@ class ClassMeanHook(Hook):
         model_name: open_clip model whose text tower is used; by default the backbone's, with the
             backbone's weights.
         pretrained: The weights of ``model_name``.
+        source: What the means are made of: ``'descriptions'``; ``'class_names'``, a prompt with
+            each class's name; ``'auto'``, descriptions if there are any, else class names;
+            ``'images'``, the training images' own embeddings.
+        shuffled: A control: give each class the mean of the next one.
+        match_gap: Move all means by the same vector, so that they lie around the training
+            images' mean embedding instead of the texts' (the modality gap of Liang et al.,
+            "Mind the Gap", 2022).
     """
 
-    def __init__(self, model_name: str | None = None, pretrained: str | None = None) -> None:
+    def __init__(self, model_name: str | None = None, pretrained: str | None = None,
+                 source: str = 'descriptions', shuffled: bool = False,
+                 match_gap: bool = False) -> None:
+        if source not in SOURCES:
+            raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
         self.model_name, self.pretrained = model_name, pretrained
+        self.source, self.shuffled, self.match_gap = source, shuffled, match_gap
 
     def before_train(self, runner: Runner) -> None:
         model = get_ori_model(runner.model)
@@ -45,7 +62,24 @@ class ClassMeanHook(Hook):
         if classes and len(classes) != model.head.num_classes:
             raise InputError(f'the training data have {len(classes)} classes, the head says '
                              f'num_classes={model.head.num_classes}')
-        texts, counts = collect_descriptions(dataset, model.head.num_classes)
+        if self.source == 'images':
+            means = means_by_label(*image_embeddings(model, runner.train_loop.dataloader),
+                                   model.head.num_classes)
+        else:
+            means = self._text_means(model, dataset, classes)
+        if self.match_gap:
+            images, _ = image_embeddings(model, runner.train_loop.dataloader)
+            means = means - means.mean(0) + images.mean(0)
+        model.head.set_class_means(means.roll(-1, 0) if self.shuffled else means)
+
+    def _text_means(self, model, dataset, classes) -> Tensor:
+        texts, counts = [], []
+        if self.source != 'class_names':
+            texts, counts = collect_descriptions(dataset, model.head.num_classes)
+        if not texts and self.source != 'descriptions':
+            print_log('class means are those of prompts with the class names; there are no '
+                      'descriptions', 'current')
+            texts, counts = name_prompts(classes)
         source = self if self.model_name else model.backbone
         tower = TextTower(source.model_name, source.pretrained,
                           device=next(model.parameters()).device)
@@ -54,8 +88,14 @@ class ClassMeanHook(Hook):
                 f'the text tower gives D={tower.dim}, the image embeddings have '
                 f'D={model.head.in_channels}: class_means.model_name must be the other tower of '
                 f"model.backbone.model_name='{model.backbone.model_name}'")
-        means = embed_class_means(texts, counts, tower, model.head.normalize, classes)
-        model.head.set_class_means(means)
+        return embed_class_means(texts, counts, tower, model.head.normalize, classes)
+
+
+def name_prompts(classes: Sequence[str]) -> tuple[list[str], list[Counter]]:
+    """Prompts with the class names, in the form of :func:`collect_descriptions`."""
+    prompts = class_prompts(classes)
+    index = {text: i for i, text in enumerate(dict.fromkeys(t for each in prompts for t in each))}
+    return list(index), [Counter(index[text] for text in each) for each in prompts]
 
 
 def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
@@ -86,7 +126,7 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
 
 
 def embed_class_means(texts: list[str], counts: list[Counter], tower: TextTower,
-                      normalize: bool, classes=None) -> torch.Tensor:
+                      normalize: bool, classes=None) -> Tensor:
     """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
     rank, world = get_dist_info()
     own = range(rank, len(texts), world)
@@ -101,7 +141,7 @@ def embed_class_means(texts: list[str], counts: list[Counter], tower: TextTower,
     return class_means(sums, totals, classes)
 
 
-def embed(texts: list[str], tower: TextTower) -> torch.Tensor:
+def embed(texts: list[str], tower: TextTower) -> Tensor:
     """Embeddings (N, D) of unique texts, from disk where an earlier run has left them."""
     table = VectorTable('text', dict(kind='text embeddings', tower=tower.fingerprint))
     missing = table.missing(texts)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
+from mmpretrain_lmmreg.checks import missing_inputs
 from mmpretrain_lmmreg.clip_model import load_open_clip, tokenizer_for
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.text import TextTower
+from mmpretrain_lmmreg.text import ClassMeanHook, TextTower
 from mmpretrain_lmmreg.text.hook import embed, embed_class_means
 
 
@@ -123,3 +124,60 @@ def test_normalized_texts_are_averaged(tiny_clip):
     means = embed_class_means(texts, [Counter({0: 1, 1: 1})], tower, normalize=True)
     unit = torch.nn.functional.normalize(tower.encode(texts), dim=1)
     torch.testing.assert_close(means[0], unit.mean(0))
+
+
+def test_means_of_another_class(tiny_config, tiny_clip, pictures):
+    tiny_config.default_hooks.class_means.shuffled = True
+    expected = expected_means(tiny_clip, pictures)[[1, 2, 0]]
+    torch.testing.assert_close(train(tiny_config).model.head.class_means, expected,
+                               rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('source', ['class_names', 'auto'])
+def test_class_names_as_means(tiny_config, tiny_clip, tmp_path, source):
+    tiny_config.default_hooks.class_means.source = source
+    attach = next(t for t in tiny_config.train_dataloader.dataset.pipeline
+                  if t['type'] == 'AttachDescriptions')
+    attach.update(cache=str(tmp_path / 'none.jsonl'), missing='skip')
+    assert missing_inputs(tiny_config, training=True) == []
+    means = train(tiny_config).model.head.class_means
+    tower = TextTower(f'local-dir:{tiny_clip}')
+    prompts = [f'a photo of a {name}.' for name in ('blue', 'green', 'red')]
+    torch.testing.assert_close(means, tower.encode(prompts))
+
+
+def test_auto_prefers_descriptions(tiny_config, tiny_clip, pictures):
+    tiny_config.default_hooks.class_means.source = 'auto'
+    torch.testing.assert_close(train(tiny_config).model.head.class_means,
+                               expected_means(tiny_clip, pictures), rtol=1e-5, atol=1e-6)
+
+
+def untrained_embeddings(cfg):
+    runner = Runner.from_cfg(cfg)
+    runner.model.init_weights()
+    (batch,) = runner.build_dataloader(dict(cfg.train_dataloader, batch_size=24))
+    data = runner.model.data_preprocessor(batch)
+    with torch.no_grad():
+        (x,) = runner.model.eval().backbone(data['inputs'])
+    return x, torch.cat([sample.gt_label for sample in data['data_samples']])
+
+
+def test_image_means(tiny_config):
+    x, labels = untrained_embeddings(tiny_config)
+    tiny_config.default_hooks.class_means.source = 'images'
+    expected = torch.stack([x[labels == c].mean(0) for c in range(3)])
+    torch.testing.assert_close(train(tiny_config).model.head.class_means, expected)
+
+
+def test_matched_gap(tiny_config, tiny_clip, pictures):
+    x, _ = untrained_embeddings(tiny_config)
+    tiny_config.default_hooks.class_means.match_gap = True
+    means = train(tiny_config).model.head.class_means
+    torch.testing.assert_close(means.mean(0), x.mean(0))
+    texts = expected_means(tiny_clip, pictures)
+    torch.testing.assert_close(means - means.mean(0), texts - texts.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_source():
+    with pytest.raises(InputError, match="source='names' is unknown; choose one of"):
+        ClassMeanHook(source='names')
