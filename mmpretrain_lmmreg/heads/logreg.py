@@ -1,0 +1,77 @@
+"""L2-regularised logistic regression on image embeddings."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from ..errors import InputError
+from .fitting import check_checkpoint, class_counts
+
+
+@MODELS.register_module()
+class LogisticRegressionHead(ClsHead):
+    """scikit-learn's logistic regression: min |W|^2 / 2 + C * sum of the cross-entropies.
+
+    The linear probe of Radford et al., "Learning Transferable Visual Models From Natural Language
+    Supervision", 2021, appendix A.3: L-BFGS to convergence, C chosen on validation images. Fitted
+    by :class:`FitLoop`; ``weight`` (N_c, D) and ``bias`` (N_c,) are buffers.
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of the embeddings.
+        C: Inverse strength of the regulariser; the default is that of CLIP's own example.
+        max_iter: Of L-BFGS, 1000 as in CLIP; scikit-learn warns where that was not enough.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        C: float = 0.316,
+        max_iter: int = 1000,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if C <= 0:
+            raise InputError(f'C={C} must be positive')
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.C, self.max_iter = C, max_iter
+        self.register_buffer('weight', torch.zeros(num_classes, in_channels))
+        self.register_buffer('bias', torch.zeros(num_classes))
+
+    def class_texts(self, dataset: Any) -> None:
+        """No text is used."""
+
+    def fit(self, x: Tensor, labels: Tensor, text_means: None = None) -> None:
+        """Fit to embeddings (N, D) and labels (N,)."""
+        try:
+            from sklearn.linear_model import LogisticRegression
+        except ImportError:
+            raise InputError(
+                'LogisticRegressionHead needs scikit-learn: pip install mmpretrain_lmmreg[evidence]'
+            ) from None
+        class_counts(labels, self.num_classes)
+        model = LogisticRegression(C=self.C, max_iter=self.max_iter)
+        model.fit(x.double().cpu().numpy(), labels.cpu().numpy())
+        weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
+        if self.num_classes == 2:  # scikit-learn keeps the second class's log odds only
+            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        self.weight.copy_(weight)
+        self.bias.copy_(bias)
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D)."""
+        if not self.weight.any():
+            raise InputError(
+                "LogisticRegressionHead is not fitted: train with train_cfg=dict(type='FitLoop'), "
+                'or test a checkpoint of such a run'
+            )
+        return F.linear(self.pre_logits(feats), self.weight, self.bias)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        check_checkpoint(self, state_dict, prefix, 'weight')
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -1,0 +1,169 @@
+"""Numbers of the heads that are fitted at once, against independent implementations."""
+
+import numpy as np
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.heads.gda import gaussian_classifier
+
+CLASSES, DIM = 3, 4
+TYPES = ['ZeroShotHead', 'TipAdapterHead', 'GDAHead', 'LogisticRegressionHead']
+
+
+def build(type_, **kwargs):
+    return MODELS.build(dict(type=type_, num_classes=CLASSES, in_channels=DIM, **kwargs))
+
+
+@pytest.fixture
+def data():
+    """Embeddings, labels with 4, 3 and 5 images a class, and text means."""
+    torch.manual_seed(0)
+    labels = torch.tensor([0, 1, 2, 2, 1, 0, 0, 2, 1, 2, 2, 0])
+    return torch.randn(12, DIM) + 2 * torch.eye(CLASSES, DIM)[labels], labels, torch.randn(3, DIM)
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def test_zero_shot_by_hand():
+    head = build('ZeroShotHead', logit_scale=10.0)
+    head.fit(None, None, torch.tensor([[3.0, 0, 4, 0], [0, 2, 0, 0], [0, 0, 0, 1]]))
+    # cosines of (3, 4, 0, 0): 9 / 25, 4 / 5, 0
+    logits = head((torch.tensor([[3.0, 4, 0, 0]]),))
+    torch.testing.assert_close(logits, torch.tensor([[3.6, 8.0, 0.0]]))
+
+
+def test_tip_adapter_against_loops(data):
+    x, labels, texts = data
+    head = build('TipAdapterHead', alpha=1.5, beta=3.0)
+    head.fit(x, labels, texts)
+    query = torch.randn(5, DIM)
+    keys, f, t = unit(x.numpy()), unit(query.numpy()), unit(texts.numpy())
+    expected = np.zeros((5, CLASSES))
+    for i in range(5):
+        for c in range(CLASSES):
+            expected[i, c] = 100 * f[i] @ t[c]
+        for key, label in zip(keys, labels, strict=True):
+            expected[i, label] += 1.5 * np.exp(-3.0 * (1 - f[i] @ key))
+    np.testing.assert_allclose(head((query,)), expected, rtol=1e-5)
+
+
+def test_tip_adapter_has_the_papers_defaults():
+    head = build('TipAdapterHead')
+    assert (head.alpha, head.beta, head.logit_scale) == (1.0, 5.5, 100.0)
+    assert not head.keys.requires_grad
+
+
+def test_gda_against_scikit_learn_with_the_same_covariance(data):
+    x, labels, _ = data
+    x = x.double()
+    centred = np.concatenate([x[labels == c] - x[labels == c].mean(0) for c in range(CLASSES)])
+    scatter = centred.T @ centred  # (N - 1) S
+    shrunk = (scatter + np.trace(scatter) / (len(x) - 1) * np.eye(DIM)) / DIM
+
+    class Shrunk:
+        def fit(self, _):
+            self.covariance_ = shrunk
+            return self
+
+    prior = np.full(CLASSES, 1 / CLASSES)
+    lda = LinearDiscriminantAnalysis('lsqr', covariance_estimator=Shrunk(), priors=prior)
+    lda.fit(x.numpy(), labels.numpy())
+    weight, bias = gaussian_classifier(x, labels, CLASSES)
+    np.testing.assert_allclose(weight, lda.coef_, rtol=1e-8)
+    np.testing.assert_allclose(bias, lda.intercept_, rtol=1e-8)
+
+
+def test_gda_adds_to_the_zero_shot_logits_of_unit_embeddings(data):
+    x, labels, texts = data
+    head, zero_shot = build('GDAHead', alpha=0.5), build('ZeroShotHead')
+    head.fit(x, labels, texts)
+    zero_shot.fit(x, labels, texts)
+    x64 = torch.tensor(unit(x.double().numpy()))
+    weight, bias = gaussian_classifier(x64, labels, CLASSES)
+    expected = zero_shot((7 * x,)) + 0.5 * (x64 @ weight.T + bias).float()
+    torch.testing.assert_close(head((7 * x,)), expected)
+
+
+def test_gda_of_one_image_a_class_is_zero_shot(data):
+    x, _, texts = data
+    head, zero_shot = build('GDAHead'), build('ZeroShotHead')
+    labels = torch.arange(CLASSES)
+    for each in (head, zero_shot):
+        each.fit(x[:3], labels, texts)
+    torch.testing.assert_close(head((x,)).softmax(1), zero_shot((x,)).softmax(1))
+
+
+@pytest.mark.parametrize('classes', [2, 3])
+def test_logreg_against_scikit_learn(data, classes):
+    x, labels, _ = data
+    x, labels = x[labels < classes], labels[labels < classes]
+    head = MODELS.build(
+        dict(type='LogisticRegressionHead', num_classes=classes, in_channels=DIM, C=2.0)
+    )
+    head.fit(x, labels, None)
+    model = LogisticRegression(C=2.0, max_iter=1000).fit(x.double(), labels)
+    query = torch.randn(5, DIM)
+    probs = torch.stack([s.pred_score for s in head.predict((query,))])
+    np.testing.assert_allclose(probs, model.predict_proba(query.double()), atol=1e-6)
+    # At the optimum the gradient of |W|^2 / 2 + C * CE vanishes
+    weight, bias = head.weight.double().requires_grad_(), head.bias.double()
+    logits = x.double() @ weight.T + bias
+    ce = torch.nn.functional.cross_entropy(logits, labels, reduction='sum')
+    scale = 1 if classes > 2 else 2  # for two classes it penalises the difference alone
+    (weight.square().sum() / 2 * scale + 2.0 * ce).backward()
+    assert weight.grad.abs().max() < 1e-2
+
+
+@pytest.mark.parametrize('type_', TYPES)
+def test_all_that_is_fitted_is_in_the_checkpoint(data, type_):
+    head, other = build(type_), build(type_)
+    head.fit(*data)
+    other.load_state_dict(head.state_dict())
+    assert torch.equal(other((data[0],)), head((data[0],)))
+    assert not any(p.requires_grad for p in head.parameters())
+
+
+@pytest.mark.parametrize('type_', TYPES)
+def test_use_before_fitting(data, type_):
+    with pytest.raises(InputError, match=f"{type_} is not fitted: train with.*'FitLoop'"):
+        build(type_)((data[0],))
+
+
+@pytest.mark.parametrize('type_', TYPES)
+def test_checkpoint_of_another_shape(data, type_):
+    state = build(type_).state_dict()
+    other = MODELS.build(dict(type=type_, num_classes=5, in_channels=DIM))
+    with pytest.raises(InputError, match=r'is of 3 classes and D=4, the config says num_classes=5'):
+        other.load_state_dict(state)
+
+
+@pytest.mark.parametrize('type_', ['GDAHead', 'LogisticRegressionHead'])
+def test_class_without_images(data, type_):
+    x, labels, texts = data
+    with pytest.raises(InputError, match=r'classes \[1\] have no training images'):
+        build(type_).fit(x[labels != 1], labels[labels != 1], texts)
+
+
+def test_tip_adapter_takes_a_class_without_images(data):
+    x, labels, texts = data
+    head = build('TipAdapterHead')
+    head.fit(x[labels != 1], labels[labels != 1], texts)
+    assert head((x,)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ('type_', 'kwargs', 'message'),
+    [
+        ('ZeroShotHead', dict(texts='names'), "texts='names' is unknown; choose one of"),
+        ('LogisticRegressionHead', dict(C=0), 'C=0 must be positive'),
+    ],
+)
+def test_options_that_do_not_work(type_, kwargs, message):
+    with pytest.raises(InputError, match=message):
+        build(type_, **kwargs)
