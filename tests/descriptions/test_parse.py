@@ -285,4 +285,4 @@ def test_long_nonsense_takes_no_time(piece):
 @pytest.mark.slow
 @pytest.mark.parametrize('test', [test_made_lists_come_back, test_never_raises])
 def test_ten_thousand_made_replies(test):
-    settings(test, max_examples=10_000)()
+    settings(max_examples=10_000)(test)()
