@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from mmpretrain_lmmreg.features.embeddings import image_embeddings
 from mmpretrain_lmmreg.text import TextTower
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 from mmpretrain_lmmreg.text.hook import collect_descriptions, embed_class_means
@@ -81,16 +82,15 @@ def test_text_path(bar_config, lite0):
     tower = TextTower(f'local-dir:{lite0}')
     means = embed_class_means(*collect_descriptions(train, 6), tower, normalize=False)
     runner.model.init_weights()
-    images, labels = [], []
-    with torch.no_grad():
-        for batch in runner.build_dataloader(bar_config.test_dataloader):
-            data = runner.model.data_preprocessor(batch)
-            images.append(runner.model.eval().backbone(data['inputs'])[0])
-            labels += [sample.gt_label for sample in data['data_samples']]
-    images, labels = torch.cat(images), torch.cat(labels)
-    accuracy = nearest_mean_accuracy(images, labels, means)
-    names = nearest_mean_accuracy(images, labels, tower.encode(CLASSES))
-    permuted = [nearest_mean_accuracy(images, labels, means.roll(k, 0)) for k in range(1, 6)]
+    runner.model.eval()
+    image_mean = image_embeddings(runner.model, runner.build_dataloader(
+        bar_config.train_dataloader))[0].mean(0)
+    test = runner.build_dataloader(bar_config.test_dataloader)
+    images, labels = image_embeddings(runner.model, test)
+    accuracy = nearest_mean_accuracy(images, labels, means, image_mean)
+    names = nearest_mean_accuracy(images, labels, tower.encode(CLASSES), image_mean)
+    permuted = [nearest_mean_accuracy(images, labels, means.roll(k, 0), image_mean)
+                for k in range(1, 6)]
     assert accuracy > names
     assert accuracy > 0.35
     assert sum(permuted) / 5 < 0.2  # chance is 1/6

@@ -11,6 +11,7 @@ from rich.progress import track
 from ..clip_model import load_visual
 from ..errors import InputError
 from ..text.class_means import class_means, nearest_mean_accuracy, sums_by_class
+from ..text.prompts import class_prompts
 from ..text.tower import TextTower
 from .images import ConfigImages
 from .store import DescriptionStore
@@ -39,11 +40,22 @@ def zero_shot(
         raise InputError(f'--clip: {config.filename} has neither a test nor a val split')
     tower = TextTower(model_name, weights or None)
     means = _means(tower, images, store, prompt)
+    described = [task.path for task in images if store.record(task.image, prompt)]
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
     embeddings = _embed(model_name, weights or None, [task.path for task in tasks])
+    image_mean = _embed(model_name, weights or None, described).mean(0)
     labels = torch.tensor([task.label for task in tasks])
-    accuracy = nearest_mean_accuracy(embeddings, labels, means)
-    return f'zero-shot     {100 * accuracy:.1f} % of {len(tasks)} {split} images'
+    names = [prompt for (prompt,) in class_prompts(images.classes)]
+    others = [means.roll(shift, 0) for shift in range(1, len(means))]
+    own, by_name, *by_others = (
+        100 * nearest_mean_accuracy(embeddings, labels, candidate, image_mean)
+        for candidate in (means, tower.encode(names), *others)
+    )
+    chance = sum(by_others) / len(by_others)
+    return (
+        f'zero-shot     {own:.1f} % of {len(tasks)} {split} images by class means, '
+        f'{by_name:.1f} % by class names, {chance:.1f} % by the means of other classes'
+    )
 
 
 def _means(

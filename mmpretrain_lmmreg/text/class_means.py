@@ -54,13 +54,14 @@ def means_by_label(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tens
     return class_means(one_hot.T @ embeddings.double(), one_hot.sum(0))
 
 
-def nearest_mean_accuracy(images: Tensor, labels: Tensor, means: Tensor) -> float:
+def nearest_mean_accuracy(images: Tensor, labels: Tensor, means: Tensor,
+                          image_mean: Tensor) -> float:
     """Accuracy of classifying by the most similar class mean, without training, in [0, 1].
 
-    Both sides are centred first, images (N, D) by their own mean and class means (N_c, D) by
-    theirs: image and text embeddings lie in two cones apart, and only what differs between the
-    classes is compared. Cosine similarity; labels (N,).
+    Both sides are centred first, images (N, D) by the mean embedding (D,) of training images and
+    class means (N_c, D) by theirs: image and text embeddings lie in two cones apart, and only
+    what differs between the classes is compared. Cosine similarity; labels (N,).
     """
-    images = F.normalize(images - images.mean(0), dim=1)
+    images = F.normalize(images - image_mean, dim=1)
     means = F.normalize(means - means.mean(0), dim=1)
     return ((images @ means.T).argmax(1) == labels).double().mean().item()

@@ -48,7 +48,7 @@ def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, 
     out = capsys.readouterr().out
     assert 'short         6 (0 broken off)' in out
     line = out.splitlines()[-1]
-    assert line.startswith('zero-shot     ') and line.endswith(' % of 2 test images')
+    assert line.startswith('zero-shot     ') and ' % of 2 test images by class means, ' in line
     assert 0 <= float(line.split()[1]) <= 100
 
 

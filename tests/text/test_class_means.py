@@ -34,5 +34,7 @@ def test_class_without_a_description_is_named():
 def test_nearest_mean_after_centring():
     means = torch.tensor([[9.0, 1.0], [9.0, -1.0]])  # both in a cone of their own
     images = torch.tensor([[-5.0, 3.0], [-5.0, -1.0], [-5.0, 4.0], [-5.0, -2.0]])
-    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means) == 1.0
-    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 0]), means) == 0.75
+    image_mean = torch.tensor([-5.0, 1.0])
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means, image_mean) == 1.0
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 0]), means, image_mean) == 0.75
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means, images[2]) == 0.75
