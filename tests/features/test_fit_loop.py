@@ -23,7 +23,10 @@ METHODS = ('zero_shot', 'zero_shot_descriptions', 'tip_adapter', 'gda', 'logreg'
 
 def config_of(method, tiny_config):
     """A method's own config, on the pictures and the tiny CLIP of ``tiny_config``."""
-    cfg, tiny = Config.fromfile(CONFIGS / f'{method}_bar.py'), copy.deepcopy(tiny_config)
+    cfg, tiny = (
+        Config.fromfile(CONFIGS / f'{method}_bar.py', format_python_code=False),
+        copy.deepcopy(tiny_config),
+    )
     for part in ('train', 'val', 'test'):
         pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
         described = any(t.type == 'AttachDescriptions' for t in pipeline)

@@ -1,0 +1,44 @@
+"""A classifier that starts from the class names and is averaged with its start."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .zero_shot import ZeroShotHead
+
+
+@MODELS.register_module()
+class WiSEFTHead(ZeroShotHead):
+    """Trains from the zero-shot weights, and tests with (1 - mix) * start + mix * trained weights.
+
+    Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, for the linear
+    classifier on frozen embeddings. :class:`FitLoop` sets the start, then trains ``fc``.
+
+    Args:
+        mix: The paper's alpha: 0 is zero-shot, 1 plain fine-tuning; 0.5 is what it recommends
+            where nothing is known about the test data.
+        **kwargs: See :class:`ZeroShotHead`.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, mix: float = 0.5, **kwargs) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        if not 0 <= mix <= 1:
+            raise InputError(f'mix={mix} must be between 0 and 1')
+        self.mix = mix
+        self.fc = nn.Linear(in_channels, num_classes, bias=False)
+
+    def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
+        """Start from the mean embedding of each class's texts, (N_c, D)."""
+        super().fit(x, labels, text_means)
+        self.fc.weight.data.copy_(self.text_weights)
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D): of the trained weights, of the mixed ones in eval.
+
+        The classifier is linear, so mixing weights is mixing logits.
+        """
+        start = super().forward(feats)
+        trained = self.logit_scale * self.fc(F.normalize(self.pre_logits(feats), dim=1))
+        return trained if self.training else torch.lerp(start, trained, self.mix)

@@ -1,0 +1,91 @@
+"""WiSE-FT and L2-SP: classifiers that stay near what they start from."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch.nn.functional import normalize
+
+from mmpretrain_lmmreg.errors import InputError
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+TEXTS = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+
+
+def train(cfg, **options):
+    cfg = Config(cfg.to_dict())
+    cfg.merge_from_dict({'log_level': 'ERROR', **options})
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def wise_ft(**kwargs):
+    head = MODELS.build(dict(type='WiSEFTHead', num_classes=2, in_channels=2, **kwargs))
+    head.fit(None, None, TEXTS)
+    return head
+
+
+def test_wise_ft_mixes_in_eval_only_by_hand():
+    head, x = wise_ft(mix=0.25, logit_scale=10.0), (torch.tensor([[3.0, 4.0]]),)
+    torch.testing.assert_close(head.train()(x), torch.tensor([[6.0, 8.0]]))  # starts zero-shot
+    head.fc.weight.data = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    torch.testing.assert_close(head.train()(x), torch.tensor([[8.0, 6.0]]))
+    torch.testing.assert_close(head.eval()(x), torch.tensor([[6.5, 7.5]]))
+
+
+@pytest.mark.parametrize('mix', [0, 1])
+def test_wise_ft_at_its_ends(mix):
+    head, x = wise_ft(mix=mix).eval(), torch.randn(4, 2)
+    head.fc.weight.data = torch.randn(2, 2)
+    weight = head.fc.weight if mix else normalize(TEXTS, dim=1)
+    torch.testing.assert_close(head((x,)), 100 * normalize(x, dim=1) @ weight.T)
+
+
+def test_wise_ft_mix_outside():
+    with pytest.raises(InputError, match='mix=1.5 must be between 0 and 1'):
+        wise_ft(mix=1.5)
+
+
+def test_wise_ft_trains_from_the_texts(tiny_config):
+    cfg = Config.fromfile(CONFIGS / 'wise_ft_bar.py')
+    assert cfg.train_cfg.max_epochs == 100
+    tiny_config.train_cfg.type = cfg.train_cfg.type
+    tiny_config.model.backbone.trainable = cfg.model.backbone.trainable
+    tiny_config.model.head = dict(cfg.model.head, num_classes=3, in_channels=24)
+    head = train(tiny_config).model.head
+    moved = (head.fc.weight - head.text_weights).abs()
+    assert 0 < moved.max() < 12 * 1e-4  # Adam's six steps of 1e-4 from the start
+
+
+def test_l2_sp_by_hand_and_its_effect(tiny_config):
+    model = dict(Config.fromfile(CONFIGS / 'l2_sp_bar.py').model)
+    assert model['l2_sp'] == 0.1
+    tiny_config.model.update(type=model['type'])
+    tiny_config.model.head.alpha = 0
+    tiny_config.optim_wrapper.optimizer.lr = 1e-2
+    moved = {}
+    for strength in (0.0, 100.0):
+        runner = train(tiny_config, **{'model.l2_sp': strength})
+        pretrained = runner.model.start_visual_proj.clone()
+        moved[strength] = (runner.model.backbone.visual.proj - pretrained).detach()
+    assert moved[100.0].square().sum() < 0.5 * moved[0.0].square().sum()
+    runner.model.l2_sp = 3.0
+    samples = [DataSample().set_gt_label(0)]
+    losses = runner.model.loss(torch.randn(1, runner.model.backbone.trunk_dim), samples)
+    torch.testing.assert_close(losses['loss_sp'], 1.5 * moved[100.0].square().sum())
+    runner.model.backbone.init_weights()
+    assert torch.equal(runner.model.backbone.visual.proj, pretrained)
+
+
+def test_l2_sp_holds_to_the_same_start_on_resume(tiny_config):
+    tiny_config.model.update(type='L2SPClassifier')
+    tiny_config.model.head.alpha = 0
+    first = train(tiny_config).model.start_visual_proj
+    resumed = train(tiny_config, resume=True, **{'train_cfg.max_epochs': 3}).model
+    assert torch.equal(resumed.start_visual_proj, first)
+    assert not torch.equal(resumed.backbone.visual.proj, first)

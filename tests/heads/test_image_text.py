@@ -1,0 +1,144 @@
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from mmpretrain import ImageClassificationInferencer
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.text import TextTower
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+EMOTIONS = 'which emotions?'
+
+
+@pytest.fixture
+def root(pictures, tmp_path):
+    """The pictures by another descriptions file: two prompts, one image with three texts."""
+    path = tmp_path / 'descriptions.jsonl'
+    lines = [json.loads(line) for line in (pictures / 'descriptions.jsonl').open()]
+    lines[0]['reply'] = '1. One.\n2. Two.\n3. Three.'
+    lines += [dict(image=r['image'], prompt=EMOTIONS, reply='1. Joy.') for r in lines]
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    return path
+
+
+@pytest.fixture
+def config(tiny_config, root):
+    """The method's own config on the pictures."""
+    cfg = Config.fromfile(CONFIGS / 'image_text_bar.py', format_python_code=False)
+    pipeline = copy.deepcopy(tiny_config.train_dataloader.dataset.pipeline)
+    assert [t.type for t in cfg.test_dataloader.dataset.pipeline] == [t.type for t in pipeline]
+    pipeline[-2].cache = str(root)
+    for part in ('train', 'val', 'test'):
+        cfg[f'{part}_dataloader'] = copy.deepcopy(tiny_config[f'{part}_dataloader'])
+        cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(pipeline)
+    cfg.merge_from_dict({
+        'work_dir': tiny_config.work_dir, 'log_level': 'WARNING', 'train_cfg.max_epochs': 1,
+        'model.backbone.model_name': tiny_config.model.backbone.model_name,
+        'model.backbone.pretrained': None,
+        'model.head.num_classes': 3, 'model.head.in_channels': 24,
+    })  # fmt: skip
+    return cfg
+
+
+def train(cfg):
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def test_classifier_on_both_embeddings_by_hand():
+    head = MODELS.build(dict(type='ImageTextHead', num_classes=2, in_channels=2))
+    head.fc.weight.data = torch.tensor([[1.0, 0, 0, 2], [0, 1, 1, 0]])
+    head.fc.bias.data.zero_()
+    head.texts['/a.jpg'] = torch.tensor([5.0, 7.0])
+    sample = DataSample(metainfo=dict(img_path='/a.jpg')).set_gt_label(1)
+    x = (torch.tensor([[3.0, 4.0]]),)
+    # logits 3 + 2 * 7 = 17 and 4 + 5 = 9
+    (predicted,) = head.predict(x, [copy.deepcopy(sample)])
+    torch.testing.assert_close(predicted.pred_score, torch.tensor([17.0, 9.0]).softmax(0))
+    assert head.loss(x, [sample])['loss'].item() == pytest.approx(8, abs=1e-3)
+
+
+@pytest.mark.parametrize('prompts', [None, [EMOTIONS, 'describe']])
+def test_mean_embedding_of_each_images_own_texts(config, pictures, prompts):
+    config.model.head.prompts = prompts
+    runner = train(config)
+    head, tower = runner.model.head, TextTower(config.model.backbone.model_name)
+    assert len(head.texts) == 24 + 12
+    own, emotion = tower.encode(['One.', 'Two.', 'Three.']), tower.encode(['Joy.'])
+    parts = [emotion, own] if prompts else [torch.cat([own, emotion])]
+    expected = torch.cat([part.mean(0) for part in parts])
+    found = head.texts[str(pictures / 'train/red/0.png')]
+    torch.testing.assert_close(found, expected)
+    assert head.fc.in_features == 24 * (3 if prompts else 2)
+    assert load_run(runner.work_dir)['trained_parameters'] == sum(
+        p.numel() for p in head.fc.parameters()
+    )
+
+
+def test_testing_fetches_the_texts_of_the_test_images(config):
+    runner = train(config)
+    trained = load_run(runner.work_dir)['epochs'][-1]['accuracy']
+    config.load_from = f'{runner.work_dir}/epoch_1.pth'
+    tester = Runner.from_cfg(config)
+    assert tester.test()['accuracy/top1'] == pytest.approx(100 * trained, abs=1e-4)
+    assert len(tester.model.head.texts) == 12
+
+
+def test_the_inferencer_is_refused_by_name(config, pictures):
+    model = MODELS.build(config.model)
+    model._config = copy.deepcopy(config)
+    model._config.test_dataloader.dataset.pipeline.pop(-2)  # so that the image reaches the head
+    inferencer = ImageClassificationInferencer(model, device='cpu')
+    with pytest.raises(InputError, match='in memory.*ImageClassificationInferencer cannot be used'):
+        inferencer(str(pictures / 'test' / 'red' / '0.png'))
+
+
+@pytest.mark.parametrize('missing', ['error', 'skip'])
+def test_images_without_descriptions(config, root, pictures, missing):
+    lines = root.read_text().splitlines()
+    root.write_text('\n'.join(line for line in lines if 'train/red/1.png' not in line))
+    for part in ('train', 'val', 'test'):
+        config[f'{part}_dataloader'].dataset.pipeline[-2].missing = missing
+    if missing == 'error':
+        with pytest.raises(
+            InputError, match='1 of 24 images have no.*train/red/1.png in .*--split'
+        ):
+            train(config)
+    else:
+        texts = train(config).model.head.texts
+        assert not texts[str(pictures / 'train/red/1.png')].any()
+        assert texts[str(pictures / 'train/red/2.png')].any()
+
+
+def test_a_prompt_that_nothing_was_answered_to(config):
+    config.model.head.prompts = ['describe', 'what else?']
+    config.train_dataloader.dataset.pipeline[-2].missing = 'skip'
+    with pytest.raises(InputError, match="24 of 24 .* prompt 'what else.'.*--prompt 'what else.'"):
+        train(config)
+
+
+def test_a_pipeline_without_descriptions(config):
+    config.train_dataloader.dataset.pipeline.pop(-2)
+    with pytest.raises(InputError, match='AttachDescriptions.*into all pipelines'):
+        train(config)
+
+
+def test_hook_without_the_head(config, tiny_config):
+    config.model.head = tiny_config.model.head
+    with pytest.raises(InputError, match='ImageTextHook needs an ImageTextHead'):
+        train(config)
+
+
+@pytest.mark.parametrize('prompts', ['describe', []])
+def test_prompts_that_are_no_list(prompts):
+    with pytest.raises(InputError, match='must be a list of prompts'):
+        MODELS.build(dict(type='ImageTextHead', num_classes=2, in_channels=2, prompts=prompts))
