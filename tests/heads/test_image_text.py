@@ -18,6 +18,12 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
 EMOTIONS = 'which emotions?'
 
 
+@pytest.fixture(autouse=True)
+def plain_configs(monkeypatch):
+    """Configs are written as they are: yapf takes seconds over these lists."""
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+
+
 @pytest.fixture
 def root(pictures, tmp_path):
     """The pictures by another descriptions file: two prompts, one image with three texts."""
@@ -32,7 +38,7 @@ def root(pictures, tmp_path):
 @pytest.fixture
 def config(tiny_config, root):
     """The method's own config on the pictures."""
-    cfg = Config.fromfile(CONFIGS / 'image_text_bar.py', format_python_code=False)
+    cfg = Config.fromfile(CONFIGS / 'image_text_bar.py')
     pipeline = copy.deepcopy(tiny_config.train_dataloader.dataset.pipeline)
     assert [t.type for t in cfg.test_dataloader.dataset.pipeline] == [t.type for t in pipeline]
     pipeline[-2].cache = str(root)
