@@ -21,7 +21,7 @@ EMOTIONS = 'which emotions?'
 @pytest.fixture(autouse=True)
 def plain_configs(monkeypatch):
     """Configs are written as they are: yapf takes seconds over these lists."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
 
 
 @pytest.fixture
