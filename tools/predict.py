@@ -3,8 +3,10 @@
     python tools/predict.py CONFIG work_dirs/x/epoch_100.pth holiday/ 'more/*.jpg' --topk 3
 
 Shown are the likeliest classes and, where the checkpoint has class means, the Euclidean
-distance of the picture's embedding to the nearest of them: a score for "none of these", to be
-compared between pictures. Pictures that cannot be read are named on stderr and skipped, and the
+distance of the picture's embedding to the nearest of them, as a score for "none of these". Try it
+on pictures you know before you rely on it: embeddings of unsure pictures are short, and a short
+embedding can be near all means. A low probability of the likeliest class is a second sign.
+Pictures that cannot be read are named on stderr and skipped, and the
 exit code is then 1.
 """
 

@@ -70,8 +70,7 @@ def predict(
     A prediction has ``image`` (its path), ``predictions`` (``topk`` of ``class`` and
     ``probability``, the likeliest first), and where the checkpoint has class means ``distance``,
     the Euclidean distance of the embedding to the nearest of them, and its class
-    ``nearest_mean``. The larger the distance, the less the picture is like any class. With an
-    ``explainer`` also ``descriptions``.
+    ``nearest_mean``. With an ``explainer`` also ``descriptions``.
     """
     means = classifier.class_means
     workers = classifier.cfg.test_dataloader.get('num_workers', 0)
