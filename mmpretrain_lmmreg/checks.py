@@ -89,12 +89,20 @@ def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
                 DATASETS.build(loader['dataset'])
             except FileNotFoundError as error:
                 lines.append(str(error))
-    head = cfg.model.get('head') or {}
-    source = (cfg.get('default_hooks', {}).get('class_means') or {}).get('source', 'descriptions')
-    regularised = head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0
-    if training and regularised and source == 'descriptions':
-        lines += _missing_descriptions(cfg.train_dataloader['dataset'])
+    for part in _parts_with_texts(cfg) if training else ():
+        loader = cfg.get(f'{part}_dataloader') or {}
+        lines += _missing_descriptions(loader.get('dataset', {}))
     return list(dict.fromkeys(lines))
+
+
+def _parts_with_texts(cfg: ConfigDict) -> tuple[str, ...]:
+    head = cfg.model.get('head') or {}
+    if head.get('type') == 'ImageTextHead':
+        return ('train', 'val')
+    hook = cfg.get('default_hooks', {}).get('class_means') or {}
+    regularised = head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0
+    from_texts = regularised and hook.get('source', 'descriptions') == 'descriptions'
+    return ('train',) if from_texts or head.get('texts') == 'descriptions' else ()
 
 
 def _missing_weights(backbone: dict) -> list[str]:

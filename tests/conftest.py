@@ -28,6 +28,14 @@ def shared() -> Path:
 
 
 @pytest.fixture(autouse=True)
+def plain_dumps(monkeypatch):
+    """mmengine formats each config with yapf, which takes most of a short run's time."""
+    from yapf.yapflib import yapf_api
+
+    monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
+
+
+@pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """Tests never read or write the user's caches."""
     monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'cache'))

@@ -9,11 +9,15 @@ same. Wrong counts and images that cannot be decoded are listed, and the exit co
 
 import argparse
 import sys
+from pathlib import Path
 
-from mmpretrain_lmmreg.datasets.prepare import prepare_bar, run
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
+
+from mmpretrain_lmmreg.datasets.prepare import prepare_bar, run  # noqa: E402
+from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -24,8 +28,8 @@ def main() -> int:
         action='store_true',
         help="also write the package's 480 replies of a multimodal model as descriptions.jsonl",
     )
-    return run(prepare_bar, **vars(parser.parse_args()))
+    sys.exit(run(prepare_bar, **vars(parser.parse_args())))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

@@ -9,11 +9,15 @@ SOURCE holds the videos (Class/v_Class_g01_c01.avi, at any depth) and either the
 
 import argparse
 import sys
+from pathlib import Path
 
-from mmpretrain_lmmreg.datasets.prepare import prepare_ucf101, run
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
+
+from mmpretrain_lmmreg.datasets.prepare import prepare_ucf101, run  # noqa: E402
+from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -22,8 +26,8 @@ def main() -> int:
     parser.add_argument('--lists', help='file or folder with the lists, if they are elsewhere')
     parser.add_argument('--frame', default='middle', help="'middle', 'first' or a fraction < 1")
     parser.add_argument('--workers', type=int, help='videos read at once (default: one a core)')
-    return run(prepare_ucf101, **vars(parser.parse_args()))
+    sys.exit(run(prepare_ucf101, **vars(parser.parse_args())))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_tool(main)

@@ -191,14 +191,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def run(prepare: Callable[..., list[str]], **arguments) -> int:
     """Exit code of a command: 0 if all went well; problems are listed on stderr."""
-    try:
-        problems = prepare(**arguments)
-    except InputError as error:
-        print(f'error: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('stopped; run the same command again to go on', file=sys.stderr)
-        return 130
+    problems = prepare(**arguments)
     for problem in problems:
         print(problem, file=sys.stderr)
     root = arguments['data_root']

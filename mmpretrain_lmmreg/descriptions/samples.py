@@ -33,7 +33,8 @@ def rel_path_of(sample: Sample, data_root: str | os.PathLike | None = None) -> s
     if not sample.get('img_path'):
         raise InputError(
             'a sample has neither rel_path nor img_path, so its descriptions cannot be found: '
-            'AttachDescriptions works on data sets, not on images handed over in memory'
+            'AttachDescriptions works on data sets, not on images handed over in memory, as '
+            "mmpretrain's ImageClassificationInferencer does"
         )
     root = root_of(sample, data_root)
     relative = Path(os.path.relpath(sample['img_path'], root))

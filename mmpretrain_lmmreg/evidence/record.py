@@ -43,7 +43,7 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         method=cfg.get('method') or Path(cfg.filename or 'unnamed').stem,
         protocol=cfg.get('protocol', ''),
         seed=cfg.get('randomness', {}).get('seed'),
-        alpha=head.get('alpha'),
+        alpha=head.get('alpha') if head.get('type') == 'ClassMeanRegHead' else None,
         trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,

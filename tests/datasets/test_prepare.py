@@ -273,6 +273,6 @@ def test_command_reports_without_traceback(tmp_path, name, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [str(tool), nowhere, out])
     with pytest.raises(SystemExit) as stopped:
         runpy.run_path(str(tool), run_name='__main__')
-    assert stopped.value.code == 1
+    assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith('error: no folder ')
     assert not Path(out).exists()
