@@ -221,8 +221,11 @@ FRAMES = st.sampled_from(
 )
 
 
+MADE = (ITEMS, FORMS, st.sampled_from(['\n', '\n\n', '\r\n']), FRAMES)
+
+
 @settings(max_examples=300, deadline=None)
-@given(ITEMS, FORMS, st.sampled_from(['\n', '\n\n', '\r\n']), FRAMES)
+@given(*MADE)
 def test_made_lists_come_back(items, form, joint, frame):
     items = list({item.casefold(): item for item in items}.values())
     parsed = parse_reply(frame.format(numbered(items, form, joint)), len(items))
@@ -265,8 +268,11 @@ PIECES = st.sampled_from(
 )
 
 
+ANY = (st.one_of(st.text(), st.lists(PIECES, max_size=40).map(''.join)), st.integers(0, 12))
+
+
 @settings(max_examples=1000, deadline=None)
-@given(st.one_of(st.text(), st.lists(PIECES, max_size=40).map(''.join)), st.integers(0, 12))
+@given(*ANY)
 def test_never_raises(reply, expected):
     parsed = parse_reply(reply, expected)
     assert parsed.status in STATUSES[:-1]
@@ -283,6 +289,9 @@ def test_long_nonsense_takes_no_time(piece):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('test', [test_made_lists_come_back, test_never_raises])
-def test_ten_thousand_made_replies(test):
-    settings(max_examples=10_000)(test)()
+@pytest.mark.parametrize(
+    ('test', 'strategies'), [(test_made_lists_come_back, MADE), (test_never_raises, ANY)]
+)
+def test_ten_thousand_made_replies(test, strategies):
+    check = given(*strategies)(test.hypothesis.inner_test)
+    settings(max_examples=10_000, deadline=None)(check)()

@@ -164,6 +164,7 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
     (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
     cfg = tiny_config
     cfg.pop('work_dir')
+    cfg.method = 'ours'
     cfg.model.head.num_classes = 6
     for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
         dataset = cfg[f'{name}_dataloader'].dataset
