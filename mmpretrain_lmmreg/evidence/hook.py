@@ -15,6 +15,7 @@ from ..cache import digest
 from ..errors import InputError
 from ..features.samples import iter_infos
 from .record import (
+    count_trained,
     data_of,
     data_root_of,
     describe_run,
@@ -105,6 +106,8 @@ class ResultsHook(Hook):
     def after_train(self, runner: Runner) -> None:
         if not self.validated and runner.val_loop is not None:
             runner.val_loop.run()
+        # again, since a head may make its parameters of the training features
+        self.run['trained_parameters'] = count_trained(get_ori_model(runner.model))
         self.run['finished'] = True
         self.save_split(runner)
 

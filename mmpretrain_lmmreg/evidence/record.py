@@ -44,7 +44,7 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         protocol=cfg.get('protocol', ''),
         seed=cfg.get('randomness', {}).get('seed'),
         alpha=head.get('alpha') if head.get('type') == 'ClassMeanRegHead' else None,
-        trained_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        trained_parameters=count_trained(model),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,
         descriptions=None,
@@ -79,6 +79,11 @@ def describe_training_data(dataset: Any) -> dict:
                     result['descriptions_fingerprint'] = DescriptionStore(path).fingerprint
                 return result
     return result
+
+
+def count_trained(model: nn.Module) -> int:
+    """Number of parameters that training changes by a gradient."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def installed_versions() -> dict[str, str]:

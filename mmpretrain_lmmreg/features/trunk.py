@@ -1,5 +1,6 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
 import os
+import sys
 from typing import Any
 
 import torch
@@ -129,7 +130,7 @@ def _compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
              keys: dict[str, str]) -> list[str]:
     """Add the features of a loader's images to the table; returns a line for each unreadable."""
     failed, done, rows = [], [], []
-    for paths, images, errors in track(loader, 'trunk features', disable=not _terminal()):
+    for paths, images, errors in track(loader, 'trunk features', disable=not sys.stdout.isatty()):
         failed += errors
         if images:
             full = images + images[-1:] * (loader.batch_size - len(images))
@@ -143,7 +144,3 @@ def _compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
     if done:
         table.add(done, torch.cat(rows))
     return failed
-
-
-def _terminal() -> bool:
-    return os.isatty(1)
