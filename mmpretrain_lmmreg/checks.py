@@ -119,9 +119,9 @@ def _missing_weights(backbone: dict) -> list[str]:
 def _missing_descriptions(dataset: dict) -> list[str]:
     for transform in dataset.get('pipeline', ()):
         if transform['type'] == 'AttachDescriptions':
-            root = transform.get('data_root') or dataset.get('data_root', '')
-            path = Path(transform.get('cache') or Path(root) / 'descriptions.jsonl')
-            if not path.exists():
+            root = transform.get('data_root') or dataset.get('data_root')
+            path = transform.get('cache') or (root and Path(root) / 'descriptions.jsonl')
+            if path and not Path(path).exists():
                 return [f"the descriptions '{path}' are not there; make them with: "
                         'python tools/describe.py CONFIG --describer {minigpt4,hf,openai}']
     return []
