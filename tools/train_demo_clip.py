@@ -3,6 +3,10 @@
 None of its pictures is one of the demo's: other seeds, twelve actions instead of six, any
 action at any place; and its captions are not the describer's sentences. Settings were chosen
 on a held-out render (seed 'dev'); the demo's test set is scored once, at the end.
+
+Takes about six minutes of one core. Zero-shot accuracy on the demo's test set: 0.870 with seed
+0 (the shipped weights, which a second run gave byte for byte), 0.907 with seed 1; another
+machine or seed should come within 0.06 of the former.
 """
 
 import argparse
@@ -11,6 +15,7 @@ import math
 import shutil
 import time
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -37,6 +42,8 @@ CONFIG_FILE, WEIGHTS_FILE = 'open_clip_config.json', 'open_clip_model.safetensor
 CONFIG = json.loads((CLIP_FOLDER / CONFIG_FILE).read_text(encoding='utf-8'))
 MEAN, STD, SIZE = (CONFIG['preprocess_cfg'][key] for key in ('mean', 'std', 'size'))
 PROMPT = 'a photo of a person {}.'
+RARE = ('pike', 'stool', 'run-up', 'motorbike', 'javelin', 'frisbee')
+KEPT = 0.02  # share of them kept: the demo then has something to learn
 CAPTIONS = 4  # pairs of captions written for each scene
 BATCH, RATE, DECAY, WARMUP = 128, 2e-3, 0.05, 100
 
@@ -52,7 +59,10 @@ def main() -> None:
     print(f'{len(pictures)} scenes, {len(tokens)} captions: {time.time() - start:.0f} s')
     model, kept = build(tokens)
     dev = [scene for image, _, scene in scenes('dev') if image.startswith('test')]
-    train(model, pictures, torch.searchsorted(kept, tokens), captions, args, (dev, kept))
+    actions = torch.tensor([list(ALL_ACTIONS).index(scene.action) for scene in shown])
+    texts = torch.searchsorted(kept, tokens), captions
+    train(model, pictures, actions, texts, args, (dev, kept))
+    match_lengths(model.eval(), pictures[:1000], texts[0][:1000])
     write(whole_vocabulary(model.state_dict(), kept), args.out)
     print(f'{args.out / WEIGHTS_FILE}: {time.time() - start:.0f} s')
     if args.score_test:
@@ -65,19 +75,23 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, default=CLIP_FOLDER, help='folder to write into')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--scenes', type=int, default=16000)
-    parser.add_argument('--epochs', type=int, default=14)
+    parser.add_argument('--scenes', type=int, default=12000)
+    parser.add_argument('--epochs', type=int, default=12)
     parser.add_argument('--score-test', action='store_true', help="score the demo's test set")
     return parser.parse_args()
 
 
 def random_scenes(count: int, seed: str) -> list[Scene]:
-    """Scenes whose actions and places are independent."""
-    rng, places = Random(seed), list(BACKGROUNDS)
-    return [
-        sample_scene(rng.choice(list(ALL_ACTIONS)), rng.choice(places), f'{seed}/{i}', 0)
-        for i in range(count)
-    ]
+    """Scenes whose actions and places are independent, with few of the ``RARE`` variants."""
+    rng, shown = Random(seed), []
+    for i in range(count):
+        action, place = rng.choice(list(ALL_ACTIONS)), rng.choice(list(BACKGROUNDS))
+        scene = sample_scene(action, place, f'{seed}/{i}', 0)
+        if scene.variant in RARE and rng.random() > KEPT:
+            common = [v for v in ALL_ACTIONS[action].variants if v not in RARE]
+            scene = replace(scene, variant=rng.choice(common))
+        shown.append(scene)
+    return shown
 
 
 def draw(shown: list[Scene]) -> np.ndarray:
@@ -91,7 +105,8 @@ def draw(shown: list[Scene]) -> np.ndarray:
 def to_input(pictures: np.ndarray) -> Tensor:
     """Bytes (N, H, W, 3) to what the image tower takes."""
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
-    return (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def tokenize(shown: list[Scene], seed: int) -> tuple[Tensor, Tensor]:
@@ -110,11 +125,12 @@ def build(tokens: Tensor) -> tuple[open_clip.CLIP, Tensor]:
     kept = torch.unique(torch.cat([tokens.flatten(), prompts.flatten()]))
     config = deepcopy(CONFIG['model_cfg'])
     config['text_cfg']['vocab_size'] = len(kept)
-    return open_clip.CLIP(**config), kept
+    return open_clip.CLIP(**config).to(memory_format=torch.channels_last), kept
 
 
-def train(model, pictures, tokens, captions, args, dev) -> None:
+def train(model, pictures, actions, texts, args, dev) -> None:
     """Contrastive training; every picture meets a caption of either kind in each step."""
+    tokens, captions = texts
     steps = len(pictures) // BATCH * args.epochs
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim < 2]
@@ -132,7 +148,8 @@ def train(model, pictures, tokens, captions, args, dev) -> None:
                 mirrored = torch.rand(BATCH) < 0.5
                 images[mirrored] = images[mirrored].flip(3)
                 ids = captions[batch, torch.randint(CAPTIONS, (BATCH,))]
-                loss = contrastive_loss(model, images, tokens, ids)
+                meanings = torch.stack([actions[batch], ids[:, 1]])
+                loss = contrastive_loss(model, images, tokens[ids.T.flatten()], meanings)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -143,12 +160,17 @@ def train(model, pictures, tokens, captions, args, dev) -> None:
         model.train()
 
 
-def contrastive_loss(model, images: Tensor, tokens: Tensor, ids: Tensor) -> Tensor:
-    """CLIP's loss for both kinds of captions; pictures with equal captions share them."""
+def contrastive_loss(model, images: Tensor, tokens: Tensor, meanings: Tensor) -> Tensor:
+    """CLIP's loss for both kinds of captions, where captions of one meaning are all right.
+
+    That is UniCL's loss (arXiv:2204.03610): bare captions mean the same when they tell of the
+    same action, captions of several facts when they are equal. ``meanings`` is (2, B), the
+    ``tokens`` of 2B captions follow it.
+    """
     x = model.encode_image(images, normalize=True)
-    t = model.encode_text(tokens[ids.T.flatten()], normalize=True)
+    t = model.encode_text(tokens, normalize=True)
     total = 0
-    for texts, kind in zip(t.split(len(ids)), ids.T, strict=True):
+    for texts, kind in zip(t.split(len(x)), meanings, strict=True):
         logits = model.logit_scale.exp().clamp(max=100) * x @ texts.T
         target = F.normalize((kind[:, None] == kind).float(), p=1, dim=1)
         total = total + F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
@@ -167,13 +189,28 @@ def zero_shot(model, shown: list[Scene], kept: Tensor | None = None) -> float:
     return (labels == (x @ texts.T).argmax(1)).float().mean().item()
 
 
+@torch.no_grad()
+def match_lengths(model, pictures: np.ndarray, tokens: Tensor) -> None:
+    """Scale the image projection, so that both towers' embeddings are equally long on average.
+
+    Cosines stay as they are; but class means are compared with images as vectors.
+    """
+    text = model.encode_text(tokens).norm(dim=1).mean()
+    model.visual.head.proj.weight *= (
+        text / model.encode_image(to_input(pictures)).norm(dim=1).mean()
+    )
+
+
 def whole_vocabulary(state: dict[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
     """Float16 weights of the whole vocabulary; tokens never seen in a caption are zero."""
     small = state['token_embedding.weight']
     whole = small.new_zeros(CONFIG['model_cfg']['text_cfg']['vocab_size'], small.shape[1])
     whole[kept] = small
     state = {**state, 'token_embedding.weight': whole}
-    return {name: tensor.half().contiguous() for name, tensor in state.items()}
+    return {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        for name, tensor in state.items()
+    }
 
 
 def write(state: dict[str, Tensor], folder: Path) -> None:

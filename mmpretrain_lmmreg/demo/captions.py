@@ -68,9 +68,11 @@ def write_captions(scene: Scene, rng: Random) -> tuple[str, str]:
     doing, hint = rng.choice(NAMED[scene.action]), rng.choice(HINTS.get(scene.variant, ('',)))
     named = rng.choice(('a photo of {}', 'a photo of a person {}', '{}', '{}', '{} - picture'))
     bare = named.format(doing) if not hint or rng.random() < 0.7 else hint
-    several = [rng.choice(PLACES[scene.background]), _clothes(scene, rng), _detail(scene, rng)]
-    several = rng.sample(several, rng.choice((1, 2, 2)))
-    if rng.random() < 0.5:
+    several = [_clothes(scene, rng), _detail(scene, rng)]
+    if rng.random() < 0.3:
+        several.append(rng.choice(PLACES[scene.background]))
+    several = rng.sample(several, rng.choice((1, 1, 2)))
+    if rng.random() < 0.75:
         several.insert(rng.randrange(2), doing if rng.random() < 0.5 else hint or doing)
     return bare, rng.choice((', ', ', ', '. ', ' / ')).join(several)
 

@@ -15,7 +15,7 @@ from .render import demo_folder
 class DemoActions(SplitDataset):
     """Six drawn actions whose places are tied to the action in train and not in test.
 
-    Per class 60 training images, 93 % of them at the class's own place, and 72 test images,
+    Per class 60 training images, 90 % of them at the class's own place, and 72 test images,
     evenly at twelve places. Two images at a time show the same person and place and form a
     ``group``. Drawn and described (``descriptions.jsonl``) on first use.
 

@@ -34,7 +34,7 @@ WORDS: dict[str, dict[str, str]] = {
 }
 NAMING = (
     'A {person} {verb} in front of {place}.',
-    'A {noun} in a {shirt} shirt and {trousers} trousers.',
+    'The {noun} is dressed in {shirt} and {trousers}.',
     'The picture shows {gerund} before {place}.',
     'The {noun} is a {person} with {hair} hair.',
     'This is a {gerund} scene in {light}.',
@@ -130,7 +130,7 @@ POSTURES: dict[str, tuple[str, ...]] = {
 DETAILS = (
     'The background is {place}.',
     'Behind the {person} there is {place}.',
-    'The {person} wears a {shirt} shirt.',
+    'The {person} has on something {shirt}.',
     'The trousers are {trousers}.',
     'Shirt and trousers are {shirt} and {trousers}.',
     'The hair is {hair}.',

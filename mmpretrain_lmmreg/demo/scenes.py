@@ -86,7 +86,7 @@ def draw_scene(scene: Scene) -> Image.Image:
 
 
 def _view(airborne: bool, pose: Pose, rng: Random) -> View:
-    size = rng.uniform(0.42, 0.8)
+    size = rng.uniform(0.44, 0.82)
     lowest = max(foot[1] for foot in joints(pose).feet)
     y = rng.uniform(0.36, 0.66) if airborne else rng.uniform(0.8, 0.94) - size * lowest
     return View(rng.uniform(0.36, 0.64), y, size, rng.uniform(-14, 14), rng.random() < 0.5)
