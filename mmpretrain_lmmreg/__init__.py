@@ -6,7 +6,7 @@ Importing the package registers every component in mmpretrain's registries.
 from . import compat  # noqa: F401  must come before anything imports torchvision
 
 # isort: split
-from . import backbone, checks, datasets, evidence, features, heads, text  # noqa: F401
+from . import backbone, checks, datasets, demo, evidence, features, heads, text  # noqa: F401
 from .version import __version__
 
 __all__ = ['__version__']
