@@ -13,23 +13,16 @@ import argparse
 import json
 import math
 import shutil
+import sys
 import time
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before open_clip imports it
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-# isort: split
-import numpy as np
-import open_clip
-import torch
-from PIL import Image
-from safetensors.torch import save
-from torch import Tensor
-from torch.nn import functional as F
-
+# ruff: noqa: E402, I001  the package comes first: it repairs torchvision for open_clip
 from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
@@ -37,6 +30,13 @@ from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
 from mmpretrain_lmmreg.demo.captions import write_captions
 from mmpretrain_lmmreg.demo.render import SEED, scenes
 from mmpretrain_lmmreg.demo.scenes import ALL_ACTIONS, Scene, draw_scene, sample_scene
+import numpy as np
+import open_clip
+import torch
+from PIL import Image
+from safetensors.torch import save
+from torch import Tensor
+from torch.nn import functional as F
 
 CONFIG_FILE, WEIGHTS_FILE = 'open_clip_config.json', 'open_clip_model.safetensors'
 CONFIG = json.loads((CLIP_FOLDER / CONFIG_FILE).read_text(encoding='utf-8'))
