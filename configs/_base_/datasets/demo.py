@@ -1,11 +1,13 @@
-# The drawn demo: pictures of 64 pixels, made on first use. They need no resizing.
+# The drawn demo, made on first use: square pictures, of which the tiny CLIP takes 64 pixels.
 train_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='AttachDescriptions'),
     dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='PackInputs'),
 ]
 
