@@ -18,12 +18,6 @@ CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
 EMOTIONS = 'which emotions?'
 
 
-@pytest.fixture(autouse=True)
-def plain_configs(monkeypatch):
-    """Configs are written as they are: yapf takes seconds over these lists."""
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
-
-
 @pytest.fixture
 def root(pictures, tmp_path):
     """The pictures by another descriptions file: two prompts, one image with three texts."""
