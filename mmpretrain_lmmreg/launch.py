@@ -44,6 +44,7 @@ def run_tool(main: Callable[[], None]) -> None:
     try:
         main()
         if distributed.is_available() and distributed.is_initialized():
+            distributed.barrier()  # none leaves while another still needs it
             distributed.destroy_process_group()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,20 @@ def run(command: list, cwd: Path, **environment: str) -> subprocess.CompletedPro
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', **environment}
     command = list(map(str, command))
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def ran(command: list, cwd: Path, **environment: str) -> str:
+    """Run a command that must succeed; return what it printed."""
+    done = run(command, cwd, **environment)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, f'exit code {done.returncode}\n{printed[-4000:]}'
+    return printed
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return str(free.getsockname()[1])
 
 
 class TestRunTool:
@@ -201,22 +216,19 @@ class TestRuns:
     def test_two_processes_equal_one(self, tmp_path, pictures):
         """24 samples divide by 2 ranks; the batch of 4 becomes 2 on each."""
         config = write_project(tmp_path, pictures)
-        one = run([sys.executable, TOOLS / 'train.py', config, '--work-dir', 'one'], tmp_path)
-        assert one.returncode == 0, one.stderr
+        ran([sys.executable, TOOLS / 'train.py', config, '--work-dir', 'one'], tmp_path)
         half = ('--cfg-options', 'train_dataloader.batch_size=2')
         command = ['bash', TOOLS / 'dist_train.sh', config, 2, '--work-dir', 'two', *half]
         path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-        two = run(command, tmp_path, PATH=path, PORT='29511')
-        assert two.returncode == 0, two.stdout + two.stderr
-        assert 'Distributed launcher: pytorch' in two.stdout + two.stderr
+        two = ran(command, tmp_path, PATH=path, PORT=free_port())
+        assert 'Distributed launcher: pytorch' in two
         expected, got = weights(tmp_path / 'one', 2), weights(tmp_path / 'two', 2)
         for name, tensor in expected.items():
             torch.testing.assert_close(got[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
 
         checkpoint = tmp_path / 'two' / 'epoch_2.pth'
         command = ['bash', TOOLS / 'dist_test.sh', config, checkpoint, 2, '--out', 'out.pkl']
-        tested = run(command, tmp_path, PATH=path, PORT='29512')
-        assert tested.returncode == 0, tested.stdout + tested.stderr
+        ran(command, tmp_path, PATH=path, PORT=free_port())
         assert (tmp_path / 'out.pkl').is_file()
 
     def test_upstreams_own_tool_runs_our_config(self, tmp_path, pictures):
