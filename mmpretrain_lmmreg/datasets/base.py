@@ -2,10 +2,12 @@
 
 import logging
 import os
+from pathlib import Path
 
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
+from ..descriptions.store import DescriptionStore
 from ..errors import InputError, MissingInputError
 from .files import require_all
 from .splits import Sample, few_shot, half_of_classes, hold_out
@@ -28,6 +30,8 @@ class SplitDataset(BaseDataset):
         split_seed: Which images are held out.
         shots: Take this many training images a class (after the validation split).
         shot_seed: Which ones.
+        described_only: Keep the images with descriptions in ``data_root/descriptions.jsonl``,
+            before anything else is chosen.
         class_half: ``'base'`` or ``'new'``: keep one half of the classes, labels from 0.
         classes: Other names for the classes, in the same order.
         **kwargs: Of mmpretrain's BaseDataset (``pipeline``, ``indices``, ...).
@@ -46,6 +50,7 @@ class SplitDataset(BaseDataset):
         split_seed: int = 0,
         shots: int | None = None,
         shot_seed: int = 0,
+        described_only: bool = False,
         class_half: str | None = None,
         lazy_init: bool = False,
         **kwargs,
@@ -57,6 +62,7 @@ class SplitDataset(BaseDataset):
             raise InputError(f'{name}: shots choose training images; leave it out of {split!r}')
         self.split, self.val_fraction, self.split_seed = split, val_fraction, split_seed
         self.shots, self.shot_seed, self.class_half = shots, shot_seed, class_half
+        self.described_only = described_only
         kwargs.setdefault('test_mode', split in ('val', 'test'))
         data_root = os.path.expanduser(data_root)
         super().__init__(ann_file='', data_root=data_root, lazy_init=True, **kwargs)
@@ -117,9 +123,10 @@ class SplitDataset(BaseDataset):
         if self.split == 'test':
             samples = self.load_part('test')
             self._check_count('test', len(samples))
-            return samples
+            return self._described(samples)
         train, val = self.load_part('train'), self.load_part('val')
         self._check_count('trainval', len(train) + len(val or ()))
+        train, val = self._described(train), val and self._described(val)
         if val is None:
             train, val = hold_out(train, self.val_fraction, f'val {self.split_seed}')
         elif self.val_fraction:
@@ -133,6 +140,12 @@ class SplitDataset(BaseDataset):
                 f'for the training split also'
             )
         return {'train': train, 'val': val, 'trainval': train + val}[self.split]
+
+    def _described(self, samples: list[Sample]) -> list[Sample]:
+        if not self.described_only:
+            return samples
+        store = DescriptionStore(Path(self.data_root, 'descriptions.jsonl'))
+        return [sample for sample in samples if store.get(sample['rel_path'])]
 
     def _check_count(self, part: str, count: int) -> None:
         expected = self.COUNTS.get(part, count)
@@ -153,6 +166,8 @@ class SplitDataset(BaseDataset):
             body.append(f'Held out: \t{self.val_fraction} by seed {self.split_seed}')
         if self.shots is not None:
             body.append(f'Shots: \t{self.shots} by seed {self.shot_seed}')
+        if self.described_only:
+            body.append('Images: \tdescribed ones')
         if self.class_half is not None:
             body.append(f'Classes: \t{self.class_half} half')
         return body

@@ -1,0 +1,18 @@
+"""L2-regularised logistic regression on image embeddings on the demo.
+
+    python tools/train.py configs/baselines/logreg_demo.py
+
+Original (Radford et al. 2021, linear probe): features before the projection, C searched on
+validation images. Ours: the embeddings that every method here gets, C=0.316 unless tools/sweep.py
+chooses: --grid logreg:model.head.C=0.01,0.1,0.316,1,10
+"""
+_base_ = ['linear_probe_demo.py']
+
+method = 'logreg'
+protocol = 'all training images, to convergence'
+model = dict(head=dict(
+    _delete_=True,
+    type='LogisticRegressionHead',
+    num_classes={{_base_.model.head.num_classes}},
+    in_channels={{_base_.model.head.in_channels}}))
+train_cfg = dict(_delete_=True, type='FitLoop')
