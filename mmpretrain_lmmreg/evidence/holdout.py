@@ -12,7 +12,8 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
 
     A variable ``selection`` of the config is merged into it, where there is one. Otherwise the
     train and val data sets' ``split`` becomes 'train' and 'val' and their ``val_fraction`` the
-    given one; the data sets here divide by class, and never a group.
+    given one; the data sets here divide by class, and never a group. Only the last epoch is
+    validated, as only it counts.
 
     Raises:
         InputError: the data sets have no ``split`` argument, or test images would be seen.
@@ -37,6 +38,8 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
                              'val_dataloader must be another than test_dataloader')  # fmt: skip
     for name in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg[name] = None
+    if 'max_epochs' in cfg.train_cfg:
+        cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     return cfg
 
 

@@ -1,6 +1,7 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
 import ast
+import gc
 import json
 import multiprocessing
 import os
@@ -205,5 +206,6 @@ def train_here(config: Path, folder: Path, output: Path) -> None:
     with open(output, 'ab') as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
+    gc.freeze()  # mmengine collects garbage with each data set: spare the libraries' objects
     sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
     run_tool(train)

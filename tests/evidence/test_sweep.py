@@ -28,6 +28,7 @@ val_dataloader = dict(dataset=dict(type='BAR', split='test', pipeline=['test']))
 test_dataloader = val_dataloader
 val_evaluator = test_evaluator = dict(type='Accuracy')
 val_cfg = test_cfg = dict()
+train_cfg = dict(max_epochs=7, val_interval=1)
 """
 
 
@@ -69,8 +70,9 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
         train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
         assert (train.split, val.split) == ('train', 'val')
         assert train.val_fraction == val.val_fraction == 0.2 and val.pipeline == ['test']
+        assert cfg.train_cfg.val_interval == 7
     for cfg in final:
-        assert cfg.val_dataloader.dataset.split == 'test'
+        assert cfg.val_dataloader.dataset.split == 'test' and cfg.train_cfg.val_interval == 1
         assert 'val_fraction' not in cfg.train_dataloader.dataset
     summary = json.loads(path.read_text())
     assert summary['selection']['ours']['options'] == {'model.head.alpha': 0.1}
