@@ -10,7 +10,8 @@ ALL = sorted(p.relative_to(CONFIGS) for p in CONFIGS.rglob('*.py') if '_base_' n
 
 
 @pytest.mark.parametrize('path', ALL, ids=str)
-def test_config(path):
+def test_config(path, pictures, monkeypatch):
+    monkeypatch.setenv('CUSTOM_ROOT', str(pictures))
     cfg = Config.fromfile(CONFIGS / path)
     command = (CONFIGS / path).read_text().split('python tools/train.py ')[1].split()[0]
     assert command == f'configs/{path.as_posix()}'
@@ -24,7 +25,7 @@ def test_config(path):
 
 
 def _data_set(path):
-    for name in ('_bar_lite0', '_bar', '_era', '_ucf101', '_demo'):
+    for name in ('_bar_lite0', '_bar', '_era', '_ucf101', '_demo', '_custom'):
         if path.stem.endswith(name):
             return name
     raise AssertionError(f'{path} names no data set')

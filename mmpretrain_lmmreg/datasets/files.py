@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from ..errors import InputError, MissingInputError
+from ..errors import MissingInputError
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
 
@@ -108,14 +108,3 @@ def unreadable_images(
             disable=not console.is_terminal,
         )
         return {path: why for path, why in zip(rel_paths, reasons, strict=True) if why}
-
-
-def check_readable(root: str | os.PathLike, rel_paths: Sequence[str]) -> None:
-    """Raise InputError that names the images which cannot be decoded, if there are any."""
-    broken = unreadable_images(root, rel_paths)
-    if broken:
-        listed = some_of([f'{path} ({why})' for path, why in broken.items()])
-        raise InputError(
-            f'{len(broken):,} of {len(rel_paths):,} images in {root} cannot be read: {listed}. '
-            f'Replace or remove them.'
-        )

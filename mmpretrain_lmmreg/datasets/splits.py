@@ -1,4 +1,4 @@
-"""Choosing images by seed: validation splits, few shots, class halves, class weights.
+"""Choosing images by seed: validation splits, few shots, class halves.
 
 A sample is a dict with ``rel_path``, ``gt_label`` and, where there is one, ``group``. Nothing is
 drawn: samples are put in the order of a hash of seed and name, so a choice is the same on every
@@ -77,15 +77,3 @@ def half_of_classes(num_classes: int, half: str) -> range:
     if half not in halves:
         raise InputError(f"class_half must be 'base' or 'new', not {half!r}")
     return halves[half]
-
-
-def class_weights(labels: Sequence[int], num_classes: int) -> list[float]:
-    """Weights N / (num_classes * N_c), to be the ``class_weight`` of CrossEntropyLoss.
-
-    Their mean over the N samples is 1. A class without a sample raises InputError.
-    """
-    counts = Counter(int(label) for label in labels)
-    empty = [c for c in range(num_classes) if not counts[c]]
-    if empty:
-        raise InputError(f'no class weights: classes without a training image: {empty}')
-    return [len(labels) / (num_classes * counts[c]) for c in range(num_classes)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mmpretrain.registry import DATASETS
 
-from mmpretrain_lmmreg.datasets import OwnImages, class_weights, find_classes
+from mmpretrain_lmmreg.datasets import OwnImages, find_classes
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 
@@ -140,11 +140,6 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, monkeypatch):
     name = write_csv(tmp_path, *rows, header='path,label,split,group')
     samples(tmp_path, ann_file=name)
     assert said == ['groups in train and test: g; accuracies on test flatter']
-
-
-def test_class_weights_of_own_data(flat):
-    labels = OwnImages(str(flat), test_fraction=0).get_gt_labels()
-    assert class_weights(labels, 2) == [30 / (2 * 20), 30 / (2 * 10)]
 
 
 @pytest.mark.parametrize(

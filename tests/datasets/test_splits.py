@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmpretrain_lmmreg.datasets.splits import class_weights, few_shot, half_of_classes, hold_out
+from mmpretrain_lmmreg.datasets.splits import few_shot, half_of_classes, hold_out
 from mmpretrain_lmmreg.errors import InputError
 
 
@@ -81,9 +81,3 @@ def test_halves_of_an_odd_number_of_classes():
     assert list(half_of_classes(5, 'new')) == [3, 4]
     with pytest.raises(InputError, match="must be 'base' or 'new', not 'old'"):
         half_of_classes(5, 'old')
-
-
-def test_class_weights_by_hand():
-    assert class_weights([0, 0, 0, 1], 2) == [4 / (2 * 3), 4 / (2 * 1)]
-    with pytest.raises(InputError, match=r'without a training image: \[1\]'):
-        class_weights([0, 0, 2], 3)

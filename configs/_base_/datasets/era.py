@@ -1,25 +1,7 @@
-# CLIP's own preprocessing, no augmentation.
+_base_ = ['clip_images.py']
+
 data_root = '{{$ERA_ROOT:data/era}}'
-
-pixels = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
-    dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=224),
-]
-train_pipeline = [*pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]
-test_pipeline = [*pixels, dict(type='PackInputs')]
-
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    dataset=dict(type='ERA', data_root=data_root, split='train', pipeline=train_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=True))
-# The paper's curves: test accuracy after every epoch. It selects nothing.
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=2,
-    dataset=dict(type='ERA', data_root=data_root, split='test', pipeline=test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=1)
-test_evaluator = val_evaluator
+data = dict(dataset=dict(type='ERA', data_root=data_root))
+train_dataloader = data
+val_dataloader = data
+test_dataloader = data

@@ -1,0 +1,29 @@
+"""LMM-Reg.-CLIP on own images: folders named like their classes, or a list of paths and labels.
+
+    CUSTOM_ROOT=pictures python tools/train.py configs/lmmreg_custom.py
+    CUSTOM_ROOT=pictures CUSTOM_LIST=labels.csv python tools/train.py configs/lmmreg_custom.py
+
+Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (tools/describe.py)
+prompts with the class names make the class means.
+"""
+_base_ = [
+    '_base_/models/clip_vit_l14.py',
+    '_base_/datasets/clip_images.py',
+    '_base_/schedules/adam_100e.py',
+    '_base_/default_runtime.py',
+]
+import os  # noqa: E402
+
+from mmpretrain_lmmreg.datasets import find_classes  # noqa: E402
+
+data_root = '{{$CUSTOM_ROOT:data/custom}}'
+ann_file = os.environ.get('CUSTOM_LIST', '')
+data = dict(dataset=dict(type='OwnImages', data_root=data_root, ann_file=ann_file))
+train_dataloader = dict(dataset=dict(**data['dataset'], pipeline=[
+    *_base_.pixels, dict(type='AttachDescriptions', missing='skip'), dict(type='PackInputs')]))
+val_dataloader = data
+test_dataloader = data
+
+method = 'lmmreg'
+model = dict(head=dict(num_classes=len(find_classes(data_root, ann_file))))
+default_hooks = dict(class_means=dict(source='auto'))
