@@ -18,6 +18,7 @@ from .record import (
     count_trained,
     data_of,
     data_root_of,
+    describe_features,
     describe_run,
     describe_training_data,
     join_rows,
@@ -108,6 +109,7 @@ class ResultsHook(Hook):
             runner.val_loop.run()
         # again, since a head may make its parameters of the training features
         self.run['trained_parameters'] = count_trained(get_ori_model(runner.model))
+        self.run['fingerprints'].update(describe_features(runner))
         self.run['finished'] = True
         self.save_split(runner)
 

@@ -17,7 +17,9 @@ from ..cache import digest
 from ..descriptions import AttachDescriptions
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
+from ..features.dataset import FeatureDataset
 from ..features.samples import iter_infos, leaf_datasets
+from ..features.trunk import trunk_about
 from .results import Predictions
 
 PACKAGES = (
@@ -79,6 +81,15 @@ def describe_training_data(dataset: Any) -> dict:
                     result['descriptions_fingerprint'] = DescriptionStore(path).fingerprint
                 return result
     return result
+
+
+def describe_features(runner: Runner) -> dict:
+    """``features_fingerprint``, the folder of the feature table that a run was trained from."""
+    dataset = runner.train_loop.dataloader.dataset
+    if not isinstance(dataset, FeatureDataset):
+        return {}
+    about = trunk_about(get_ori_model(runner.model), dataset.source)
+    return dict(features_fingerprint=digest(about))
 
 
 def count_trained(model: nn.Module) -> int:

@@ -197,3 +197,9 @@ def test_samples_without_a_name_or_with_several_labels_are_refused():
     several = DataSample(metainfo=dict(img_path='x.jpg')).set_gt_label([0, 1])
     with pytest.raises(InputError, match='x.jpg has several labels'):
         hook.after_val_iter(None, 0, outputs=[several])
+
+
+def test_names_the_feature_table_that_it_was_trained_from(tiny_config, tmp_path):
+    Runner.from_cfg(tiny_config).train()
+    (folder,) = (tmp_path / 'cache' / 'features').iterdir()
+    assert load_run(tiny_config.work_dir)['fingerprints']['features_fingerprint'] == folder.name

@@ -137,7 +137,7 @@ def few_pictures(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', (*METHODS, 'image_text', 'wise_ft', 'l2_sp'))
 @pytest.mark.parametrize(('half', 'count'), [(None, 6), ('new', 3)])
 def test_one_shot_and_class_halves(method, half, count, tiny_config, few_pictures):
     cfg = config_of(method, tiny_config)
@@ -150,7 +150,7 @@ def test_one_shot_and_class_halves(method, half, count, tiny_config, few_picture
         cfg[f'{part}_dataloader'].dataset = dict(
             type='BAR', data_root=str(few_pictures), split=split, class_half=half,
             shots=1 if part == 'train' else None, pipeline=pipeline)  # fmt: skip
-    runner = train(cfg, **{'model.head.num_classes': count})
+    runner = train(cfg, **{'model.head.num_classes': count, 'train_cfg.max_epochs': 1})
     assert len(runner.train_dataloader.dataset) == count
     assert load_run(runner.work_dir)['splits']['test']['images'] == count
 
