@@ -11,7 +11,8 @@ from .errors import InputError
 from .visual_tower import split_tower
 
 TRAINABLE = ('none', 'proj', 'last_block', 'all')
-PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
+CPU_BATCH = 16  # of a frozen trunk; the activations of more images fall out of the cache
 
 
 @MODELS.register_module()
@@ -27,8 +28,9 @@ class OpenCLIPVisual(BaseBackbone):
         trainable: ``'proj'``, the paper's "output of the image encoder": the output projection;
             ``'last_block'``: that and the last block of the trunk; ``'none'`` or ``'all'``.
             Everything else is frozen and stays in eval mode.
-        precision: Of a frozen trunk: ``'float32'``, or ``'bfloat16'`` (weights and activations;
-            the projection stays in float32).
+        precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
+            projection stays in float32); or ``'auto'``, which the feature table decides once, by
+            measuring, and the checkpoint keeps (until then it is float32).
         image_size: Pixels of a square input other than the model's own; the position embeddings
             are then interpolated.
 
@@ -50,12 +52,9 @@ class OpenCLIPVisual(BaseBackbone):
         self._projection_names = {
             name for name, parameter in self.visual.named_parameters()
             if any(parameter is p for p in self.tower.projection())}
-        if precision != 'float32':
-            projection = {name: self.visual.get_parameter(name).data
-                          for name in self._projection_names}
-            self.visual.to(PRECISIONS[precision])
-            for name, values in projection.items():
-                self.visual.get_parameter(name).data = values
+        if precision == 'auto':
+            self.register_buffer('decided_precision', torch.tensor(0))
+        self.use_precision(precision)
         self.train()
 
     def _check_arguments(self) -> None:
@@ -106,11 +105,31 @@ class OpenCLIPVisual(BaseBackbone):
         visual = load_visual(self.model_name, self.pretrained, self.image_size)
         self.visual.load_state_dict(visual.state_dict())
 
+    def use_precision(self, precision: str) -> None:
+        """Run the trunk in this precision from now on; the checkpoint keeps a decided 'auto'."""
+        projection = {name: self.visual.get_parameter(name).data
+                      for name in self._projection_names}
+        self.visual.to(PRECISIONS[precision])
+        for name, values in projection.items():
+            self.visual.get_parameter(name).data = values
+        self.precision = precision
+        if hasattr(self, 'decided_precision'):
+            self.decided_precision.fill_(list(PRECISIONS).index(precision))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        decided = state_dict.get(f'{prefix}decided_precision')
+        if decided is not None and hasattr(self, 'decided_precision'):
+            self.use_precision(list(PRECISIONS)[int(decided)])  # before the weights are copied
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def forward_trunk(self, images: Tensor) -> Tensor:
         """Features before the projection: (B, 3, H, W) -> (B, D_trunk), float32."""
-        if self.precision != 'float32':
-            return self.tower.trunk(images.to(PRECISIONS[self.precision])).float()
-        return self.tower.trunk(images)
+        dtype = images.dtype
+        if self.precision == 'bfloat16':
+            images = images.bfloat16()
+        in_parts = self.trunk_is_frozen and images.device.type == 'cpu'
+        parts = images.split(CPU_BATCH) if in_parts else [images]
+        return torch.cat([self.tower.trunk(part) for part in parts]).to(dtype)
 
     def project(self, features: Tensor) -> Tensor:
         """Into the joint space: (B, D_trunk) -> (B, D)."""

@@ -1,4 +1,5 @@
 """The standard epoch loops, fed with the frozen trunk's features instead of images."""
+from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
 from mmpretrain.engine.hooks import VisualizationHook
@@ -63,3 +64,6 @@ def _use_features(loop) -> None:
             '--cfg-options train_cfg.type=EpochBasedTrainLoop val_cfg.type=ValLoop '
             'test_cfg.type=TestLoop')
     loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader)
+    for hook in loop.runner.hooks:
+        if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'
+            hook.ema_model.module.backbone.use_precision(backbone.precision)

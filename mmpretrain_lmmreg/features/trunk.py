@@ -1,18 +1,28 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
+import json
 import os
 import sys
+from itertools import islice
 from typing import Any
 
 import torch
-from mmengine.dist import all_gather_object, barrier, get_dist_info
+from mmengine.dist import (
+    all_gather_object,
+    barrier,
+    broadcast_object_list,
+    get_dist_info,
+    is_main_process,
+)
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from ..cache import atomic_write, cache_dir, digest
 from ..errors import InputError
 from ..table import VectorTable
+from .precision import IMAGES, compare_precisions
 from .samples import describe_transform, iter_infos, transforms_of
 
 PIXEL_TRANSFORMS = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'Normalize')
@@ -38,6 +48,7 @@ def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, 
     """
     dataset = images.dataset
     check_deterministic(model, dataset)
+    settle_precision(model, dataset)
     keys = {os.path.abspath(info['img_path']): _file_key(info['img_path'])
             for info in iter_infos(dataset)}
     table = VectorTable('features', trunk_about(model, dataset))
@@ -85,6 +96,49 @@ def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
         settings[name] = None if value is None else value.flatten().tolist()
     return dict(kind='trunk features', transforms=pixels, preprocessor=settings,
                 trunk=model.backbone.trunk_fingerprint())
+
+
+def settle_precision(model: ImageClassifier, dataset: Any) -> None:
+    """Decide ``precision='auto'`` of the trunk, once for these weights and this preprocessing.
+
+    The first process measures on the first images that can be read; what it found is kept beside
+    the feature tables, and a model that has been trained knows its own.
+    """
+    backbone = model.backbone
+    if backbone.precision != 'auto':
+        return
+    decided = [_decide(model, dataset) if is_main_process() else None]
+    broadcast_object_list(decided)
+    if decided[0]:  # else no image can be read, which ends the run with their names
+        found = decided[0]
+        print_log(f"precision='auto' is {found['precision']}: {found['reason']}", 'current')
+        backbone.use_precision(found['precision'])
+
+
+def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
+    """The kept comparison of precisions on this device, or a new one; None without images."""
+    device = next(model.backbone.parameters()).device
+    is_gpu = device.type == 'cuda'
+    about = dict(trunk_about(model, dataset), device=torch.cuda.get_device_name(device) if is_gpu
+                 else torch.backends.cpu.get_cpu_capability())  # fmt: skip
+    path = cache_dir('features') / f'precision-{digest(about)}.json'
+    if not path.exists():
+        images = _first_images(dataset)
+        if not images:
+            return None
+        data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
+        found = compare_precisions(model.backbone, data['inputs'])
+        with atomic_write(path) as file:
+            file.write(json.dumps(dict(vars(found), about=about), indent=2).encode())
+    return json.loads(path.read_text())
+
+
+def _first_images(dataset: Any) -> list[Tensor]:
+    """The first images of a data set that can be read, each (3, H, W)."""
+    images = _Images(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
+    readable = (image for _, image in map(images.__getitem__, range(len(images)))
+                if not isinstance(image, str))
+    return list(islice(readable, IMAGES))
 
 
 def _file_key(path: str) -> str:
