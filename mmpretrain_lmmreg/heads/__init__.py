@@ -1,7 +1,9 @@
 from .class_mean_reg import ClassMeanRegHead
+from .coop import CoOpHead
 from .gda import GDAHead
 from .image_text import ImageTextHead, ImageTextHook
 from .l2_sp import L2SPClassifier
+from .learned_text import LearnedTextHook
 from .logreg import LogisticRegressionHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
@@ -9,10 +11,12 @@ from .zero_shot import ZeroShotHead
 
 __all__ = [
     'ClassMeanRegHead',
+    'CoOpHead',
     'GDAHead',
     'ImageTextHead',
     'ImageTextHook',
     'L2SPClassifier',
+    'LearnedTextHook',
     'LogisticRegressionHead',
     'TipAdapterHead',
     'WiSEFTHead',

@@ -1,0 +1,70 @@
+"""CoOp: prompts whose context is learned instead of written."""
+
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ..errors import InputError
+from ..text.prompt_learning import PromptTower
+from .learned_text import LearnedTextHead, tower_of
+
+
+@MODELS.register_module()
+class CoOpHead(LearnedTextHead):
+    """Logits s * cos(x, g([V]_1 ... [V]_M [CLASS])), of which the context V trains.
+
+    Zhou, Yang, Loy and Liu, "Learning to Prompt for Vision-Language Models", IJCV 2022. The
+    authors: CLIP with RN50 (mostly), 1 to 16 shots, M=16, SGD at 2e-3 for 50 to 200 epochs, all
+    classes. Here images are features, so that each step costs one pass of the text tower over the
+    N_c prompts, whatever the batch. ``context`` is (M, width), or (N_c, M, width).
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of the embeddings.
+        length: M, the tokens of context.
+        class_specific: A context for each class; one for all by default.
+        position: Of the class name: at the ``'end'``, or in the ``'middle'`` of the context.
+        words: The context starts from these M tokens; from noise by default.
+        width: Of the text tower's token embeddings; D by default, as in OpenAI's ViTs.
+        **kwargs: See :class:`LearnedTextHead`.
+
+    Raises:
+        InputError: a text tower of another width, or without token embeddings.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        length: int = 16,
+        class_specific: bool = False,
+        position: str = 'end',
+        words: str | None = None,
+        width: int | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        self.length, self.position, self.words = length, position, words
+        shape = (length, width or in_channels)
+        self.context = nn.Parameter(torch.empty(num_classes, *shape) if class_specific
+                                    else torch.empty(shape))  # fmt: skip
+        nn.init.normal_(self.context, std=0.02)
+
+    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+        """Get the text tower ready for the data's classes."""
+        classes = images.dataset.metainfo['classes']
+        self.prompts = PromptTower(tower_of(model), classes, self.length, self.position)
+        if self.prompts.width != self.context.shape[-1]:
+            raise InputError(
+                f'the text tower has token embeddings of width {self.prompts.width}, the head '
+                f'{self.context.shape[-1]}; set model.head.width={self.prompts.width}'
+            )
+        if self.words and not resumed:
+            self.context.data.copy_(self.prompts.context_of(self.words))
+
+    def class_weights(self) -> Tensor:
+        """Embeddings of the prompts, (N_c, D)."""
+        context = self.context if self.context.ndim == 3 else self.context[None]
+        return self.prompts.embed(context[None])[0]

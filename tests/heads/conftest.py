@@ -1,0 +1,59 @@
+"""A method's own config on the pictures, with the tiny CLIP."""
+
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+
+
+@pytest.fixture
+def config_of(tiny_config):
+    """A function: method -> its config for BAR, on ``tiny_config``'s data and model."""
+
+    def build(method, **options):
+        cfg = Config.fromfile(CONFIGS / f'{method}_bar.py')
+        for part in ('train', 'val', 'test'):
+            pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
+            described = any(t.type == 'AttachDescriptions' for t in pipeline)
+            own = tiny_config[f'{"train" if described else "test"}_dataloader'].dataset.pipeline
+            cfg[f'{part}_dataloader'] = copy.deepcopy(tiny_config[f'{part}_dataloader'])
+            cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(own)
+        cfg.merge_from_dict({
+            'work_dir': tiny_config.work_dir, 'log_level': 'WARNING', 'train_cfg.max_epochs': 2,
+            'model.backbone.model_name': tiny_config.model.backbone.model_name,
+            'model.backbone.pretrained': None,
+            'model.head.num_classes': 3, 'model.head.in_channels': 24, **options,
+        })  # fmt: skip
+        return cfg
+
+    return build
+
+
+@pytest.fixture
+def train():
+    """A function: config -> the runner after training."""
+
+    def run(cfg):
+        runner = Runner.from_cfg(copy.deepcopy(cfg))
+        runner.train()
+        return runner
+
+    return run
+
+
+@pytest.fixture
+def evaluate():
+    """A function: config, runner -> accuracy of the runner's checkpoint in a test without train."""
+
+    def run(cfg, runner):
+        cfg = copy.deepcopy(cfg)
+        cfg.load_from = f'{runner.work_dir}/epoch_{runner.epoch}.pth'
+        for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            cfg[name] = None
+        return Runner.from_cfg(cfg).test()['accuracy/top1']
+
+    return run

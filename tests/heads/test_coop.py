@@ -1,0 +1,110 @@
+"""CoOp: equal to zero-shot where the context is written, and only the context trains."""
+
+import pytest
+import torch
+from mmengine.runner import Runner, load_checkpoint
+from mmpretrain.registry import MODELS
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.text import TextTower
+
+ZERO_SHOT = {'model.head.words': 'a photo of a', 'model.head.length': 4}
+WIDTH = {'model.head.width': 16}
+
+
+@pytest.mark.parametrize('specific', [False, True])
+def test_written_context_gives_the_zero_shot_logits(specific, config_of, train):
+    zero_shot = train(config_of('zero_shot')).model.eval()
+    options = {**ZERO_SHOT, **WIDTH, 'model.head.class_specific': specific}
+    model = train(config_of('coop', **options, **{'optim_wrapper.optimizer.lr': 0.0})).model
+    x = (torch.randn(5, 24),)
+    for mode in (True, False):
+        torch.testing.assert_close(model.train(mode).head(x), zero_shot.head(x), rtol=1e-5,
+                                   atol=1e-5)  # fmt: skip
+
+
+@pytest.mark.parametrize(('specific', 'position'), [(False, 'end'), (True, 'middle')])
+def test_trains_the_context_only_and_is_tested_alone(
+    specific, position, config_of, train, evaluate, monkeypatch
+):
+    options = {'model.head.class_specific': specific, 'model.head.position': position}
+    cfg = config_of('coop', **options, **WIDTH)
+    runner = train(cfg)
+    head, run = runner.model.head, load_run(runner.work_dir)
+    assert run['trained_parameters'] == 16 * 16 * (3 if specific else 1)
+    (trained,) = runner.optim_wrapper.optimizer.state  # what ever had a gradient
+    assert trained is head.context
+    assert set(head.state_dict()) == {'context', 'text_weights'}
+    torch.testing.assert_close(head.text_weights, head.class_weights())  # of the last step
+    monkeypatch.setattr(TextTower, '__init__', None)
+    accuracy = evaluate(cfg, runner)
+    assert accuracy == pytest.approx(100 * run['epochs'][-1]['accuracy'], abs=1e-4)
+
+
+def test_learns_what_one_context_a_class_can(config_of, train):
+    head = train(config_of('coop', **WIDTH, **{'model.head.class_specific': True})).model.head
+    torch.manual_seed(0)
+    x, labels = torch.randn(3, 24), torch.tensor([2, 0, 1])
+    optimizer = torch.optim.Adam([head.context], lr=0.05)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(head.train()((x,)), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    head.keep_class_weights()
+    assert head.eval()((x,)).argmax(1).equal(labels)
+
+
+def test_a_step_embeds_each_class_once_whatever_the_batch(config_of, train, monkeypatch):
+    from mmpretrain_lmmreg.text.prompt_learning import PromptTower
+
+    embed, prompts = PromptTower._embed, []
+    monkeypatch.setattr(PromptTower, '_embed', lambda self, c, pairs: (
+        prompts.append(len(pairs)), embed(self, c, pairs))[1])  # fmt: skip
+    train(config_of('coop', **WIDTH))
+    # 2 epochs of 24 images in batches of 8, and what is kept: before, and after each epoch
+    assert prompts == [3] * (2 * 3 + 3)
+
+
+def test_resumes_with_the_context_that_it_had(config_of, train):
+    cfg = config_of('coop', **ZERO_SHOT, **WIDTH)
+    expected = train(cfg).model.head.context
+    cfg.train_cfg.max_epochs, cfg.work_dir = 1, cfg.work_dir + '2'
+    cfg.param_scheduler[1].update(end=2)
+    stopped = train(cfg).model.head.context.clone()
+    assert not torch.equal(stopped, expected)
+    cfg.train_cfg.max_epochs, cfg.resume = 2, True
+    torch.testing.assert_close(train(cfg).model.head.context, expected)
+
+
+def test_width_that_is_not_the_towers(config_of, train):
+    with pytest.raises(InputError, match='width 16, the head 24; set model.head.width=16'):
+        train(config_of('coop'))
+
+
+def test_checkpoint_of_other_classes(config_of, train):
+    runner = train(config_of('coop', **WIDTH))
+    cfg = config_of('coop', **WIDTH, **{'model.head.num_classes': 4})
+    with pytest.raises(InputError, match='of 3 classes and D=24, the config says num_classes=4'):
+        load_checkpoint(Runner.from_cfg(cfg).model, f'{runner.work_dir}/epoch_2.pth')
+
+
+def test_classes_of_the_data(config_of, train):
+    with pytest.raises(InputError, match='data have 3 classes, the head says num_classes=4'):
+        train(config_of('coop', **WIDTH, **{'model.head.num_classes': 4}))
+
+
+def test_use_without_the_hook_or_training():
+    head = MODELS.build(dict(type='CoOpHead', num_classes=3, in_channels=24))
+    with pytest.raises(InputError, match='CoOpHead has no texts: keep LearnedTextHook'):
+        head.train()((torch.randn(2, 24),))
+    with pytest.raises(InputError, match='CoOpHead is not trained'):
+        head.eval()((torch.randn(2, 24),))
+
+
+def test_the_hook_with_another_head(config_of, train, tiny_config):
+    cfg = config_of('coop')
+    cfg.model.head = dict(tiny_config.model.head, alpha=0)
+    with pytest.raises(InputError, match='nothing to hand to ClassMeanRegHead'):
+        train(cfg)

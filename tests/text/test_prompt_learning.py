@@ -1,0 +1,134 @@
+"""Prompts through the frozen tower: written ones embed as ever, learned ones get gradients."""
+
+import open_clip
+import pytest
+import torch
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.text import TextTower, prompt_learning
+from mmpretrain_lmmreg.text.prompt_learning import PromptTower, context_slots
+
+CLASSES = ['climbing', 'PoleVaulting', 'X ray of a YoYo']
+VISION = dict(image_size=16, layers=1, width=16, patch_size=8, head_width=8)
+TEXT = dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2)
+PROMPTS = [
+    'a photo of a climbing.',
+    'a photo of a Pole Vaulting.',
+    'a photo of a X ray of a Yo Yo.',
+]
+
+
+def tower(model=open_clip.CustomTextCLIP, **text):
+    torch.manual_seed(0)
+    built = model(16, VISION, {**TEXT, **text}).eval()
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return TextTower.from_model(built, open_clip.tokenizer.SimpleTokenizer(context_length=24))
+
+
+@pytest.mark.parametrize(
+    'form',
+    [
+        dict(model=open_clip.CLIP),
+        {},
+        dict(pool_type='eos', eos_id=49407),
+        dict(no_causal_mask=True, pool_type='last'),
+        dict(proj_bias=True, output_tokens=True),
+    ],
+    ids=str,
+)
+def test_written_context_embeds_as_its_text(form):
+    text = tower(**form)
+    prompts = PromptTower(text, CLASSES, 4)
+    context = prompts.context_of('a photo of a')
+    embeddings = prompts.embed(context[None, None])[0]
+    torch.testing.assert_close(embeddings, text.encode(PROMPTS), rtol=1e-5, atol=1e-5)
+    other = prompts.embed(torch.randn(1, 1, 4, 32))[0]
+    assert (other - embeddings).abs().max() > 1e-3
+
+
+def test_causal_towers_run_on_the_tokens_in_use():
+    assert PromptTower(tower(), CLASSES, 4).tokens.shape == (3, 1 + 4 + 6 + 2)
+    assert PromptTower(tower(no_causal_mask=True), CLASSES, 4).tokens.shape == (3, 24)
+
+
+def test_name_in_the_middle():
+    text = tower()
+    prompts = PromptTower(text, CLASSES, 4, 'middle')
+    context = prompts.context_of('a photo of a')
+    expected = text.encode(['a photo climbing of a.', 'a photo Pole Vaulting of a.',
+                            'a photo X ray of a Yo Yo of a.'])  # fmt: skip
+    embeddings = prompts.embed(context[None, None])[0]
+    torch.testing.assert_close(embeddings, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('at_once', [4, 128])
+def test_a_context_for_each_class_and_image(at_once, monkeypatch):
+    prompts = PromptTower(tower(), CLASSES, 2)
+    contexts = torch.randn(2, 3, 2, 32, requires_grad=True)
+    single = [[prompts.embed(contexts[None, None, i, c])[0, c] for c in range(3)] for i in range(2)]
+    expected = torch.stack([torch.stack(row) for row in single])
+    expected.square().sum().backward()
+    gradient, contexts.grad = contexts.grad, None
+    monkeypatch.setattr(prompt_learning, 'PROMPTS_AT_ONCE', at_once)
+    embeddings = prompts.embed(contexts)
+    torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
+    embeddings.square().sum().backward()
+    torch.testing.assert_close(contexts.grad, gradient, rtol=1e-3, atol=1e-4)
+
+
+def test_memory_is_bounded_by_prompts_at_once(monkeypatch):
+    """What a pass keeps for its backward pass does not grow with the classes."""
+
+    def kept(count):
+        prompts = PromptTower(tower(), [f'action {i:02}' for i in range(count)], 2)
+        context, seen = torch.randn(1, 1, 2, 32, requires_grad=True), []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t: seen.append(t.numel()) or t, lambda t: t
+        ):
+            prompts.embed(context)
+        return sum(seen)
+
+    few, many = kept(8), kept(64)
+    assert many > 3 * few
+    monkeypatch.setattr(prompt_learning, 'PROMPTS_AT_ONCE', 8)
+    assert kept(64) < few
+
+
+def test_the_tower_stays_frozen():
+    text = tower()
+    prompts = PromptTower(text, CLASSES, 2)
+    prompts.embed(torch.randn(1, 1, 2, 32, requires_grad=True)).sum().backward()
+    assert all(p.grad is None for p in text.tower.parameters())
+    before = text.encode(PROMPTS)
+    prompts.embed(torch.randn(1, 1, 2, 32))
+    torch.testing.assert_close(text.encode(PROMPTS), before)  # nothing is left exchanged
+
+
+@pytest.mark.parametrize(
+    ('length', 'position', 'message'),
+    [
+        (21, 'end', 'context of 21 tokens and the class names do not fit into the 24 tokens'),
+        (4, 'front', "position='front' is unknown; choose one of"),
+    ],
+)
+def test_contexts_that_do_not_work(length, position, message):
+    with pytest.raises(InputError, match=message):
+        PromptTower(tower(), CLASSES, length, position)
+
+
+def test_words_of_another_length():
+    with pytest.raises(InputError, match="context 'a photo of a' is not 3 tokens long"):
+        PromptTower(tower(), CLASSES, 3).context_of('a photo of a')
+
+
+def test_slots_are_where_the_context_is():
+    _, slots = context_slots(tower(), ['tie', 'a red hat'], 3, 'middle')
+    assert slots.tolist() == [[1, 3, 4], [1, 5, 6]]
+
+
+def test_a_tower_without_token_embeddings():
+    text = tower()
+    text.tower = torch.nn.Identity()
+    with pytest.raises(InputError, match='text tower Identity, which hides its token embeddings'):
+        PromptTower(text, CLASSES, 4)
