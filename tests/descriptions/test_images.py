@@ -1,5 +1,7 @@
 """Images of a config, their names, shards and descriptions file."""
 
+import zlib
+
 import pytest
 from describing import CONFIG
 from mmengine.config import Config
@@ -45,8 +47,9 @@ def test_shards_are_disjoint_and_whole(config):
         {task.image for task in ConfigImages(Config.fromfile(config), 'all', (i, 3))}
         for i in range(3)
     ]
-    assert sum(map(len, parts)) == len(whole)
-    assert set.union(*parts) == whole
+    # by name alone: the same on every machine, in any order and beside any other images
+    assert parts == [{n for n in whole if zlib.crc32(n.encode()) % 3 == i} for i in range(3)]
+    assert min(map(len, parts)) > 0
 
 
 def test_descriptions_file_is_the_one_that_the_config_reads(config, tmp_path):

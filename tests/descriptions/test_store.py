@@ -1,6 +1,8 @@
 """The descriptions file: what wins, what is dropped, what is refused."""
 
+import errno
 import json
+import os
 
 import pytest
 
@@ -198,6 +200,25 @@ def test_second_writer_is_refused(path):
         writer.append(record('a', 'A.'))
     write(path, record('b', 'B.'))
     assert len(DescriptionStore(path)) == 2
+
+
+def test_a_full_disk_leaves_no_part_of_a_line(path, monkeypatch):
+    write_bytes = os.write
+
+    def write_half(file, data):
+        if len(data) == 1:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        return write_bytes(file, data[: max(1, len(data) // 2)])
+
+    before = write(path, record('a.jpg', 'One.')).read_bytes()
+    with DescriptionWriter(path) as writer:
+        monkeypatch.setattr(os, 'write', write_half)
+        with pytest.raises(OSError, match='No space left'):
+            writer.append(record('b.jpg', 'Two.'), record('c.jpg', 'Three.'))
+        assert path.read_bytes() == before
+        monkeypatch.undo()
+        writer.append(record('b.jpg', 'Two.'))
+    assert [r['image'] for r in DescriptionStore(path)] == ['a.jpg', 'b.jpg']
 
 
 def test_what_is_appended_while_it_is_read_does_no_harm(path, monkeypatch):
