@@ -89,11 +89,16 @@ def test_constraints_are_supported_versions():
         assert requirement.specifier.contains(pinned[requirement.name])
 
 
-def test_ci_runs_the_readmes_commands():
+def test_readmes_commands_are_those_of_ci_and_makefile():
     readme, ci = (ROOT / 'README.md').read_text(), (ROOT / '.ci' / 'run').read_text()
-    for command in ("pip install -c constraints.txt -e '.[onedl,tests]'", 'python -m pytest'):
-        assert re.search(rf'^ *(\$ )?{re.escape(command)}$', readme, re.MULTILINE), command
-        assert command.replace('pip install', 'pip install -q') in ci
+    for target in ('demo', 'test'):
+        assert re.search(rf'^    make {target}\b', readme, re.MULTILINE)
+        done = check('make', '-n', target, 'VENV=elsewhere', cwd=ROOT)
+        install = done.index("elsewhere/bin/python -m pip install -c constraints.txt -e '.[onedl,")
+        assert install < done.index({'demo': 'tools/sweep.py', 'test': '-m pytest'}[target])
+        for config in re.findall(r'configs/\S+\.py', done):
+            assert (ROOT / config).is_file()
+    assert 'make test' in ci
 
 
 @pytest.fixture(scope='module')
