@@ -36,9 +36,8 @@ def main() -> None:
     methods = compare.load_methods(args.work_dirs, args.split)
     comparison = compare.compare(methods, args.baseline)
     curves = figures.curves(methods)
-    table = tables.markdown(comparison)
     contents = {
-        'table.md': table.encode(),
+        'table.md': tables.markdown(comparison).encode(),
         'table.csv': tables.comma_separated(comparison).encode(),
         'table.json': json.dumps(comparison, indent=1, ensure_ascii=False).encode(),
         'curves.png': figures.image(curves, 'png'),
@@ -48,8 +47,8 @@ def main() -> None:
     for name, content in contents.items():
         with atomic_write(args.out / name) as file:
             file.write(content)
-    print(table)
-    print(f'{args.out / "report.html"} shows it with figures and images')
+    print(tables.short(comparison))
+    print(f'{args.out / "table.md"} has all columns, {args.out / "report.html"} figures and images')
 
 
 if __name__ == '__main__':

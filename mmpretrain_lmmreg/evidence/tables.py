@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,9 @@ COLUMNS = (
            'seconds in training epochs, mean over seeds'),
 )  # fmt: skip
 
+SHORT = ('method', 'tuning', 'seeds', 'accuracy', 'accuracy_low', 'difference', 'p_holm',
+         'train_seconds')  # fmt: skip
+
 
 def heading(comparison: dict) -> str:
     """One sentence on what was compared."""
@@ -105,13 +108,26 @@ def heading(comparison: dict) -> str:
 
 def markdown(comparison: dict) -> str:
     """The table in Markdown, with what its columns mean."""
-    lines = [heading(comparison), '', '| ' + ' | '.join(c.heading for c in COLUMNS) + ' |']
-    lines.append('|' + '---|' * len(COLUMNS))
-    for row in comparison['rows']:
-        cells = (column.text(row).replace('|', '\\|').replace('\n', ' ') for column in COLUMNS)
-        lines.append('| ' + ' | '.join(cells) + ' |')
     notes = [f'- {c.heading}: {c.meaning}.' for c in COLUMNS if c.meaning]
-    return '\n'.join([*lines, '', *notes, ''])
+    return '\n'.join([heading(comparison), '', *_rows(comparison, COLUMNS), '', *notes, ''])
+
+
+def short(comparison: dict) -> str:
+    """The columns that answer which method is better, in Markdown, aligned for a terminal."""
+    columns = [c for c in COLUMNS if c.key in SHORT]
+    if all(row['tuning'] == 'default' for row in comparison['rows']):
+        columns = [c for c in columns if c.key != 'tuning']
+    return '\n'.join([heading(comparison), '', *_rows(comparison, columns, aligned=True), ''])
+
+
+def _rows(comparison: dict, columns: Sequence[Column], aligned: bool = False) -> list[str]:
+    table = [[c.heading for c in columns], *([c.text(r) for c in columns]
+                                             for r in comparison['rows'])]  # fmt: skip
+    table = [[cell.replace('|', '\\|').replace('\n', ' ') for cell in line] for line in table]
+    widths = [max(map(len, cells)) if aligned else 0 for cells in zip(*table, strict=True)]
+    table.insert(1, ['-' * max(3, width) for width in widths])
+    return ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            + ' |' for line in table]  # fmt: skip
 
 
 def comma_separated(comparison: dict) -> str:
