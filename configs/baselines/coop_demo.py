@@ -1,4 +1,4 @@
-"""CoOp: a learned context before the class name on the demo.
+"""CoOp (a learned context before the class name) on the demo.
 
     python tools/train.py configs/baselines/coop_demo.py
 
@@ -24,7 +24,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4))
 param_scheduler = [
-    dict(type='ConstantLR', factor=5e-3, begin=0, end=1),
-    dict(type='CosineAnnealingLR', begin=1),
+    dict(type='CosineAnnealingLR'),
+    dict(type='ConstantLR', factor=5e-3, end=2),  # warm-up at 1e-5
 ]
 train_cfg = dict(max_epochs=200)

@@ -1,4 +1,5 @@
 from .class_mean_reg import ClassMeanRegHead
+from .clip_a_self import CLIPASelfHead
 from .coop import CoOpHead
 from .gda import GDAHead
 from .image_text import ImageTextHead, ImageTextHook
@@ -10,6 +11,7 @@ from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
 
 __all__ = [
+    'CLIPASelfHead',
     'ClassMeanRegHead',
     'CoOpHead',
     'GDAHead',

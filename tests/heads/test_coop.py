@@ -1,5 +1,7 @@
 """CoOp: equal to zero-shot where the context is written, and only the context trains."""
 
+import math
+
 import pytest
 import torch
 from mmengine.runner import Runner, load_checkpoint
@@ -71,11 +73,18 @@ def test_resumes_with_the_context_that_it_had(config_of, train):
     cfg = config_of('coop', **ZERO_SHOT, **WIDTH)
     expected = train(cfg).model.head.context
     cfg.train_cfg.max_epochs, cfg.work_dir = 1, cfg.work_dir + '2'
-    cfg.param_scheduler[1].update(end=2)
+    cfg.param_scheduler[0].update(end=2)
     stopped = train(cfg).model.head.context.clone()
     assert not torch.equal(stopped, expected)
     cfg.train_cfg.max_epochs, cfg.resume = 2, True
     torch.testing.assert_close(train(cfg).model.head.context, expected)
+
+
+def test_rate_warms_up_for_an_epoch_and_falls(config_of, train):
+    runner = train(config_of('coop', **WIDTH, **{'train_cfg.max_epochs': 4}))
+    rates = runner.message_hub.get_scalar('train/lr').data[0][::3]
+    cosine = [1e-3 * (1 + math.cos(math.pi * epoch / 4)) for epoch in (1, 2, 3)]
+    assert rates.tolist() == pytest.approx([1e-5, *cosine])
 
 
 def test_width_that_is_not_the_towers(config_of, train):

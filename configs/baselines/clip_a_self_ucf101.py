@@ -1,0 +1,36 @@
+"""CLIP-A-self (attention among the sentences about a class) on UCF101.
+
+    python tools/train.py configs/baselines/clip_a_self_ucf101.py
+
+Original (Maniparambil et al. 2023): CLIP ViT-B/16, GPT-4's sentences of each class, 16 shots of
+the first half of the classes, random crops and flips, the ratio chosen on validation images;
+accuracy on these and on the other half. Ours: this model, an LLM's sentences of each class, from
+the JSON file $UCF101_SENTENCES (None: the descriptions), all classes, all training images (fewer
+by train_dataloader.dataset.shots), one view, SGD as in CoOp for 50 epochs, ratio=0.2 unless
+tools/sweep.py chooses:
+--grid clip_a_self:model.head.ratio=0,0.2,0.5,0.8
+The class means of the sentences alone: --cfg-options model.head.ratio=0 train_cfg.max_epochs=1
+"""
+_base_ = ['../lmmreg_ucf101.py']
+
+method = 'clip_a_self'
+protocol = 'all training images, last epoch; LLM sentences of each class'
+model = dict(
+    backbone=dict(trainable='none'),
+    head=dict(
+        _delete_=True,
+        type='CLIPASelfHead',
+        sentences='{{$UCF101_SENTENCES:data/ucf101/class_sentences.json}}',
+        num_classes={{_base_.model.head.num_classes}},
+        in_channels={{_base_.model.head.in_channels}}))
+default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
+train_dataloader = dict(batch_size=32)
+optim_wrapper = dict(
+    _delete_=True,
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4))
+param_scheduler = [
+    dict(type='CosineAnnealingLR'),
+    dict(type='ConstantLR', factor=5e-3, end=2),  # warm-up at 1e-5
+]
+train_cfg = dict(max_epochs=50)

@@ -1,0 +1,87 @@
+"""CLIP-A-self: attention among the sentences about a class."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader
+
+from ..errors import InputError
+from ..text.class_sentences import class_sentences, embed_sentences
+from .learned_text import LearnedTextHead, tower_of
+
+
+class SentenceAttention(nn.Module):
+    """Attention of one head, a quarter as wide as the embeddings, among a class's sentences."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.width = channels // 4
+        self.query_key = nn.Linear(channels, 2 * self.width, bias=False)
+        self.value = nn.Linear(channels, self.width, bias=False)
+        self.out = nn.Linear(self.width, channels)
+        for part in self.query_key.weight.split(self.width):
+            nn.init.xavier_normal_(part)
+        nn.init.xavier_normal_(self.value.weight, gain=0.67)
+        nn.init.xavier_normal_(self.out.weight, gain=0.67)
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        """Embeddings (N_c, S, D), of which (N_c, S) bool are there -> (N_c, S, D)."""
+        query, key = self.query_key(x).split(self.width, dim=-1)
+        dropout = 0.1 if self.training else 0.0
+        x = F.scaled_dot_product_attention(query, key, self.value(x), there[:, None], dropout)
+        return F.dropout(self.out(x), 0.5, self.training)
+
+
+@MODELS.register_module()
+class CLIPASelfHead(LearnedTextHead):
+    """Logits s * cos(x, mean over a class's sentences of r * A(t) + (1 - r) * t); A trains.
+
+    Maniparambil, Vorster, Molloy, Murphy, McGuinness and O'Connor, "Enhancing CLIP with GPT-4:
+    Harnessing Visual Descriptions as Prompts", ICCV workshops 2023: sentences t of GPT-4, A
+    self-attention among those of a class. The authors: CLIP ViT-B/16, 1 to 16 shots, base-to-new.
+    Their code ends in a LayerNorm, which changes the classifier even at r=0; here it is left out,
+    so that r=0 is the zero-shot classifier of the class means of the sentences.
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of the embeddings.
+        sentences: A JSON file {class: [sentence, ...]}; by default the descriptions of the
+            training images (the train pipeline needs ``AttachDescriptions``).
+        ratio: r. The authors choose it on validation images, nearly always 0.2.
+        **kwargs: See :class:`LearnedTextHead`.
+
+    Raises:
+        InputError: a ratio outside [0, 1]; what :func:`class_sentences` raises.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        sentences: str | None = None,
+        ratio: float = 0.2,
+        **kwargs,
+    ) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        if not 0 <= ratio <= 1:
+            raise InputError(f'ratio={ratio} must be between 0 and 1')
+        self.sentences, self.ratio = sentences, ratio
+        self.attention = SentenceAttention(in_channels)
+
+    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+        """Embed the sentences of the data's classes."""
+        sentences = class_sentences(images.dataset, self.sentences)
+        tower = tower_of(model)
+        embeddings = [own.to(tower.device) for own in embed_sentences(sentences, tower)]
+        self.embeddings = pad_sequence(embeddings, batch_first=True)
+        ones = [own.new_ones(len(own), dtype=torch.bool) for own in embeddings]
+        self.there = pad_sequence(ones, batch_first=True)
+
+    def class_weights(self) -> Tensor:
+        """The mean of each class's sentences after attention, (N_c, D)."""
+        mixed = torch.lerp(self.embeddings, self.attention(self.embeddings, self.there), self.ratio)
+        there = self.there[..., None]
+        return (mixed * there).sum(1) / there.sum(1)

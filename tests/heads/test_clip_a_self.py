@@ -1,0 +1,87 @@
+"""CLIP-A-self: the class means of the sentences at ratio 0, attention by hand beyond."""
+
+import json
+
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from torch.nn.functional import normalize
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.heads.clip_a_self import SentenceAttention
+from mmpretrain_lmmreg.text import TextTower
+
+SENTENCES = {
+    'red': ['Tomatoes.', 'Blood.', 'A brick.'],
+    'green': ['Grass.'],
+    'blue': ['Sky.', 'Sea.'],
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'sentences.json'
+    path.write_text(json.dumps(SENTENCES))
+    return str(path)
+
+
+@pytest.mark.parametrize('mode', [True, False])
+def test_ratio_0_is_zero_shot_by_sentences(mode, config_of, train, file):
+    options = {'model.head.ratio': 0, 'model.head.sentences': file, 'train_cfg.max_epochs': 1}
+    cfg = config_of('clip_a_self', **options)
+    head, tower = train(cfg).model.head, TextTower(cfg.model.backbone.model_name)
+    means = [tower.encode(SENTENCES[name]).mean(0) for name in ('blue', 'green', 'red')]
+    x = torch.randn(5, 24)
+    expected = 100 * normalize(x, dim=1) @ normalize(torch.stack(means), dim=1).T
+    torch.testing.assert_close(head.train(mode)((x,)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_ratio_0_of_descriptions_is_the_method_zero_shot_descriptions(config_of, train):
+    options = {'model.head.ratio': 0, 'train_cfg.max_epochs': 1}
+    head = train(config_of('clip_a_self', **options)).model.head
+    zero_shot = train(config_of('zero_shot_descriptions')).model.head
+    weights = normalize(head.text_weights, dim=1)
+    torch.testing.assert_close(weights, zero_shot.text_weights, rtol=1e-5, atol=1e-5)
+
+
+def test_attention_against_loops():
+    torch.manual_seed(0)
+    attention, x = SentenceAttention(8).eval(), torch.randn(2, 3, 8)
+    there = torch.tensor([[True, True, True], [True, True, False]])
+    found = attention(x, there)
+    query, key = attention.query_key(x).chunk(2, dim=-1)
+    for c, count in enumerate((3, 2)):
+        for s in range(count):
+            scores = torch.stack([query[c, s] @ key[c, k] / 2**0.5 for k in range(count)])
+            mixed = scores.softmax(0) @ attention.value(x[c, :count])
+            torch.testing.assert_close(found[c, s], attention.out(mixed))
+
+
+def test_padding_counts_for_nothing(config_of, train, file):
+    head = train(config_of('clip_a_self', **{'model.head.sentences': file})).model.head.eval()
+    assert head.there.sum(1).tolist() == [2, 1, 3]
+    before = head.class_weights()
+    head.embeddings[~head.there] = 100.0
+    torch.testing.assert_close(head.class_weights(), before)
+
+
+def test_trains_the_attention_only_and_is_tested_alone(config_of, train, evaluate, monkeypatch):
+    cfg = config_of('clip_a_self')
+    runner = train(cfg)
+    head, run = runner.model.head, load_run(runner.work_dir)
+    attention = 3 * 24 * 6 + 6 * 24 + 24
+    assert run['trained_parameters'] == attention
+    assert len(runner.optim_wrapper.optimizer.state) == 4
+    assert 'embeddings' not in head.state_dict()
+    torch.testing.assert_close(head.text_weights, head.eval().class_weights())
+    monkeypatch.setattr(TextTower, '__init__', None)
+    accuracy = evaluate(cfg, runner)
+    assert accuracy == pytest.approx(100 * run['epochs'][-1]['accuracy'], abs=1e-4)
+
+
+def test_ratio_outside():
+    head = dict(type='CLIPASelfHead', num_classes=3, in_channels=24)
+    assert MODELS.build(head).ratio == 0.2
+    with pytest.raises(InputError, match='ratio=1.5 must be between 0 and 1'):
+        MODELS.build(dict(head, ratio=1.5))
