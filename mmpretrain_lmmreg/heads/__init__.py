@@ -4,6 +4,7 @@ from .coop import CoOpHead
 from .gda import GDAHead
 from .image_text import ImageTextHead, ImageTextHook
 from .l2_sp import L2SPClassifier
+from .labo import LaBoHead
 from .learned_text import LearnedTextHook
 from .logreg import LogisticRegressionHead
 from .tip_adapter import TipAdapterHead
@@ -18,6 +19,7 @@ __all__ = [
     'ImageTextHead',
     'ImageTextHook',
     'L2SPClassifier',
+    'LaBoHead',
     'LearnedTextHook',
     'LogisticRegressionHead',
     'TipAdapterHead',

@@ -1,0 +1,65 @@
+"""Which sentences make good concepts: LaBo's arithmetic."""
+
+import re
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..datasets.names import readable_name
+
+
+def candidate_concepts(
+    sentences: Sequence[Sequence[str]], classes: Sequence[str]
+) -> list[list[str]]:
+    """Cut all class names out of each class's sentences; a text twice counts for its first class.
+
+    Names are found as words, whatever their case; what is left of a mere name is dropped.
+    """
+    names = sorted({readable_name(name) for name in classes}, key=len, reverse=True)
+    pattern = re.compile(rf'\b(?:{"|".join(map(re.escape, names))})\b', re.IGNORECASE)
+    seen: set[str] = set()
+    candidates = []
+    for own in sentences:
+        cut = dict.fromkeys(' '.join(pattern.sub('', text).split()) for text in own)
+        candidates.append([text for text in cut if re.search(r'\w', text) and text not in seen])
+        seen.update(candidates[-1])
+    return candidates
+
+
+def discriminability(similarity: Tensor) -> Tensor:
+    """How unevenly concepts speak for classes: log N_c - H(p), (K,), from 0 to log N_c.
+
+    Args:
+        similarity: Of each concept to the images of each class, on average, (K, N_c); p is its
+            share among the classes. CLIP's are positive; others count as nearly 0.
+    """
+    share = similarity.clamp_min(1e-6)
+    share = share / share.sum(1, keepdim=True)
+    return torch.tensor(share.shape[1]).log() + torch.xlogy(share, share).sum(1)
+
+
+def select_concepts(scores: Tensor, embeddings: Tensor, count: int, coverage: float) -> list[int]:
+    """Greedily maximise F(C) = sum of scores over C + coverage * sum over all of max cos to C.
+
+    F is submodular and monotone, so that the choice is worth at least 1 - 1/e of the best one.
+
+    Args:
+        scores: Of each candidate, (S,), not negative.
+        embeddings: Of the candidates, (S, D); cosines below 0 count as 0.
+        count: |C|; all candidates where there are fewer.
+        coverage: Weight of the second term.
+
+    Returns:
+        Numbers of the chosen, the first chosen first.
+    """
+    unit = F.normalize(embeddings, dim=1)
+    similarity = (unit @ unit.T).clamp_min(0)
+    covered, chosen = torch.zeros_like(scores), []
+    for _ in range(min(count, len(scores))):
+        gains = scores + coverage * (similarity - covered[:, None]).clamp_min(0).sum(0)
+        gains[chosen] = -torch.inf
+        chosen.append(int(gains.argmax()))
+        covered = covered.maximum(similarity[:, chosen[-1]])
+    return chosen

@@ -1,0 +1,165 @@
+"""LaBo: the choice of concepts against exhaustive search, and the bottleneck by hand."""
+
+import itertools
+import json
+import math
+
+import pytest
+import torch
+from mmpretrain.registry import MODELS
+from torch.nn.functional import cross_entropy, normalize
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.heads.concepts import (
+    candidate_concepts,
+    discriminability,
+    select_concepts,
+)
+from mmpretrain_lmmreg.text import TextTower
+
+
+def worth(chosen, scores, embeddings, coverage):
+    unit = normalize(embeddings, dim=1)
+    cosines = [[max(0, float(a @ b)) for b in unit] for a in unit]
+    covered = sum(max(cosines[s][c] for c in chosen) for s in range(len(unit)))
+    return sum(float(scores[c]) for c in chosen) + coverage * covered
+
+
+@pytest.mark.parametrize('coverage', [0.0, 0.3, 10.0])
+@pytest.mark.parametrize('seed', range(5))
+def test_greedy_against_exhaustive_search(seed, coverage):
+    torch.manual_seed(seed)
+    scores, embeddings = torch.rand(9), torch.randn(9, 3)
+    found = select_concepts(scores, embeddings, 3, coverage)
+    sets = itertools.combinations(range(9), 3)
+    best = max(worth(chosen, scores, embeddings, coverage) for chosen in sets)
+    value = worth(found, scores, embeddings, coverage)
+    assert len(set(found)) == 3
+    assert value >= 0.9 * best  # the guarantee is 1 - 1/e; such small cases come nearer
+    if coverage == 0:
+        assert value == pytest.approx(best)
+        assert found == scores.topk(3).indices.tolist()
+
+
+def test_coverage_takes_one_of_each_direction():
+    directions = torch.eye(3).repeat_interleave(3, dim=0)
+    scores = torch.tensor([9.0, 8, 7, 1, 2, 1, 1, 1, 3])
+    assert select_concepts(scores, directions, 3, 0.0) == [0, 1, 2]
+    assert select_concepts(scores, directions, 3, 10.0) == [0, 8, 4]
+
+
+def test_fewer_candidates_than_wanted():
+    assert sorted(select_concepts(torch.rand(2), torch.randn(2, 3), 5, 1.0)) == [0, 1]
+
+
+def test_discriminability_by_hand():
+    similarity = torch.tensor([[0.2, 0.2], [0.3, 0.1], [0.4, -0.1]])
+    one = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
+    expected = torch.tensor([0.0, one, math.log(2)])
+    torch.testing.assert_close(discriminability(similarity), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_class_names_are_cut_out():
+    sentences = [
+        ['A man in pole vaulting gear.', 'Pole Vaulting', 'A vault.', 'A vault.'],
+        ['Racing: a crowd', 'A vault.', 'a horseracing track'],
+    ]
+    assert candidate_concepts(sentences, ['PoleVaulting', 'racing']) == [
+        ['A man in gear.', 'A vault.'],
+        [': a crowd', 'a horseracing track'],
+    ]
+
+
+def head_with(concepts, association=None, **kwargs):
+    classes = 2
+    head = MODELS.build(dict(type='LaBoHead', num_classes=classes, in_channels=concepts.shape[1],
+                             concepts_per_class=len(concepts) // classes, **kwargs))  # fmt: skip
+    head.concepts.copy_(concepts)
+    if association is not None:
+        head.association.data.copy_(association)
+    head.ready = True
+    head.keep_class_weights()
+    return head
+
+
+def test_bottleneck_by_hand():
+    concepts = torch.tensor([[1.0, 0], [0, 2], [0, 0], [0, 4]])  # the third is not there
+    head = head_with(concepts, logit_scale=10.0)
+    e = math.e
+    # class 0: concepts 0 and 1 have weight 1, concept 3 weight 0; class 1: only concept 3 has 1
+    own, other = e / (2 * e + 1), 1 / (2 * e + 1)
+    assert head((torch.tensor([[3.0, 1.0]]),)).tolist() == [[
+        pytest.approx(10 * (own * 3 + own * 2 + other * 4), rel=1e-5),
+        pytest.approx(10 * ((3 + 2) / (2 + e) + 4 * e / (2 + e)), rel=1e-5),
+    ]]  # fmt: skip
+
+
+def test_accuracy_does_not_depend_on_the_order_of_concepts():
+    torch.manual_seed(0)
+    concepts, order = torch.randn(8, 5), torch.randperm(8)
+    x, labels = torch.randn(40, 5), torch.randint(2, (40,))
+    first = head_with(concepts)
+    second = head_with(concepts[order], first.association[:, order])
+    for head in (first, second):
+        optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
+        for _ in range(20):
+            optimizer.zero_grad()
+            cross_entropy(head.train()((x,)), labels).backward()
+            optimizer.step()
+        head.keep_class_weights()
+    logits = [head.eval()((x,)) for head in (first, second)]
+    torch.testing.assert_close(*logits, rtol=1e-3, atol=1e-3)
+    assert logits[0].argmax(1).equal(logits[1].argmax(1))
+    assert not torch.equal(first.association[:, order], first.association)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / 'sentences.json'
+    path.write_text(json.dumps({'red': ['Blood.', 'Red brick.', 'A rose.'], 'green': ['Grass.'],
+                                'blue': ['Sea.', 'A blue sky.', 'Red brick.']}))  # fmt: skip
+    return str(path)
+
+
+def test_concepts_of_each_class_and_their_association(file, config_of, train):
+    options = {'model.head.sentences': file, 'model.head.concepts_per_class': 2}
+    cfg = config_of('labo', **options, **{'optim_wrapper.optimizer.lr': 0.0})
+    head, tower = train(cfg).model.head, TextTower(cfg.model.backbone.model_name)
+    # the classes are blue, green, red; the brick is blue's, and without its colour
+    ours = [['Sea.', 'A sky.', 'brick.'], ['Grass.'], ['Blood.', 'A rose.']]
+    kept = head.concepts.view(3, 2, 24)
+    for own, found in zip(ours, kept, strict=True):
+        distances = torch.cdist(tower.encode(own), found[found.any(1)])
+        assert (distances.amin(0) < 1e-5).all()
+    assert kept.any(2).sum(1).tolist() == [2, 1, 2]
+    assert head.association.tolist() == [[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]]
+
+
+def test_trains_the_association_only_and_is_tested_alone(config_of, train, evaluate, monkeypatch):
+    cfg = config_of('labo', **{'model.head.concepts_per_class': 4})
+    runner = train(cfg)
+    head, run = runner.model.head, load_run(runner.work_dir)
+    assert run['trained_parameters'] == 3 * 12
+    (trained,) = runner.optim_wrapper.optimizer.state
+    assert trained is head.association
+    start = torch.block_diag(*[torch.ones(1, 4)] * 3)
+    assert (head.association - start).abs().max() > 1e-4
+    monkeypatch.setattr(TextTower, '__init__', None)
+    accuracy = evaluate(cfg, runner)
+    assert accuracy == pytest.approx(100 * run['epochs'][-1]['accuracy'], abs=1e-4)
+
+
+def test_resumes_with_the_concepts_that_it_had(config_of, train, monkeypatch):
+    cfg = config_of('labo', **{'model.head.concepts_per_class': 4})
+    expected = train(cfg).model.head.association
+    cfg.train_cfg.max_epochs, cfg.work_dir = 1, cfg.work_dir + '2'
+    train(cfg)
+    cfg.train_cfg.max_epochs, cfg.resume = 2, True
+    monkeypatch.setattr(TextTower, '__init__', None)
+    torch.testing.assert_close(train(cfg).model.head.association, expected)
+
+
+def test_a_file_that_is_not_there(config_of, train):
+    with pytest.raises(InputError, match='no file nothing.json: give model.head.sentences'):
+        train(config_of('labo', **{'model.head.sentences': 'nothing.json'}))
