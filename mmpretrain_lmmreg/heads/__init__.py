@@ -1,5 +1,6 @@
 from .class_mean_reg import ClassMeanRegHead
 from .clip_a_self import CLIPASelfHead
+from .cocoop import CoCoOpHead
 from .coop import CoOpHead
 from .gda import GDAHead
 from .image_text import ImageTextHead, ImageTextHook
@@ -14,6 +15,7 @@ from .zero_shot import ZeroShotHead
 __all__ = [
     'CLIPASelfHead',
     'ClassMeanRegHead',
+    'CoCoOpHead',
     'CoOpHead',
     'GDAHead',
     'ImageTextHead',

@@ -1,0 +1,71 @@
+"""CoCoOp: CoOp's context, shifted by each image."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from ..errors import InputError
+from .coop import CoOpHead
+
+
+@MODELS.register_module()
+class CoCoOpHead(CoOpHead):
+    """Logits s * cos(x, g([V]_1 + h(x) ... [V]_M + h(x) [CLASS])); V and the meta-net h train.
+
+    Zhou, Yang, Loy and Liu, "Conditional Prompt Learning for Vision-Language Models", CVPR 2022:
+    h is linear, ReLU, linear, with D / 16 between. The authors: CLIP ViT-B/16, 16 shots, M=4 from
+    "a photo of a", 10 epochs of SGD at 2e-3, one image a step; trained on half of the classes and
+    tested on each half. B images cost a pass of the text tower over B * N_c prompts, in training
+    and in testing; the activations of a bounded number of them are kept at a time. Testing needs
+    the text tower's weights, which are not in the checkpoint, and tools/test.py.
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of the embeddings.
+        length: M, the tokens of context.
+        words: The context starts from these M tokens.
+        **kwargs: See :class:`CoOpHead`, ``class_specific`` apart.
+
+    Raises:
+        InputError: what :class:`CoOpHead` raises; a text tower other than in training.
+    """
+
+    text_at_test = True
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        length: int = 4,
+        words: str | None = 'a photo of a',
+        **kwargs,
+    ) -> None:
+        super().__init__(num_classes, in_channels, length, words=words, **kwargs)
+        if self.context.ndim == 3:
+            raise InputError('CoCoOp has one context for all classes: leave out class_specific')
+        hidden = max(in_channels // 16, 1)
+        self.meta_net = nn.Sequential(
+            nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, self.context.shape[1])
+        )
+
+    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+        """Get the text tower ready, and check that it is the one of training."""
+        super().set_up(model, images, resumed)
+        if resumed:
+            with torch.no_grad():
+                found, kept = (F.normalize(t, dim=1) for t in (self.class_weights(),
+                                                               self.text_weights))  # fmt: skip
+            if not torch.allclose(found, kept, atol=1e-3):
+                raise InputError('the text tower or the class names are not those that the '
+                                 'checkpoint was trained with')  # fmt: skip
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D)."""
+        self.check_ready()
+        x = F.normalize(self.pre_logits(feats), dim=1)
+        context = self.context + self.meta_net(x)[:, None]
+        weights = F.normalize(self.prompts.embed(context[:, None]), dim=2)
+        return self.logit_scale * torch.einsum('bd,bcd->bc', x, weights)

@@ -1,0 +1,87 @@
+"""CoCoOp: CoOp with a meta-net that says nothing, each image its own context with one that does."""
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from mmpretrain.registry import MODELS
+
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.text import prompt_learning
+from mmpretrain_lmmreg.text.prompt_learning import PromptTower
+
+WIDTH = {'model.head.width': 16}
+STILL = {**WIDTH, 'optim_wrapper.optimizer.lr': 0.0}
+
+
+def quiet(head):
+    for parameter in head.meta_net.parameters():
+        parameter.data.zero_()
+    return head
+
+
+@pytest.mark.parametrize('mode', [True, False])
+def test_zero_meta_net_is_coop(mode, config_of, train):
+    words = {'model.head.words': 'a photo of a', 'model.head.length': 4}
+    coop = train(config_of('coop', **STILL, **words)).model.head
+    head = quiet(train(config_of('cocoop', **STILL)).model.head)
+    x = (torch.randn(5, 24),)
+    torch.testing.assert_close(head.train(mode)(x), coop.train(mode)(x), rtol=1e-5, atol=1e-5)
+
+
+def test_each_image_has_its_own_context(config_of, train):
+    head = train(config_of('cocoop', **STILL)).model.head.eval()
+    for parameter in head.meta_net.parameters():
+        parameter.data.normal_()
+    x = torch.randn(3, 24)
+    logits, unit = head((x,)), torch.nn.functional.normalize(x, dim=1)
+    for i in range(3):
+        shifted = head.context + head.meta_net(unit[i])
+        weights = torch.nn.functional.normalize(head.prompts.embed(shifted[None, None])[0], dim=1)
+        torch.testing.assert_close(logits[i], 100 * weights @ unit[i], rtol=1e-4, atol=1e-4)
+    other = quiet(head)((x,))
+    assert (other - logits).abs().max() > 1e-3
+
+
+def test_trains_context_and_meta_net_in_parts_of_bounded_size(config_of, train, monkeypatch):
+    monkeypatch.setattr(prompt_learning, 'PROMPTS_AT_ONCE', 5)
+    embed, sizes = PromptTower._embed, set()
+    monkeypatch.setattr(PromptTower, '_embed', lambda self, c, pairs: (
+        sizes.add(len(pairs)), embed(self, c, pairs))[1])  # fmt: skip
+    cfg = config_of('cocoop', **WIDTH)
+    assert cfg.train_dataloader.batch_size == 8  # 24 prompts a step
+    runner = train(cfg)
+    assert max(sizes) == 5
+    trained = {id(p) for p in runner.optim_wrapper.optimizer.state}
+    head = runner.model.head
+    assert trained == {id(p) for p in (head.context, *head.meta_net.parameters())}
+    count = 4 * 16 + 24 * 1 + 1 + 16 + 16
+    assert load_run(runner.work_dir)['trained_parameters'] == count
+
+
+def test_checkpoint_is_tested_with_the_text_tower_of_the_config(config_of, train, evaluate):
+    cfg = config_of('cocoop', **WIDTH, **{'train_cfg.val_interval': 2})
+    runner = train(cfg)
+    assert not any('prompts' in name for name in runner.model.state_dict())
+    trained = load_run(runner.work_dir)['splits']['test']['accuracy']
+    assert evaluate(cfg, runner) == pytest.approx(100 * trained, abs=1e-4)
+
+
+def test_another_text_tower_than_in_training(config_of, train, monkeypatch):
+    cfg = config_of('cocoop', **WIDTH)
+    runner = train(cfg)
+    cfg.load_from = f'{runner.work_dir}/epoch_2.pth'
+    tester = Runner.from_cfg(cfg)
+    embed = PromptTower.embed
+    monkeypatch.setattr(PromptTower, 'embed', lambda self, c: embed(self, c).flip(1))
+    with pytest.raises(InputError, match='text tower or the class names are not those'):
+        tester.test()
+
+
+def test_options_and_use_that_do_not_work():
+    head = dict(type='CoCoOpHead', num_classes=3, in_channels=24)
+    assert MODELS.build(head).length == 4
+    with pytest.raises(InputError, match='leave out class_specific'):
+        MODELS.build(dict(head, class_specific=True))
+    with pytest.raises(InputError, match='CoCoOpHead has no texts: .*tools/test.py'):
+        MODELS.build(head).eval()((torch.randn(2, 24),))
