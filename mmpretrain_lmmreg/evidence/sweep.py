@@ -18,7 +18,7 @@ from rich.progress import Progress
 from ..cache import atomic_write
 from ..errors import InputError
 from .holdout import hold_out_validation
-from .results import load_run
+from .results import load_predictions, load_run
 
 Options = dict[str, object]
 
@@ -113,14 +113,24 @@ class Sweep:
         return runs
 
     def choose(self, method: str, trials: list[Options]) -> dict:
-        """The setting with the best validation accuracy after the last epoch, mean over seeds."""
+        """The setting with the best validation accuracy after the last epoch, mean over seeds.
+
+        Of settings that are equal in it, the one with the highest likelihood.
+        """
         folder = self.out / 'select' / method
-        scores = [[load_run(folder / slug(options) / f'seed{seed}')['epochs'][-1]['accuracy']
-                   for seed in self.seeds] for options in trials]  # fmt: skip
-        best = int(np.argmax(np.mean(scores, axis=1)))
-        tried = [dict(options=options, accuracy=each)
-                 for options, each in zip(trials, scores, strict=True)]  # fmt: skip
-        return dict(options=trials[best], tried=tried)
+        tried = [dict(options=options, **self.validation(folder / slug(options)))
+                 for options in trials]  # fmt: skip
+        best = max(tried, key=lambda each: (np.mean(each['accuracy']).round(9),
+                                            np.mean(each['log_likelihood'])))  # fmt: skip
+        return dict(options=best['options'], tried=tried)
+
+    def validation(self, folder: Path) -> dict[str, list[float]]:
+        """Accuracy and mean log-likelihood of a setting on the validation images, by seed."""
+        runs = [folder / f'seed{seed}' for seed in self.seeds]
+        each = [load_predictions(run, load_run(run)['curve_split']) for run in runs]
+        of_label = [p.probs[np.arange(len(p.label)), p.label] for p in each]
+        return dict(accuracy=[float(p.correct.mean()) for p in each],
+                    log_likelihood=[float(np.log(p.clip(1e-30)).mean()) for p in of_label])
 
     def unlike_default(self, path: str, options: Options) -> list[Options]:
         """The default setting, and the chosen one unless it is the same."""

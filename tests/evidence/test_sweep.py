@@ -3,8 +3,10 @@
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
@@ -53,6 +55,7 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
         save_predictions(folder, predictions)
         epochs = [dict(epoch=1, accuracy=float(predictions.correct.mean()), seconds=1.0)]
         save_run(folder, dict(method=cfg.method, seed=cfg.randomness.seed, epochs=epochs,
+                              curve_split=predictions.split,
                               finished=True, train_seconds=1.0))  # fmt: skip
 
     monkeypatch.setattr(module, 'train_once', train_once)
@@ -82,6 +85,20 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
                       ('ours', 'tuned', 1), ('other', 'default = tuned', 0),
                       ('other', 'default = tuned', 1)]  # fmt: skip
     assert [m.name for m in load_methods([tmp_path / 'out'])] == ['ours', 'ours (tuned)', 'other']
+
+
+def test_likelihood_decides_between_equal_accuracies(tmp_path):
+    for alpha, sure in ((0.1, 0.7), (0.2, 0.9), (0.3, 0.8)):
+        for seed in (0, 1):
+            p = made_up(1.0)
+            probs = np.where(p.probs == p.probs.max(1, keepdims=True), sure, (1 - sure) / 2)
+            folder = tmp_path / f'select/ours/a={alpha}/seed{seed}'
+            save_predictions(folder, replace(p, probs=probs, split='val'))
+            save_run(folder, dict(method='ours', seed=seed, epochs=[], finished=True,
+                                  curve_split='val'))  # fmt: skip
+    found = Sweep([], [0, 1], [], tmp_path).choose('ours', [{'a': a} for a in (0.1, 0.2, 0.3)])
+    assert found['options'] == {'a': 0.2}
+    assert found['tried'][0]['log_likelihood'] == pytest.approx([np.log(0.7)] * 2)
 
 
 def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
