@@ -58,6 +58,30 @@ def test_damaged_chunk_is_named():
         VectorTable('test', ABOUT)
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])
+def test_stored_rows_are_read_by_index(dtype):
+    table = VectorTable('test', ABOUT)
+    table.add(['a', 'b'], rows(1, 2).to(dtype))
+    table.add(['c'], rows(3).to(dtype))
+    stored = table.stored(['c', 'a', 'b'])
+    assert len(stored) == 3
+    assert stored.nbytes == 3 * 3 * dtype.itemsize
+    assert torch.equal(stored[[2, 0, 0]], rows(2, 3, 3).to(dtype))
+    assert torch.equal(stored[torch.tensor([1])], rows(1).to(dtype))
+    assert [len(part) for part in stored.split(2)] == [2, 1]
+    assert torch.equal(torch.cat(list(stored.split(2))), rows(3, 1, 2).to(dtype))
+
+
+def test_rows_that_vanish_while_in_use_are_noticed():
+    table = VectorTable('test', ABOUT)
+    table.add(['a', 'b'], rows(1, 2))
+    stored = table.stored(['b'])
+    chunk = next(table.folder.glob('*.safetensors'))
+    chunk.write_bytes(chunk.read_bytes()[:-4])
+    with pytest.raises(InputError, match=f'{chunk.name} was cut while it was in use'):
+        stored[[0]]
+
+
 def _add(start):
     table = VectorTable('test', ABOUT)
     for i in range(start, start + 10):

@@ -1,18 +1,19 @@
 """A data set of trunk features in place of images, fed to the model batch by batch."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from os.path import abspath
 from typing import Any
 
 import torch
-from mmengine.model import BaseDataPreprocessor
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from ..table import StoredRows
 from .samples import transforms_of
 from .trunk import PIXEL_TRANSFORMS, trunk_features
+
+KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
 
 
 class FeatureDataset(Dataset):
@@ -20,16 +21,20 @@ class FeatureDataset(Dataset):
 
     Args:
         source: The data set of images, which may be wrapped.
-        features: One row for each different image, (U, D_trunk).
+        features: One row for each different image, (U, D_trunk), in memory or on disk.
         rows: Row of each image by absolute path.
+        device: Where batches are wanted.
     """
 
-    def __init__(self, source: Any, features: Tensor, rows: dict[str, int]) -> None:
-        self.source, self.features = source, features
+    def __init__(self, source: Any, features: Tensor | StoredRows, rows: dict[str, int],
+                 device: torch.device | str = 'cpu') -> None:
+        self.source, self.device = source, torch.device(device)
+        self.features = features.to(device) if isinstance(features, Tensor) else features
         self.metainfo = source.metainfo
         self.rows = torch.tensor([rows[abspath(source.get_data_info(i)['img_path'])]
                                   for i in range(len(source))])
         self.transforms = without_pixels(transforms_of(source))
+        self.kept: dict[int, Any] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -38,15 +43,21 @@ class FeatureDataset(Dataset):
         return self.__getitems__([index])
 
     def __getitems__(self, indices: Sequence[int]) -> dict:
-        """A batch: ``inputs`` (B, D_trunk) and B ``data_samples``."""
-        return dict(inputs=self.features[self.rows[list(indices)]],
-                    data_samples=[self._sample(index) for index in indices])
+        """A batch on the device: ``inputs`` (B, D_trunk), float32, and B ``data_samples``."""
+        features = self.features[self.rows[list(indices)]]
+        return dict(inputs=features.to(self.device, torch.float32),
+                    data_samples=[self.kept.get(i) or self._sample(i) for i in indices])
 
     def _sample(self, index: int) -> Any:
         results = self.source.get_data_info(index)
         for transform in self.transforms:
             results = transform(results)
-        return results['data_samples']
+        sample = results['data_samples']
+        if self.device.type != 'cpu':
+            sample = sample.to(self.device)
+        if len(self.kept) < KEPT_SAMPLES:
+            self.kept[index] = sample
+        return sample
 
 
 def without_pixels(transforms: Sequence[Any]) -> list[Any]:
@@ -56,15 +67,19 @@ def without_pixels(transforms: Sequence[Any]) -> list[Any]:
     return [t for t in transforms if type(t).__name__ not in left_out]
 
 
-def feature_dataloader(model: nn.Module, images: DataLoader) -> DataLoader:
+class FeatureLoader(DataLoader):
+    """Batches of a :class:`FeatureDataset`, each made when it is asked for."""
+
+    def __iter__(self) -> Iterator[dict]:
+        super().__iter__()  # draws a number from torch's generator, as a loader of images does
+        return map(self.dataset.__getitems__, self.batch_sampler)
+
+
+def feature_dataloader(model: nn.Module, images: DataLoader) -> FeatureLoader:
     """A loader of trunk features with the same sampler and batches as one of images."""
     features, rows = trunk_features(get_ori_model(model), images)
-    return DataLoader(FeatureDataset(images.dataset, features, rows),
-                      batch_sampler=images.batch_sampler, collate_fn=_batch)
-
-
-def _batch(batch: dict) -> dict:
-    return batch
+    dataset = FeatureDataset(images.dataset, features, rows, next(model.parameters()).device)
+    return FeatureLoader(dataset, batch_sampler=images.batch_sampler)
 
 
 @contextmanager
@@ -74,7 +89,7 @@ def features_as_inputs(model: nn.Module) -> Iterator[None]:
     The preprocessor stays in place, since EMA pairs the model's buffers with its copy's by order.
     """
     preprocessor = get_ori_model(model).data_preprocessor
-    preprocessor.forward = partial(BaseDataPreprocessor.forward, preprocessor)
+    preprocessor.forward = lambda batch, training=False: batch
     try:
         yield
     finally:

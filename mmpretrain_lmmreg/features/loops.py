@@ -9,6 +9,8 @@ from mmpretrain.utils import get_ori_model
 from ..errors import InputError
 from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
 
+HISTORY = 1000  # values of a scalar that are kept at least
+
 
 @LOOPS.register_module()
 class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
@@ -18,6 +20,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
         _use_features(self)
         with features_as_inputs(self.runner.model):
             super().run_epoch()
+        _shorten_histories(self)
 
 
 class _FrozenTrunkEvalMixin:
@@ -67,3 +70,16 @@ def _use_features(loop) -> None:
     for hook in loop.runner.hooks:
         if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'
             hook.ema_model.module.backbone.use_precision(backbone.precision)
+
+
+def _shorten_histories(loop: EpochBasedTrainLoop) -> None:
+    """Let mmengine keep an epoch of each scalar: it copies the history in every iteration."""
+    processor = loop.runner.log_processor
+    windows = [setting.get('window_size') for setting in processor.custom_cfg]
+    if 'global' in windows:
+        return
+    keep = max(len(loop.dataloader), processor.window_size,
+               *(window for window in windows if isinstance(window, int)), HISTORY)
+    for name, history in loop.runner.message_hub.log_scalars.items():
+        if name.startswith('train/'):
+            history.max_length = keep

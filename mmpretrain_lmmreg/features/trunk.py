@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ..cache import atomic_write, cache_dir, digest
 from ..errors import InputError
-from ..table import VectorTable
+from ..table import StoredRows, VectorTable
 from .precision import IMAGES, compare_precisions
 from .samples import describe_transform, iter_infos, transforms_of
 
@@ -29,9 +29,11 @@ PIXEL_TRANSFORMS = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', '
 TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
 CHUNK = 1024  # images that are kept on disk at a time
+IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
 
-def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, dict[str, int]]:
+def trunk_features(
+        model: ImageClassifier, images: DataLoader) -> tuple[Tensor | StoredRows, dict[str, int]]:
     """Trunk features of every image of a loader, computed where they are not on disk yet.
 
     They are computed in batches of the loader's size, always full ones, since rounding may depend
@@ -39,8 +41,8 @@ def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, 
     the others.
 
     Returns:
-        Features (U, D_trunk) in float32 of the U different images, and the row of each by
-        absolute path.
+        Features (U, D_trunk) of the U different images, in memory or read from disk by index
+        where they take more than a GiB, and the row of each by absolute path.
 
     Raises:
         InputError: random transforms or batch augmentation, by name; unreadable images, by file,
@@ -49,7 +51,7 @@ def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, 
     dataset = images.dataset
     check_deterministic(model, dataset)
     settle_precision(model, dataset)
-    keys = {os.path.abspath(info['img_path']): _file_key(info['img_path'])
+    keys = {os.path.abspath(info['img_path']): file_key(info['img_path'])
             for info in iter_infos(dataset)}
     table = VectorTable('features', trunk_about(model, dataset))
     missing = set(table.missing(list(keys.values())))
@@ -67,7 +69,10 @@ def trunk_features(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, 
                          'them (the features of the others are kept):\n' + '\n'.join(failed[:20]))
     barrier()
     table.refresh()
-    return table.read(list(keys.values())), {path: row for row, path in enumerate(keys)}
+    features = table.stored(list(keys.values()))
+    if features.nbytes <= IN_MEMORY:
+        features = features[range(len(features))]
+    return features, {path: row for row, path in enumerate(keys)}
 
 
 def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
@@ -141,7 +146,8 @@ def _first_images(dataset: Any) -> list[Tensor]:
     return list(islice(readable, IMAGES))
 
 
-def _file_key(path: str) -> str:
+def file_key(path: str) -> str:
+    """Key of an image file's row: its path, size and time, but not its content."""
     try:
         status = os.stat(path)
     except OSError:

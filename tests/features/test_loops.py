@@ -1,4 +1,6 @@
 import copy
+import json
+import os
 import shutil
 
 import numpy as np
@@ -10,7 +12,9 @@ from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.features.dataset import FeatureDataset
 from mmpretrain_lmmreg.features.samples import iter_infos, leaf_datasets
+from mmpretrain_lmmreg.table import StoredRows
 
 PLAIN = {'train_cfg.type': 'EpochBasedTrainLoop', 'val_cfg.type': 'ValLoop',
          'test_cfg.type': 'TestLoop'}
@@ -71,6 +75,47 @@ def test_same_weights_with_ema_wrappers_and_a_last_small_batch(tiny_config):
         type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[
             dict(images, indices=10), images]))
     assert_same_weights(train(tiny_config, 'cached'), train(tiny_config, 'plain', **PLAIN))
+
+
+def test_same_weights_where_dropout_trains(tiny_config, batch_norm_clip, tmp_path):
+    """A loader of images draws from torch's generator before each epoch, and so must ours."""
+    folder = tmp_path / 'dropout'
+    shutil.copytree(batch_norm_clip, folder)
+    config = json.loads((folder / 'open_clip_config.json').read_text())
+    config['model_cfg']['vision_cfg']['timm_drop'] = 0.5
+    (folder / 'open_clip_config.json').write_text(json.dumps(config))
+    tiny_config.merge_from_dict({'model.backbone.model_name': f'local-dir:{folder}'})
+    assert_same_weights(train(tiny_config, 'cached'), train(tiny_config, 'plain', **PLAIN))
+
+
+def test_same_weights_from_a_table_on_disk(tiny_config, monkeypatch):
+    in_memory = train(tiny_config, 'memory')
+    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.features.dataset.KEPT_SAMPLES', 3)
+    on_disk = train(tiny_config, 'disk')
+    assert isinstance(on_disk.train_dataloader.dataset.features, StoredRows)
+    assert len(on_disk.train_dataloader.dataset.kept) == 3
+    assert_same_weights(in_memory, on_disk)
+
+
+def test_batches_are_float32_whatever_is_kept(tiny_config):
+    images = Runner.build_dataloader(tiny_config.train_dataloader).dataset
+    rows = {os.path.abspath(info['img_path']): 0 for info in iter_infos(images)}
+    data = FeatureDataset(images, torch.ones(1, 32, dtype=torch.float16), rows)
+    assert data[0]['inputs'].dtype == torch.float32
+
+
+@pytest.mark.parametrize(('window', 'kept'), [('epoch', 1), (2, 2), ('global', 6)])
+def test_histories_of_scalars_stay_as_short_as_the_log_allows(tiny_config, monkeypatch, window,
+                                                              kept):
+    monkeypatch.setattr('mmpretrain_lmmreg.features.loops.HISTORY', 1)
+    tiny_config.train_dataloader.batch_size = 24
+    tiny_config.log_processor = dict(window_size=1, custom_cfg=[
+        dict(data_src='loss', method_name='mean', window_size=window)])
+    runner = train(tiny_config, f'history-{window}', **{'train_cfg.max_epochs': 6})
+    for name in ('loss', 'reg_ratio', 'lr', 'time'):
+        assert len(runner.message_hub.get_scalar(f'train/{name}').data[0]) == kept
+    assert len(runner.message_hub.get_scalar('val/accuracy/top1').data[0]) == 6
 
 
 @pytest.mark.parametrize('loops', [{}, PLAIN], ids=['cached', 'plain'])

@@ -6,7 +6,7 @@ import pytest
 from mmpretrain.registry import DATASETS, MODELS
 
 from mmpretrain_lmmreg.cache import digest
-from mmpretrain_lmmreg.features.trunk import _file_key, trunk_about
+from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
 
 
 @pytest.fixture
@@ -70,11 +70,11 @@ def test_projection_does_not_count(name):
 def test_path_size_and_time_of_a_file_count(tmp_path):
     path = tmp_path / 'a b.jpg'
     path.write_bytes(b'123')
-    keys = {_file_key(str(path))}
+    keys = {file_key(str(path))}
     os.utime(path, ns=(1, 1))
-    keys.add(_file_key(str(path)))
+    keys.add(file_key(str(path)))
     path.write_bytes(b'1234')
     os.utime(path, ns=(1, 1))
-    keys.add(_file_key(str(path)))
-    keys.add(_file_key(str(path.rename(tmp_path / 'c.jpg'))))
+    keys.add(file_key(str(path)))
+    keys.add(file_key(str(path.rename(tmp_path / 'c.jpg'))))
     assert len(keys) == 4
