@@ -67,5 +67,5 @@ class CoCoOpHead(CoOpHead):
         self.check_ready()
         x = F.normalize(self.pre_logits(feats), dim=1)
         context = self.context + self.meta_net(x)[:, None]
-        weights = F.normalize(self.prompts.embed(context[:, None]), dim=2)
+        weights = F.normalize(self.prompts.embed(context), dim=2)
         return self.logit_scale * torch.einsum('bd,bcd->bc', x, weights)

@@ -55,16 +55,16 @@ class CoOpHead(LearnedTextHead):
     def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
         """Get the text tower ready for the data's classes."""
         classes = images.dataset.metainfo['classes']
-        self.prompts = PromptTower(tower_of(model), classes, self.length, self.position)
+        specific = self.context.ndim == 3
+        self.prompts = PromptTower(tower_of(model), classes, self.length, self.position, specific)
         if self.prompts.width != self.context.shape[-1]:
             raise InputError(
                 f'the text tower has token embeddings of width {self.prompts.width}, the head '
                 f'{self.context.shape[-1]}; set model.head.width={self.prompts.width}'
             )
         if self.words and not resumed:
-            self.context.data.copy_(self.prompts.context_of(self.words))
+            self.context.data.copy_(self.prompts.context_of(self.words, self.length))
 
     def class_weights(self) -> Tensor:
         """Embeddings of the prompts, (N_c, D)."""
-        context = self.context if self.context.ndim == 3 else self.context[None]
-        return self.prompts.embed(context[None])[0]
+        return self.prompts.embed(self.context[None])[0]

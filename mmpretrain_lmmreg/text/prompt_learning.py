@@ -1,42 +1,60 @@
 """Learning through the frozen text tower: prompts of which some token embeddings are free."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from ..datasets.names import readable_name
 from ..errors import InputError
 from .tower import TextTower
-from .trim import is_causal, used_lengths
+from .trim import Pack, embed_pack, is_causal, pack_texts, used_lengths
 
 POSITIONS = ('end', 'middle')
-PROMPTS_AT_ONCE = 128  # of which activations are kept; for ViT-L/14's text tower about 2 GB
+TOKENS_AT_ONCE = 1024  # of which activations are kept; for ViT-L/14's text tower about 0.6 GB
+
+
+@dataclass
+class Part:
+    """Prompts that run at once, and where in them the context belongs."""
+
+    tokens: Tensor  # with any words for the context
+    free: Tensor  # bool, of the tokens that are context
+    which: Tensor  # number of the context's embedding, for each of these
+    words: Tensor  # embeddings of the tokens
+    run: Callable[[Tensor], Tensor]  # tokens -> prompts' embeddings (n, D)
 
 
 class PromptTower:
     """Prompts "[context] class name." of all classes, as a function of the context's embeddings.
 
-    The tower is frozen; gradients pass through it to the context. Memory is bounded by
-    ``PROMPTS_AT_ONCE`` prompts: where there are more, each part's activations are computed once
-    more in the backward pass.
+    The tower is frozen; gradients pass through it to the context. What prompts have in common in
+    front of the class name runs once, where the tower is causal. Memory is bounded: beyond
+    ``TOKENS_AT_ONCE``, activations are computed once more in the backward pass.
 
     Args:
         tower: An open_clip text tower with token embeddings.
         classes: N_c class names; 'CliffDiving' reads 'Cliff Diving'.
         length: M, the tokens of context.
         position: Of the class name: at the ``'end'``, or in the ``'middle'`` of the context.
+        specific: Each class has a context of its own.
 
     Raises:
         InputError: a Hugging Face tower; a context that does not fit the tower.
     """
 
     def __init__(
-        self, tower: TextTower, classes: Sequence[str], length: int, position: str = 'end'
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        length: int,
+        position: str = 'end',
+        specific: bool = False,
     ) -> None:
-        self.tower, self.text = tower.tower, tower
+        self.text, self.tower = tower, tower.tower
         if not hasattr(self.tower, 'token_embedding'):
             raise InputError(
                 f'prompts cannot be learned through the text tower {type(self.tower).__name__}, '
@@ -44,57 +62,79 @@ class PromptTower:
                 "with open_clip's own text transformer"
             )
         self.names = [readable_name(name) for name in classes]
-        tokens, self.slots = context_slots(tower, self.names, length, position)
-        used = int(used_lengths(self.tower, tokens).max())
-        self.tokens = tokens[:, :used].to(tower.device)
-        causal = is_causal(self.tower)
-        self.mask = {'attn_mask': self.tower.attn_mask[:used, :used]} if causal else {}
+        tokens, slots = context_slots(tower, self.names, length, position)
+        # the context's embeddings are numbered below 0, where tokens have a number from 0 on
+        number = torch.arange(len(slots) * length if specific else length).view(-1, length)
+        numbered = tokens.scatter(1, slots, (-1 - number).expand_as(slots))
+        self.filler = int(tokens[0, slots[0, 0]])
+        build = self._packs if is_causal(self.tower) else self._batches
+        self.parts, order = build(numbered, used_lengths(self.tower, tokens))
+        self.order = torch.tensor(order).argsort()
+
+    def _packs(self, numbered: Tensor, lengths: Tensor) -> tuple[list[Part], list[int]]:
+        rows = [row[:n] for row, n in zip(numbered.tolist(), lengths.tolist(), strict=True)]
+        order = sorted(range(len(rows)), key=rows.__getitem__)
+        parts = []
+        for pack in pack_texts([rows[i] for i in order], TOKENS_AT_ONCE):
+            run = partial(self._run_pack, pack)
+            parts.append(self._part(torch.tensor(pack.tokens), run))
+        return parts, order
+
+    def _run_pack(self, pack: Pack, tokens: Tensor) -> Tensor:
+        return embed_pack(self.tower, replace(pack, tokens=tokens.tolist()))
+
+    def _batches(self, numbered: Tensor, _: Tensor) -> tuple[list[Part], list[int]]:
+        rows = numbered.split(max(TOKENS_AT_ONCE // numbered.shape[1], 1))
+        return [self._part(part, self._run_batch) for part in rows], list(range(len(numbered)))
+
+    def _run_batch(self, tokens: Tensor) -> Tensor:
+        out = self.tower(tokens)
+        return out[0] if isinstance(out, tuple) else out
+
+    def _part(self, numbered: Tensor, run: Callable[[Tensor], Tensor]) -> Part:
+        numbered = numbered.to(self.text.device)
+        free = numbered < 0
+        tokens = numbered.masked_fill(free, self.filler)
         with torch.no_grad():
-            self.words = self.tower.token_embedding(self.tokens)
+            words = self.tower.token_embedding(tokens)
+        return Part(tokens, free, -1 - numbered[free], words, run)
 
     @property
     def width(self) -> int:
         """Of a token embedding."""
-        return self.words.shape[2]
+        return self.parts[0].words.shape[-1]
 
-    def context_of(self, words: str) -> Tensor:
+    def context_of(self, words: str, length: int) -> Tensor:
         """Token embeddings of a context in words, (M, width).
 
         Raises:
             InputError: words that are not M tokens.
         """
-        length = self.slots.shape[1]
         tokens = self.text.tokenizer(texts_around([words], self.names[:1], 'end'))
         free, slots = context_slots(self.text, self.names[:1], length, 'end')
         if not (tokens == free).scatter(1, slots, True).all():
             raise InputError(f'the context {words!r} is not {length} tokens long')
-        return self.tower.token_embedding(tokens[0, slots[0]].to(self.words.device)).detach()
+        return self.tower.token_embedding(tokens[0, slots[0]].to(self.text.device)).detach()
 
     def embed(self, context: Tensor) -> Tensor:
-        """Embed all classes' prompts: contexts (B, N_c or 1, M, width) -> (B, N_c, D)."""
-        context = context.expand(-1, len(self.tokens), -1, -1)
-        shape = context.shape[:2]
-        parts = torch.arange(shape.numel(), device=context.device).split(PROMPTS_AT_ONCE)
-        if len(parts) == 1:
-            embeddings = self._embed(context, parts[0])
-        else:
-            done = [checkpoint(self._embed, context, p, use_reentrant=False) for p in parts]
-            embeddings = torch.cat(done)
-        return embeddings.unflatten(0, shape)
+        """Embed all classes' prompts: B contexts (B, M, width) -> (B, N_c, D).
 
-    def _embed(self, context: Tensor, pairs: Tensor) -> Tensor:
-        """Embed some pairs of context and class, numbered context by context."""
-        which, label = pairs // len(self.tokens), pairs % len(self.tokens)
-        slots = self.slots.to(pairs.device)[label]
-        words = self.words[label]
-        words[torch.arange(len(pairs), device=pairs.device)[:, None], slots] = context[which, label]
-        # The tower looks its tokens up and gets these embeddings; all else is open_clip's own
+        With ``specific``, contexts are (B, N_c, M, width).
+        """
+        run = self._embed
+        if len(context) * len(self.parts) > 1:
+            run = partial(checkpoint, self._embed, use_reentrant=False)
+        done = [run(part, own) for own in context.flatten(1, -2) for part in self.parts]
+        return torch.cat(done).unflatten(0, (len(context), -1))[:, self.order]
+
+    def _embed(self, part: Part, context: Tensor) -> Tensor:
+        words = part.words.index_put((part.free,), context[part.which])
+        # The tower looks its tokens up and gets these embeddings; all else is as ever
         handle = self.tower.token_embedding.register_forward_hook(lambda *_: words)
         try:
-            out = functional_call(self.tower, self.mask, (self.tokens[label],))
+            return part.run(part.tokens)
         finally:
             handle.remove()
-        return out[0] if isinstance(out, tuple) else out
 
 
 def texts_around(context: Sequence[str], names: Sequence[str], position: str) -> list[str]:

@@ -26,15 +26,15 @@ def file(tmp_path):
     return str(path)
 
 
-@pytest.mark.parametrize('mode', [True, False])
-def test_ratio_0_is_zero_shot_by_sentences(mode, config_of, train, file):
+def test_ratio_0_is_zero_shot_by_sentences(config_of, train, file):
     options = {'model.head.ratio': 0, 'model.head.sentences': file, 'train_cfg.max_epochs': 1}
     cfg = config_of('clip_a_self', **options)
     head, tower = train(cfg).model.head, TextTower(cfg.model.backbone.model_name)
     means = [tower.encode(SENTENCES[name]).mean(0) for name in ('blue', 'green', 'red')]
     x = torch.randn(5, 24)
     expected = 100 * normalize(x, dim=1) @ normalize(torch.stack(means), dim=1).T
-    torch.testing.assert_close(head.train(mode)((x,)), expected, rtol=1e-5, atol=1e-5)
+    for mode in (True, False):
+        torch.testing.assert_close(head.train(mode)((x,)), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_ratio_0_of_descriptions_is_the_method_zero_shot_descriptions(config_of, train):

@@ -15,15 +15,14 @@ ZERO_SHOT = {'model.head.words': 'a photo of a', 'model.head.length': 4}
 WIDTH = {'model.head.width': 16}
 
 
-@pytest.mark.parametrize('specific', [False, True])
-def test_written_context_gives_the_zero_shot_logits(specific, config_of, train):
+def test_written_context_gives_the_zero_shot_logits(config_of, train):
     zero_shot = train(config_of('zero_shot')).model.eval()
-    options = {**ZERO_SHOT, **WIDTH, 'model.head.class_specific': specific}
-    model = train(config_of('coop', **options, **{'optim_wrapper.optimizer.lr': 0.0})).model
-    x = (torch.randn(5, 24),)
-    for mode in (True, False):
-        torch.testing.assert_close(model.train(mode).head(x), zero_shot.head(x), rtol=1e-5,
-                                   atol=1e-5)  # fmt: skip
+    x, still = (torch.randn(5, 24),), {'optim_wrapper.optimizer.lr': 0.0, **ZERO_SHOT, **WIDTH}
+    for specific in (False, True):
+        model = train(config_of('coop', **still, **{'model.head.class_specific': specific})).model
+        for mode in (True, False):
+            torch.testing.assert_close(model.train(mode).head(x), zero_shot.head(x), rtol=1e-5,
+                                       atol=1e-5)  # fmt: skip
 
 
 @pytest.mark.parametrize(('specific', 'position'), [(False, 'end'), (True, 'middle')])
@@ -61,12 +60,13 @@ def test_learns_what_one_context_a_class_can(config_of, train):
 def test_a_step_embeds_each_class_once_whatever_the_batch(config_of, train, monkeypatch):
     from mmpretrain_lmmreg.text.prompt_learning import PromptTower
 
-    embed, prompts = PromptTower._embed, []
-    monkeypatch.setattr(PromptTower, '_embed', lambda self, c, pairs: (
-        prompts.append(len(pairs)), embed(self, c, pairs))[1])  # fmt: skip
+    embed, tokens = PromptTower._embed, []
+    monkeypatch.setattr(PromptTower, '_embed', lambda self, part, context: (
+        tokens.append(part.tokens.numel()), embed(self, part, context))[1])  # fmt: skip
     train(config_of('coop', **WIDTH))
-    # 2 epochs of 24 images in batches of 8, and what is kept: before, and after each epoch
-    assert prompts == [3] * (2 * 3 + 3)
+    # 2 epochs of 24 images in batches of 8, and what is kept: before, and after each epoch; the
+    # beginning and 16 tokens of context once, and of each class a name, a full stop and an end
+    assert tokens == [17 + 3 * 3] * (2 * 3 + 3)
 
 
 def test_resumes_with_the_context_that_it_had(config_of, train):

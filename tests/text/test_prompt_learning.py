@@ -40,49 +40,57 @@ def tower(model=open_clip.CustomTextCLIP, **text):
 def test_written_context_embeds_as_its_text(form):
     text = tower(**form)
     prompts = PromptTower(text, CLASSES, 4)
-    context = prompts.context_of('a photo of a')
-    embeddings = prompts.embed(context[None, None])[0]
+    context = prompts.context_of('a photo of a', 4)
+    embeddings = prompts.embed(context[None])[0]
     torch.testing.assert_close(embeddings, text.encode(PROMPTS), rtol=1e-5, atol=1e-5)
-    other = prompts.embed(torch.randn(1, 1, 4, 32))[0]
+    other = prompts.embed(torch.randn(1, 4, 32))[0]
     assert (other - embeddings).abs().max() > 1e-3
 
 
-def test_causal_towers_run_on_the_tokens_in_use():
-    assert PromptTower(tower(), CLASSES, 4).tokens.shape == (3, 1 + 4 + 6 + 2)
-    assert PromptTower(tower(no_causal_mask=True), CLASSES, 4).tokens.shape == (3, 24)
+def test_causal_towers_run_on_what_differs():
+    (part,) = PromptTower(tower(), CLASSES, 4).parts  # the shared beginning, names, ". end" each
+    assert part.tokens.shape == (1 + 4 + 1 + 3 + 6 + 3 * 2,)
+    (part,) = PromptTower(tower(), CLASSES, 4, specific=True).parts  # all share the beginning
+    assert part.tokens.shape == (1 + 3 * 4 + 1 + 3 + 6 + 3 * 2,)
+    (part,) = PromptTower(tower(no_causal_mask=True), CLASSES, 4).parts
+    assert part.tokens.shape == (3, 24)
 
 
 def test_name_in_the_middle():
     text = tower()
     prompts = PromptTower(text, CLASSES, 4, 'middle')
-    context = prompts.context_of('a photo of a')
+    context = prompts.context_of('a photo of a', 4)
     expected = text.encode(['a photo climbing of a.', 'a photo Pole Vaulting of a.',
                             'a photo X ray of a Yo Yo of a.'])  # fmt: skip
-    embeddings = prompts.embed(context[None, None])[0]
+    embeddings = prompts.embed(context[None])[0]
     torch.testing.assert_close(embeddings, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize('at_once', [4, 128])
-def test_a_context_for_each_class_and_image(at_once, monkeypatch):
-    prompts = PromptTower(tower(), CLASSES, 2)
+@pytest.mark.parametrize('causal', [True, False])
+@pytest.mark.parametrize('at_once', [20, 1024])
+def test_a_context_for_each_class_and_image(causal, at_once, monkeypatch):
+    text = tower(no_causal_mask=not causal)
     contexts = torch.randn(2, 3, 2, 32, requires_grad=True)
-    single = [[prompts.embed(contexts[None, None, i, c])[0, c] for c in range(3)] for i in range(2)]
-    expected = torch.stack([torch.stack(row) for row in single])
+    single = PromptTower(text, CLASSES, 2)
+    rows = [[single.embed(contexts[i, c][None])[0, c] for c in range(3)] for i in range(2)]
+    expected = torch.stack([torch.stack(row) for row in rows])
     expected.square().sum().backward()
     gradient, contexts.grad = contexts.grad, None
-    monkeypatch.setattr(prompt_learning, 'PROMPTS_AT_ONCE', at_once)
+    monkeypatch.setattr(prompt_learning, 'TOKENS_AT_ONCE', at_once)
+    prompts = PromptTower(text, CLASSES, 2, specific=True)
+    assert (len(prompts.parts) > 1) == (at_once == 20)
     embeddings = prompts.embed(contexts)
     torch.testing.assert_close(embeddings, expected, rtol=1e-4, atol=1e-5)
     embeddings.square().sum().backward()
     torch.testing.assert_close(contexts.grad, gradient, rtol=1e-3, atol=1e-4)
 
 
-def test_memory_is_bounded_by_prompts_at_once(monkeypatch):
+def test_memory_is_bounded_by_tokens_at_once(monkeypatch):
     """What a pass keeps for its backward pass does not grow with the classes."""
 
     def kept(count):
         prompts = PromptTower(tower(), [f'action {i:02}' for i in range(count)], 2)
-        context, seen = torch.randn(1, 1, 2, 32, requires_grad=True), []
+        context, seen = torch.randn(1, 2, 32, requires_grad=True), []
         with torch.autograd.graph.saved_tensors_hooks(
             lambda t: seen.append(t.numel()) or t, lambda t: t
         ):
@@ -90,18 +98,18 @@ def test_memory_is_bounded_by_prompts_at_once(monkeypatch):
         return sum(seen)
 
     few, many = kept(8), kept(64)
-    assert many > 3 * few
-    monkeypatch.setattr(prompt_learning, 'PROMPTS_AT_ONCE', 8)
+    assert many > 2 * few
+    monkeypatch.setattr(prompt_learning, 'TOKENS_AT_ONCE', 64)
     assert kept(64) < few
 
 
 def test_the_tower_stays_frozen():
     text = tower()
     prompts = PromptTower(text, CLASSES, 2)
-    prompts.embed(torch.randn(1, 1, 2, 32, requires_grad=True)).sum().backward()
+    prompts.embed(torch.randn(1, 2, 32, requires_grad=True)).sum().backward()
     assert all(p.grad is None for p in text.tower.parameters())
     before = text.encode(PROMPTS)
-    prompts.embed(torch.randn(1, 1, 2, 32))
+    prompts.embed(torch.randn(1, 2, 32))
     torch.testing.assert_close(text.encode(PROMPTS), before)  # nothing is left exchanged
 
 
@@ -119,7 +127,7 @@ def test_contexts_that_do_not_work(length, position, message):
 
 def test_words_of_another_length():
     with pytest.raises(InputError, match="context 'a photo of a' is not 3 tokens long"):
-        PromptTower(tower(), CLASSES, 3).context_of('a photo of a')
+        PromptTower(tower(), CLASSES, 3).context_of('a photo of a', 3)
 
 
 def test_slots_are_where_the_context_is():
