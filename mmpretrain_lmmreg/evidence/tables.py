@@ -28,7 +28,9 @@ class Column:
 
 def points(share: float | None, sign: bool = False) -> str:
     """A share in percent, or a difference of shares in points, to two places."""
-    return MISSING if share is None else f'{100 * share:{"+" if sign else ""}.2f}'
+    if share is None:
+        return MISSING
+    return f'{round(100 * share, 2) + 0.0:{"+" if sign else ""}.2f}'  # + 0.0: no -0.00
 
 
 def between(row: dict, name: str, sign: bool = False) -> str:

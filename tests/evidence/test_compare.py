@@ -161,3 +161,4 @@ def test_cells():
     assert text['accuracy'].text(row) == '90.00 ± 1.20'
     assert text['mcnemar_p'].text(row) == '0.500, <0.001' and text['mcnemar_p'].value(row) == 1e-9
     assert text['p'].text(row) == '–'
+    assert tables.points(-1e-17, sign=True) == '+0.00' and tables.points(-0.012) == '-1.20'
