@@ -11,6 +11,7 @@ from ..features.embeddings import image_embeddings
 from ..text.class_means import means_by_label
 from ..text.class_sentences import class_sentences, embed_sentences
 from .concepts import candidate_concepts, discriminability, select_concepts
+from .fitting import class_counts
 from .learned_text import LearnedTextHead, tower_of
 
 
@@ -67,14 +68,16 @@ class LaBoHead(LearnedTextHead):
         classes = images.dataset.metainfo['classes']
         candidates = candidate_concepts(class_sentences(images.dataset, self.sentences), classes)
         embeddings = embed_sentences(candidates, tower_of(model))
-        class_images = means_by_label(*image_embeddings(model, images), self.num_classes)
+        x, labels = image_embeddings(model, images)
+        class_counts(labels, self.num_classes)
+        class_images = means_by_label(x, labels, self.num_classes)
         kept = self.concepts.unflatten(0, (self.num_classes, -1)).zero_()
         for c, own in enumerate(embeddings):
             scores = self.discriminability * discriminability(own @ class_images.T)
             chosen = select_concepts(scores, own, self.concepts_per_class, self.coverage)
             kept[c, : len(chosen)] = own[chosen].to(kept)
-        print_log(f'{int(self.concepts.any(1).sum())} concepts of {sum(map(len, candidates))} '
-                  'candidates', 'current')  # fmt: skip
+            first = ' | '.join(candidates[c][i] for i in chosen[:3])
+            print_log(f'{classes[c]}: {len(chosen)} concepts of {len(own)}: {first}', 'current')
 
     def class_weights(self) -> Tensor:
         """softmax(W) E, (N_c, D)."""

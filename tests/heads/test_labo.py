@@ -160,6 +160,13 @@ def test_resumes_with_the_concepts_that_it_had(config_of, train, monkeypatch):
     torch.testing.assert_close(train(cfg).model.head.association, expected)
 
 
+def test_a_class_without_images(file, config_of, train):
+    cfg = config_of('labo', **{'model.head.sentences': file})
+    cfg.train_dataloader.dataset.indices = 16  # blue and green
+    with pytest.raises(InputError, match=r'classes \[2\] have no training images'):
+        train(cfg)
+
+
 def test_a_file_that_is_not_there(config_of, train):
     with pytest.raises(InputError, match='no file nothing.json: give model.head.sentences'):
         train(config_of('labo', **{'model.head.sentences': 'nothing.json'}))

@@ -3,6 +3,8 @@
 import open_clip
 import pytest
 import torch
+from open_clip.hf_model import HFTextEncoder
+from transformers import BertConfig
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.text import TextTower, prompt_learning
@@ -135,8 +137,12 @@ def test_slots_are_where_the_context_is():
     assert slots.tolist() == [[1, 3, 4], [1, 5, 6]]
 
 
-def test_a_tower_without_token_embeddings():
+def test_a_hugging_face_tower(tmp_path):
+    size = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    BertConfig(vocab_size=30, **size).save_pretrained(tmp_path)
     text = tower()
-    text.tower = torch.nn.Identity()
-    with pytest.raises(InputError, match='text tower Identity, which hides its token embeddings'):
+    text.tower = HFTextEncoder(
+        str(tmp_path), 8, pretrained=False, pooler_type='mean_pooler', proj_type='linear'
+    )
+    with pytest.raises(InputError, match='tower HFTextEncoder, which hides its token embeddings'):
         PromptTower(text, CLASSES, 4)
