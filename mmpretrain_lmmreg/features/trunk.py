@@ -60,9 +60,9 @@ def trunk_features(
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
     todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
     batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
-    loader = DataLoader(_Images(dataset, todo), batch_size, num_workers=images.num_workers,
-                        collate_fn=_collate, generator=torch.Generator())
-    failed = _compute(model, loader, table, keys) if todo else []
+    loader = DataLoader(ImagesOf(dataset, todo), batch_size, num_workers=images.num_workers,
+                        collate_fn=collate, generator=torch.Generator())
+    failed = compute(model, loader, table, keys) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
         raise InputError(f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
@@ -140,7 +140,7 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
 
 def _first_images(dataset: Any) -> list[Tensor]:
     """The first images of a data set that can be read, each (3, H, W)."""
-    images = _Images(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
+    images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
     readable = (image for _, image in map(images.__getitem__, range(len(images)))
                 if not isinstance(image, str))
     return list(islice(readable, IMAGES))
@@ -155,7 +155,7 @@ def file_key(path: str) -> str:
     return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
 
 
-class _Images(Dataset):
+class ImagesOf(Dataset):
     """The preprocessed images of some of a data set's samples; an unreadable one is its error."""
 
     def __init__(self, dataset: Any, paths: list[str]) -> None:
@@ -179,15 +179,15 @@ class _Images(Dataset):
             return path, f'{path}: {type(error).__name__}: {error}'
 
 
-def _collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
+def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
     good = [(path, image) for path, image in batch if not isinstance(image, str)]
     paths, images = zip(*good, strict=True) if good else ((), ())
     return list(paths), list(images), [error for _, error in batch if isinstance(error, str)]
 
 
 @torch.no_grad()
-def _compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
-             keys: dict[str, str]) -> list[str]:
+def compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
+            keys: dict[str, str]) -> list[str]:
     """Add the features of a loader's images to the table; returns a line for each unreadable."""
     failed, done, rows = [], [], []
     for paths, images, errors in track(loader, 'trunk features', disable=not sys.stdout.isatty()):

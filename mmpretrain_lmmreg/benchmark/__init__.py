@@ -1,0 +1,1 @@
+"""Speed figures, each beside its rival's best setting or its limit, measured in turns."""
