@@ -31,7 +31,7 @@ class CoOpHead(LearnedTextHead):
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
-        InputError: a text tower of another width, or without token embeddings.
+        InputError: no context; a text tower of another width, or without token embeddings.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class CoOpHead(LearnedTextHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
+        if length < 1:
+            raise InputError(f'length={length} must be at least 1')
         self.length, self.position, self.words = length, position, words
         shape = (length, width or in_channels)
         self.context = nn.Parameter(torch.empty(num_classes, *shape) if class_specific

@@ -104,6 +104,11 @@ def test_classes_of_the_data(config_of, train):
         train(config_of('coop', **WIDTH, **{'model.head.num_classes': 4}))
 
 
+def test_no_context():
+    with pytest.raises(InputError, match='length=0 must be at least 1'):
+        MODELS.build(dict(type='CoOpHead', num_classes=3, in_channels=24, length=0))
+
+
 def test_use_without_the_hook_or_training():
     head = MODELS.build(dict(type='CoOpHead', num_classes=3, in_channels=24))
     with pytest.raises(InputError, match='CoOpHead has no texts: keep LearnedTextHook'):
