@@ -1,4 +1,4 @@
-"""Control: LMM-Reg. with prompts of the class names in place of descriptions, on BAR with lite0-minilm.
+"""Control: LMM-Reg. with prompts of class names for descriptions, on BAR with lite0-minilm.
 
     python tools/train.py configs/baselines/class_names_bar_lite0.py
 

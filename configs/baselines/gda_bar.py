@@ -14,6 +14,7 @@ protocol = 'all training images, no gradient step'
 model = dict(head=dict(
     _delete_=True,
     type='GDAHead',
+    alpha=1,
     num_classes={{_base_.model.head.num_classes}},
     in_channels={{_base_.model.head.in_channels}}))
 train_cfg = dict(_delete_=True, type='FitLoop')

@@ -15,6 +15,7 @@ model = dict(head=dict(
     _delete_=True,
     type='GDAHead',
     templates=['a photo of a person {}.'],
+    alpha=1,
     num_classes={{_base_.model.head.num_classes}},
     in_channels={{_base_.model.head.in_channels}}))
 train_cfg = dict(_delete_=True, type='FitLoop')

@@ -1,7 +1,8 @@
-"""Control: LMM-Reg. with the class means of the training images' own embeddings, on BAR with lite0-minilm.
+"""Control: LMM-Reg. with the class means of the training images' own embeddings, on BAR.
 
     python tools/train.py configs/baselines/image_means_bar_lite0.py
 
+With lite0-minilm, see lmmreg_bar_lite0.py.
 If this does as well as LMM-Reg., no text is needed.
 """
 _base_ = ['../lmmreg_bar_lite0.py']

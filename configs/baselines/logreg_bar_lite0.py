@@ -13,6 +13,7 @@ protocol = 'all training images, to convergence'
 model = dict(head=dict(
     _delete_=True,
     type='LogisticRegressionHead',
+    C=0.316,
     num_classes={{_base_.model.head.num_classes}},
     in_channels={{_base_.model.head.in_channels}}))
 train_cfg = dict(_delete_=True, type='FitLoop')
