@@ -19,6 +19,6 @@ test: $(VENV)/tests.installed
 
 # Installed with the extra of the file's name.
 $(VENV)/%.installed: setup.py constraints.txt
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -c constraints.txt -e '.[onedl,$*]'
 	touch $@

@@ -123,7 +123,16 @@ class OpenCLIPVisual(BaseBackbone):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward_trunk(self, images: Tensor) -> Tensor:
-        """Features before the projection: (B, 3, H, W) -> (B, D_trunk), float32."""
+        """Features before the projection: (B, 3, H, W) -> (B, D_trunk), float32.
+
+        Images of another size than the model's raise InputError.
+        """
+        if tuple(images.shape[-2:]) != tuple(self.visual.image_size):
+            found, wanted = ('x'.join(map(str, size))
+                             for size in (images.shape[-2:], self.visual.image_size))
+            raise InputError(
+                f"the images are {found}, but '{self.model_name}' takes {wanted}: change the "
+                "pipelines' sizes, or set model.backbone.image_size")
         dtype = images.dtype
         if self.precision == 'bfloat16':
             images = images.bfloat16()

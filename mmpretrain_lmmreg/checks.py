@@ -5,8 +5,10 @@ from typing import Any
 import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, HOOKS
+from mmpretrain.utils import get_ori_model
 
 from .errors import InputError
 from .features.samples import iter_infos, rel_path
@@ -24,7 +26,8 @@ class RunChecksHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Raises InputError where test images would reach training or selection."""
-        train = _samples(runner.train_loop.dataloader.dataset)
+        dataset = runner.train_loop.dataloader.dataset
+        train = _samples(dataset)
         val = _samples(runner.val_loop.dataloader.dataset) if runner.val_loop else set()
         test = _test_samples(runner)
         for name, other in (('val', val), ('test', test)):
@@ -38,6 +41,11 @@ class RunChecksHook(Hook):
             raise InputError(
                 f'{choosing} would choose by test images, because val_dataloader holds samples of '
                 'test_dataloader; validate on a part of the training images, or remove it')
+        _check_width(get_ori_model(runner.model))
+        classes = dataset.metainfo.get('classes') or ()
+        print_log(f'{len(train)} training, {len(val)} validation and {len(test)} test images'
+                  + ' (the validation images are test images)' * bool(val & test)
+                  + f'; {len(classes)} classes: {", ".join(classes)}', 'current')
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
@@ -55,6 +63,14 @@ class RunChecksHook(Hook):
 def _samples(dataset: Any) -> set[tuple[str, str]]:
     return {(str(Path(info.get('data_root', '')).absolute()), rel_path(info))
             for info in iter_infos(dataset)}
+
+
+def _check_width(model: Any) -> None:
+    found = getattr(model.backbone, 'embed_dim', None)
+    expected = getattr(model.head, 'in_channels', found)
+    if found is not None and found != expected:
+        raise InputError(f"'{model.backbone.model_name}' gives embeddings of D={found}, the head "
+                         f'expects {expected}: set model.head.in_channels={found}')
 
 
 def _test_samples(runner: Runner) -> set[tuple[str, str]]:

@@ -82,7 +82,7 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
         raise InputError(
             f'the weights {tag!r} of {name!r} cannot be downloaded here: fetch '
             f'{place if repository else config.get("url")} on a machine with network and give '
-            f'the path of the file, pretrained=FILE ({type(error).__name__})'
+            f'the path of the file: --cfg-options model.backbone.pretrained=FILE'
         ) from error
 
 

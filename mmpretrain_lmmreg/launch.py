@@ -4,12 +4,14 @@ import importlib.util
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.registry import build_from_cfg
 from torch import distributed
 
 from .errors import InputError, MissingInputError
@@ -37,7 +39,8 @@ def config_folder() -> Path:
 def run_tool(main: Callable[[], None]) -> None:
     """Run a command: the user's mistakes are one plain message (exit code 2), Ctrl-C is quiet.
 
-    ``LMMREG_TRACEBACK=1`` shows where a mistake was found. Configs may inherit from
+    A mistake is an InputError, an OSError, or what a config's component raises when it is built.
+    ``LMMREG_TRACEBACK=1`` shows where it was found. Configs may inherit from
     ``{{$LMMREG_CONFIGS:configs}}/...``, which is set here.
     """
     os.environ.setdefault('LMMREG_CONFIGS', str(config_folder()))
@@ -48,11 +51,18 @@ def run_tool(main: Callable[[], None]) -> None:
             distributed.destroy_process_group()
     except KeyboardInterrupt:
         sys.exit(130)
-    except InputError as error:
-        if os.environ.get('LMMREG_TRACEBACK') == '1':
+    except Exception as error:
+        known = isinstance(error, InputError | OSError) or _raised_while_building(error)
+        if not known or os.environ.get('LMMREG_TRACEBACK') == '1':
             raise
         print(f'error: {error}', file=sys.stderr, flush=True)
         sys.exit(2)
+
+
+def _raised_while_building(error: Exception) -> bool:
+    """Whether a registry was making a component of a config: a misspelt option, for one."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code is build_from_cfg.__code__ for frame, _ in frames)
 
 
 def train() -> None:

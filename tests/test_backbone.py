@@ -139,6 +139,11 @@ def test_trunk_takes_no_autograd_memory_and_no_optimizer_state(vit):
     assert [id(p) for p in optimizer.state] == [id(backbone.visual.proj)]
 
 
+def test_images_of_another_size_are_refused(vit):
+    with pytest.raises(InputError, match='the images are 32x48, but .* takes .*image_size'):
+        build(vit).forward_trunk(torch.zeros(1, 3, 32, 48))
+
+
 def test_bfloat16_trunk(vit):
     exact, fast = build(vit), build(vit, precision='bfloat16')
     for backbone in (exact, fast):

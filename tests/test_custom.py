@@ -48,6 +48,8 @@ def test_described_pictures(own, monkeypatch, capfd):
     printed = capfd.readouterr()
     assert '15 of 15 training images have descriptions' in printed.out + printed.err
     assert 'class weights: 1, 1, 1' in printed.out + printed.err
+    assert ('15 training, 12 validation and 12 test images (the validation images are test images); '
+            '3 classes: blue, green, red') in printed.out + printed.err
     checkpoint = torch.load('run/epoch_1.pth', weights_only=False)
     assert checkpoint['meta']['dataset_meta']['classes'] == ('blue', 'green', 'red')
     monkeypatch.delenv('CUSTOM_ROOT')
@@ -62,6 +64,20 @@ def test_pictures_without_descriptions_say_so(own, monkeypatch, capfd):
     assert 'class means are those of prompts with the class names' in printed.out + printed.err
     means = torch.load('run/epoch_1.pth', weights_only=False)['state_dict']['head.class_means']
     assert len({tuple(mean) for mean in means.tolist()}) == 3
+
+
+@pytest.mark.parametrize(('option', 'words'), [
+    ('model.head.alhpa=0.1', "unexpected keyword argument 'alhpa'"),
+    ('default_hooks.class_means.shufled=True', "unexpected keyword argument 'shufled'"),
+    ('train_cfg.max_epoch=3', "unexpected keyword argument 'max_epoch'"),
+    ('train_cfg.max_epochs=three', "'three'"),
+    ('model.head.in_channels=32', 'gives embeddings of D=16, the head expects 32'),
+])
+def test_misspelt_settings_are_one_message(own, monkeypatch, capfd, option, words):
+    with pytest.raises(SystemExit) as exit_:
+        train(monkeypatch, '--cfg-options', option)
+    message = capfd.readouterr().err.partition('error: ')[2]
+    assert exit_.value.code == 2 and words in message and 'Traceback' not in message, message
 
 
 def lose_images(own: Path) -> None:

@@ -27,7 +27,10 @@ def read_rows(data_root: str, ann_file: str = '') -> list[Row]:
     """Rows of ``ann_file`` (below ``data_root``, or a path of its own), else of class folders."""
     root = Path(data_root).expanduser()
     if not root.is_dir():
-        raise MissingInputError(f'no folder {str(root)!r}: data_root is the folder of your images')
+        raise MissingInputError(
+            f'no folder {str(root)!r}: data_root is the folder of your images '
+            '(CUSTOM_ROOT=FOLDER for configs/lmmreg_custom.py)'
+        )
     rows = read_list(root, ann_file) if ann_file else read_folders(root)
     _check_labels(rows, ann_file or str(data_root))
     return rows

@@ -55,7 +55,7 @@ def _read_classes(root: Path, folders: list[str], split: str | None) -> list[Row
         raise InputError(
             f'no images in {some_of(empty) or f"{root}: it has no class folders"}. Put the images '
             f'of each class into a folder of its own ({", ".join(IMAGE_SUFFIXES)}), or give a '
-            f'list of paths and labels as ann_file'
+            f'list of paths and labels as ann_file (CUSTOM_LIST=FILE for configs/lmmreg_custom.py)'
         )
     return [
         {'rel_path': path, 'label': folder.rpartition('/')[2], 'split': split, 'group': None}

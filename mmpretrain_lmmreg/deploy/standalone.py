@@ -9,6 +9,7 @@ Prints a JSON object a picture. --calibrated divides the logits by the fitted te
 import argparse
 import json
 import logging
+import sys
 from pathlib import Path
 
 import open_clip
@@ -58,11 +59,16 @@ class Classifier(torch.nn.Module):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('pictures', nargs='+')
-    parser.add_argument('--calibrated', action='store_true')
+    parser.add_argument('--calibrated', action='store_true', help='use the fitted temperature')
     args = parser.parse_args()
     classifier = Classifier(Path(__file__).resolve().parent)
     for path in args.pictures:
-        logits, probabilities = classifier(classifier.read(path)[None])
+        try:
+            image = classifier.read(path)
+        except (OSError, ValueError, SyntaxError) as error:  # what pillow raises
+            print(f'skipped {path}: {error}', file=sys.stderr)
+            continue
+        logits, probabilities = classifier(image[None])
         if args.calibrated:
             probabilities = (logits / classifier.temperature).softmax(dim=1)
         ranked = probabilities[0].argsort(descending=True).tolist()

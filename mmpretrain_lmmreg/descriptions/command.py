@@ -92,6 +92,12 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
                 describer, writer, progress, prompt, args.count, args.retries, report=bar.show
             )
             tally = ask(tasks)
+    if tally.asked and tally.statuses['error'] == tally.asked:
+        record = DescriptionStore(out).record(tasks[-1].image, prompt)
+        raise InputError(
+            f'none of {tally.asked} images could be described; the last error: {record["error"]}. '
+            'Records of errors are kept, and the same command asks again'
+        )
     if args.preview:
         _print_preview(tasks, out, prompt)
         print(projection(tally, bar.seconds, len(images)))

@@ -133,7 +133,7 @@ class ClassMeanRegHead(LinearClsHead):
                 raise InputError(
                     f"the checkpoint's {prefix}{name} is of {found.shape[0]} classes and "
                     f'D={found.shape[1]}, the config says num_classes={self.num_classes} and '
-                    f'in_channels={self.in_channels}; test it with the config it was trained with')
+                    f'in_channels={self.in_channels}; use it with the config it was trained with')
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -114,6 +114,16 @@ def test_without_a_describer(config):
         call(config)
 
 
+def test_a_run_that_only_met_errors_fails_and_says_why(config, default, endpoint, capsys):
+    with Loopback(lambda *_: '500') as server:
+        endpoint(server)
+        for preview in ((), ('--preview', '2')):
+            with pytest.raises(InputError, match='could be described; the last error: .*500'):
+                call(config, *OPENAI, '--retries', '0', *preview)
+    assert {r['status'] for r in DescriptionStore(default)} == {'error'}
+    assert 's an image' not in capsys.readouterr().out
+
+
 def test_second_writer_is_refused_before_anything_is_asked(config, default, endpoint):
     with Loopback() as server, DescriptionWriter(default):
         endpoint(server)
