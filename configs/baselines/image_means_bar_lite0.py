@@ -1,4 +1,4 @@
-"""Control: LMM-Reg. with the class means of the training images' own embeddings, on BAR.
+"""Control: LMM-Reg. with class means of image embeddings, on BAR with lite0-minilm.
 
     python tools/train.py configs/baselines/image_means_bar_lite0.py
 

@@ -1,4 +1,4 @@
-"""Variant: LMM-Reg. with class means moved to where the images' embeddings lie, on BAR.
+"""Variant: LMM-Reg. with class means moved to where images lie, on BAR with lite0-minilm.
 
     python tools/train.py configs/baselines/match_gap_bar_lite0.py
 

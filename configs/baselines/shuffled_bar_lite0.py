@@ -1,4 +1,4 @@
-"""Control: LMM-Reg. with each class held to the class mean of the next class, on BAR.
+"""Control: LMM-Reg. with each class held to the mean of the next, on BAR with lite0-minilm.
 
     python tools/train.py configs/baselines/shuffled_bar_lite0.py
 

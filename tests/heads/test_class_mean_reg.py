@@ -26,8 +26,9 @@ def build(**kwargs):
 
 
 # By hand: x0 = (2, 1) of class 0 is 1 + 1 = 2 away, x1 = (0, 0) of class 1 is 0 + 4 = 4 away.
-@pytest.mark.parametrize(('reduction', 'expected'),
-                         [('batch_mean', 3.0), ('batch_sum', 6.0), ('element_mean', 1.5)])
+@pytest.mark.parametrize(
+    ('reduction', 'expected'), [('batch_mean', 3.0), ('batch_sum', 6.0), ('element_mean', 1.5)]
+)
 def test_distance_by_hand(reduction, expected):
     assert class_mean_distance(X, MEANS[:2], reduction).item() == expected
 
@@ -75,8 +76,9 @@ def test_alpha_zero_is_the_baseline():
     upstream.fc.load_state_dict(head.fc.state_dict())
     losses = head.loss((X,), samples(0, 1))
     assert set(losses) == {'loss_ce'}  # and no class means are needed
-    torch.testing.assert_close(losses['loss_ce'], upstream.loss((X,), samples(0, 1))['loss'],
-                               rtol=0, atol=0)
+    torch.testing.assert_close(
+        losses['loss_ce'], upstream.loss((X,), samples(0, 1))['loss'], rtol=0, atol=0
+    )
 
 
 def test_soft_labels_mix_the_means():
@@ -96,8 +98,9 @@ def test_normalize_scales_embeddings_for_both_losses():
 
 
 def test_class_means_as_initial_weights():
-    head = MODELS.build(dict(type='ClassMeanRegHead', num_classes=3, in_channels=2, alpha=0,
-                             fc_init='class_means'))
+    head = MODELS.build(
+        dict(type='ClassMeanRegHead', num_classes=3, in_channels=2, alpha=0, fc_init='class_means')
+    )
     assert head.needs_class_means
     head.set_class_means(MEANS)
     assert torch.equal(head.fc.weight, MEANS)
@@ -125,11 +128,14 @@ def test_means_are_no_parameters():
     assert sum(p.numel() for p in build().parameters()) == 3 * 2 + 3
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(alpha=-1), 'alpha=-1 must not be negative'),
-    (dict(reduction='sum'), "reduction='sum' is unknown; choose one of"),
-    (dict(fc_init='zeros'), "fc_init='zeros' is unknown; choose one of"),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(alpha=-1), 'alpha=-1 must not be negative'),
+        (dict(reduction='sum'), "reduction='sum' is unknown; choose one of"),
+        (dict(fc_init='zeros'), "fc_init='zeros' is unknown; choose one of"),
+    ],
+)
 def test_unknown_options(kwargs, message):
     with pytest.raises(InputError, match=message):
         ClassMeanRegHead(num_classes=3, in_channels=2, **kwargs)
@@ -141,11 +147,14 @@ def test_unset_means():
         head.loss((X,), samples(0, 1))
 
 
-@pytest.mark.parametrize(('means', 'message'), [
-    (torch.ones(3, 5), r'shape \(3, 5\) do not fit the head: num_classes=3, in_channels=2'),
-    (torch.full((3, 2), torch.nan), 'must be finite'),
-    (torch.zeros(3, 2), 'not all zero'),
-])
+@pytest.mark.parametrize(
+    ('means', 'message'),
+    [
+        (torch.ones(3, 5), r'shape \(3, 5\) do not fit the head: num_classes=3, in_channels=2'),
+        (torch.full((3, 2), torch.nan), 'must be finite'),
+        (torch.zeros(3, 2), 'not all zero'),
+    ],
+)
 def test_means_that_do_not_fit(means, message):
     with pytest.raises(InputError, match=message):
         build().set_class_means(means)
