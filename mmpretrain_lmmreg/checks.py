@@ -1,8 +1,8 @@
 """Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
+import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import ConfigDict
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.logging import print_log
@@ -51,7 +51,7 @@ class RunChecksHook(Hook):
                          outputs: dict | None = None) -> None:
         """Raises InputError with the batch's file names where the loss is not finite."""
         loss = (outputs or {}).get('loss')
-        if loss is None or torch.isfinite(loss).all():
+        if loss is None or math.isfinite(loss.item()):
             return
         names = [sample.get('img_path', '?') for sample in data_batch['data_samples']]
         raise InputError(
