@@ -41,7 +41,7 @@ class RunChecksHook(Hook):
             raise InputError(
                 f'{choosing} would choose by test images, because val_dataloader holds samples of '
                 'test_dataloader; validate on a part of the training images, or remove it')
-        _check_width(get_ori_model(runner.model))
+        _check_width(runner)
         classes = dataset.metainfo.get('classes') or ()
         print_log(f'{len(train)} training, {len(val)} validation and {len(test)} test images'
                   + ' (the validation images are test images)' * bool(val & test)
@@ -65,11 +65,12 @@ def _samples(dataset: Any) -> set[tuple[str, str]]:
             for info in iter_infos(dataset)}
 
 
-def _check_width(model: Any) -> None:
-    found = getattr(model.backbone, 'embed_dim', None)
-    expected = getattr(model.head, 'in_channels', found)
+def _check_width(runner: Runner) -> None:
+    backbone = get_ori_model(runner.model).backbone
+    found = getattr(backbone, 'embed_dim', None)
+    expected = runner.cfg.model.head.get('in_channels', found)
     if found is not None and found != expected:
-        raise InputError(f"'{model.backbone.model_name}' gives embeddings of D={found}, the head "
+        raise InputError(f"'{backbone.model_name}' gives embeddings of D={found}, the head "
                          f'expects {expected}: set model.head.in_channels={found}')
 
 
