@@ -70,8 +70,8 @@ def _check_width(runner: Runner) -> None:
     found = getattr(backbone, 'embed_dim', None)
     expected = runner.cfg.model.head.get('in_channels', found)
     if found is not None and found != expected:
-        raise InputError(f"'{backbone.model_name}' gives embeddings of D={found}, the head "
-                         f'expects {expected}: set model.head.in_channels={found}')
+        raise InputError(f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
+                         f'in_channels={expected}: set model.head.in_channels={found}')
 
 
 def _test_samples(runner: Runner) -> set[tuple[str, str]]:

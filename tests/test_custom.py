@@ -71,7 +71,7 @@ def test_pictures_without_descriptions_say_so(own, monkeypatch, capfd):
     ('default_hooks.class_means.shufled=True', "unexpected keyword argument 'shufled'"),
     ('train_cfg.max_epoch=3', "unexpected keyword argument 'max_epoch'"),
     ('train_cfg.max_epochs=three', "'three'"),
-    ('model.head.in_channels=32', 'gives embeddings of D=16, the head expects 32'),
+    ('model.head.in_channels=32', 'have D=16, the head says in_channels=32: set model'),
 ])
 def test_misspelt_settings_are_one_message(own, monkeypatch, capfd, option, words):
     with pytest.raises(SystemExit) as exit_:

@@ -65,9 +65,6 @@ class FitLoop(FrozenTrunkTrainLoop):
             raise InputError(f'the training data have {len(classes)} classes, the head says '
                              f'num_classes={head.num_classes}')  # fmt: skip
         x, labels = embeddings(model, data)
-        if x.shape[1] != head.in_channels:
-            raise InputError(f'the image embeddings have D={x.shape[1]}, the head says '
-                             f'in_channels={head.in_channels}')  # fmt: skip
         return x, labels, text_means(model, data)
 
 
