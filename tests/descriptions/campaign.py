@@ -155,8 +155,9 @@ def faults(root: Path, images: int = 1000) -> None:
 
 def latency(root: Path) -> None:
     """Wall time over N * latency / c."""
-    tasks = make_images(root / 'data', 640, 0)
+    images = make_images(root / 'data', 40 * 64, 0)
     for seconds, slots in ((0.5, 8), (1, 32), (1, 64)):
+        tasks = images[: 40 * slots]
         with serving(latency=seconds, slots=slots):
             start = time.monotonic()
             ask(root / f'{slots}.jsonl', tasks, slots)
