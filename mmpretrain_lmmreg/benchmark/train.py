@@ -111,6 +111,7 @@ def train_row(folder: Path, epochs: int = 100, images: int = 9537, classes: int 
                 difference <= 1e-5
             )
         },
+        at_least=False,
     )
 
 
