@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
-from ..descriptions.store import DescriptionStore
+from ..descriptions.attach import open_store
 from ..errors import InputError, MissingInputError
 from .files import require_all
 from .splits import Sample, few_shot, half_of_classes, hold_out
@@ -144,7 +144,7 @@ class SplitDataset(BaseDataset):
     def _described(self, samples: list[Sample]) -> list[Sample]:
         if not self.described_only:
             return samples
-        store = DescriptionStore(Path(self.data_root, 'descriptions.jsonl'))
+        store = open_store(Path(self.data_root, 'descriptions.jsonl'))
         return [sample for sample in samples if store.get(sample['rel_path'])]
 
     def _check_count(self, part: str, count: int) -> None:

@@ -57,7 +57,7 @@ class AttachDescriptions(BaseTransform):
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
             return []
-        found = _open_store(path).get(image)
+        found = open_store(path).get(image)
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}: describe it with `python '
@@ -77,7 +77,7 @@ class AttachDescriptions(BaseTransform):
         )
 
 
-def _open_store(path: Path) -> DescriptionStore:
+def open_store(path: Path) -> DescriptionStore:
     """The store of a file, opened once a process for as long as the file stays the same."""
     with open_for_reading(path) as file:
         state = os.fstat(file.fileno())
