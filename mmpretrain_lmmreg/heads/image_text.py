@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.dist import barrier, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -22,7 +21,7 @@ from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..features.samples import iter_infos, transforms_of
-from ..text.hook import embed
+from ..text.hook import embed_together
 from ..text.tower import TextTower
 
 
@@ -173,10 +172,7 @@ def embed_means(texts: list[list[list[str]]], model: torch.nn.Module) -> Tensor:
     unique = list(dict.fromkeys(chain.from_iterable(chain.from_iterable(texts))))
     device = next(model.parameters()).device
     tower = TextTower(model.backbone.model_name, model.backbone.pretrained, device)
-    rank, world = get_dist_info()
-    embed(unique[rank::world], tower)  # each process its share
-    barrier()
-    embeddings, row = embed(unique, tower), {text: i for i, text in enumerate(unique)}
+    embeddings, row = embed_together(unique, tower), {text: i for i, text in enumerate(unique)}
     means = torch.zeros(len(texts), len(texts[0]), embeddings.shape[1])
     for i, lists in enumerate(texts):
         for j, own in enumerate(lists):

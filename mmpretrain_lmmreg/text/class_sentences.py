@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier, get_dist_info
 from torch import Tensor
 
 from ..datasets.names import bare_name
 from ..errors import InputError, MissingInputError
-from .hook import collect_descriptions, embed
+from .hook import collect_descriptions, embed_together
 from .tower import TextTower
 
 
@@ -59,8 +58,5 @@ def read_sentences(file: str) -> dict[str, list[str]]:
 def embed_sentences(sentences: Sequence[Sequence[str]], tower: TextTower) -> list[Tensor]:
     """Embeddings of each class's sentences, (S_c, D), computed once and kept on disk."""
     texts = list(dict.fromkeys(text for own in sentences for text in own))
-    rank, world = get_dist_info()
-    embed(texts[rank::world], tower)  # each process its share
-    barrier()
-    embeddings, row = embed(texts, tower), {text: i for i, text in enumerate(texts)}
+    embeddings, row = embed_together(texts, tower), {text: i for i, text in enumerate(texts)}
     return [embeddings[[row[text] for text in own]] for own in sentences]

@@ -3,7 +3,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import all_reduce, get_dist_info
+from mmengine.dist import all_reduce, barrier, get_dist_info
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -157,3 +157,11 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     print_log(f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in '
               f'{table.folder}', 'current')
     return table.read(texts) if texts else torch.zeros(0, tower.dim)
+
+
+def embed_together(texts: list[str], tower: TextTower) -> Tensor:
+    """As :func:`embed`, for processes that all want the same texts: each computes its share."""
+    rank, world = get_dist_info()
+    embed(texts[rank::world], tower)
+    barrier()
+    return embed(texts, tower)
