@@ -4,10 +4,12 @@ import open_clip
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
 from mmpretrain_lmmreg.clip_model import build_open_clip, load_open_clip
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.visual_tower import InPlaceQuickGELU
 
 TIMM = dict(timm_model_name='efficientnet_lite0', timm_model_pretrained=False, image_size=64)
 TEXT = dict(context_length=16, vocab_size=64, width=16, heads=2, layers=1)
@@ -78,6 +80,21 @@ def test_equals_open_clip_on_a_vit(vit):
     images = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
         assert torch.equal(backbone(images)[0], load_open_clip(vit).encode_image(images))
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_quick_gelu_equals_open_clips_and_keeps_what_a_gradient_needs(dtype):
+    torch.manual_seed(0)
+    values = torch.randn(1000, dtype=dtype) * 10
+    theirs, ours = (values.clone().requires_grad_() for _ in range(2))
+    expected, found = QuickGELU()(theirs), InPlaceQuickGELU()(ours)
+    assert torch.equal(found, expected) and torch.equal(ours, values)
+    for y in (expected, found):
+        y.float().sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
+    frozen = values.clone()
+    found = InPlaceQuickGELU()(frozen)
+    assert torch.equal(found, expected) and found.data_ptr() == frozen.data_ptr()
 
 
 def test_weights_are_loaded_by_init_weights_only(vit, tiny_clip):

@@ -66,8 +66,7 @@ def _train(
     cfg = Config.fromfile(config)
     cfg.merge_from_dict({
         'work_dir': str(work_dir), 'train_cfg.max_epochs': epochs, 'log_level': 'WARNING',
-        'optim_wrapper.optimizer.fused': True, 'default_hooks.checkpoint.interval': epochs,
-        **(options or {}),
+        'default_hooks.checkpoint.interval': epochs, **(options or {}),
     })  # fmt: skip
     adapt_loaders(cfg)
     count, clock, trunk = 0, EpochClock(), OpenCLIPVisual.forward_trunk

@@ -3,6 +3,7 @@
 import open_clip
 import torch
 
+from ..clip_model import build_open_clip
 from ..datasets.prepare import BAR_REPLIES
 from ..descriptions.store import DescriptionStore
 from ..text.tower import TextTower
@@ -23,7 +24,7 @@ def text_row(model_name: str, texts: list[str], repeats: int = 3, rival_texts: i
     open_clip runs in float32, its only precision with equal results, on some of the texts: its
     speed is that of any others, since it pads all of them.
     """
-    model = open_clip.create_model(model_name, pretrained=None).eval()
+    model = build_open_clip(model_name)
     tokenizer = open_clip.get_tokenizer(model_name)
     tower = TextTower.from_model(model, tokenizer)
     few = texts[:: max(1, len(texts) // rival_texts)][:rival_texts]

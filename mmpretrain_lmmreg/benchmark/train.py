@@ -139,7 +139,7 @@ def made_up_config(folder: Path, images: int, classes: int, epochs: int, fused: 
     open_clip.add_model_config(folder)
     cfg = Config.fromfile(config_folder() / 'lmmreg_ucf101.py')
     cfg.merge_from_dict({
-        'work_dir': str(folder), 'train_cfg.max_epochs': epochs, 'log_level': 'WARNING',
+        'work_dir': str(folder), 'train_cfg.max_epochs': epochs, 'log_level': 'ERROR',
         'model.backbone.model_name': MODEL, 'model.backbone.pretrained': None,
         'model.head.num_classes': classes, 'optim_wrapper.optimizer.fused': fused,
         'default_hooks.checkpoint.interval': epochs,

@@ -1,7 +1,9 @@
 """The frozen trunk beside open_clip's own precisions, a matrix product, and files on disk."""
 
 import itertools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import open_clip
@@ -19,6 +21,7 @@ from ..table import VectorTable
 from .measure import Row, in_turns
 
 RIVALS = ('fp32', 'bf16', 'pure_bf16')
+BATCH = 16  # images of a turn
 PRODUCTS, SIDE = 10, 2048  # matrix products a turn, and their size
 
 
@@ -31,12 +34,12 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
     cfg.model.backbone.update(model_name=model_name, pretrained=None, precision='auto')
     model = MODELS.build(cfg.model).eval()
     dataset, files = _dataset(cfg, folder, pictures, model.backbone.visual.image_size[0])
-    batch = default_collate([dataset[i]['inputs'] for i in range(CPU_BATCH)])
+    batch = default_collate([dataset[i]['inputs'] for i in range(BATCH)])
     images = model.data_preprocessor(dict(inputs=batch), training=False)['inputs']
     found = compare_precisions(model.backbone, images)
     model.backbone.use_precision(found.precision)
 
-    rivals = {name: _rival(model_name, name, images) for name in RIVALS}
+    rivals = dict(task for name in RIVALS for task in _rivals(model_name, name, images))
     trial = in_turns(rivals, repeats=1)
     best = min(trial, key=trial.get)
     factor = torch.randn(SIDE, SIDE).to(model.backbone.visual.conv1.weight.dtype)
@@ -48,7 +51,7 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
     turns = itertools.count()
 
     def from_files() -> None:
-        loader = DataLoader(files, CPU_BATCH, num_workers=2, collate_fn=collate)
+        loader = DataLoader(files, BATCH, num_workers=2, collate_fn=collate)
         keys = {str(path): str(path) for path in map(_path_of(files), range(len(files)))}
         unreadable = compute(model, loader, VectorTable('benchmark', dict(turn=next(turns))), keys)
         assert not unreadable, unreadable
@@ -57,7 +60,7 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
         'ours': forward, 'rival': rivals[best], 'files': from_files,
         'product': lambda: [factor @ factor for _ in range(PRODUCTS)],
     }, repeats)  # fmt: skip
-    rate, rival = CPU_BATCH / seconds['ours'], CPU_BATCH / seconds['rival']
+    rate, rival = BATCH / seconds['ours'], BATCH / seconds['rival']
     end_to_end = len(files) / seconds['files']
     speed = rate * vit_flops(model.backbone.visual) / 1e9
     limit = PRODUCTS * 2 * SIDE**3 / seconds['product'] / 1e9
@@ -89,7 +92,7 @@ def vit_flops(visual: VisionTransformer) -> float:
 def _dataset(cfg: Config, folder: Path, pictures: list[Path], size: int):
     """The pictures as a data set with the config's pipeline, and as the feature pass reads it."""
     (folder / 'pictures').mkdir(parents=True)
-    for number, path in enumerate(pictures[: 2 * CPU_BATCH]):
+    for number, path in enumerate(pictures[: 2 * BATCH]):
         (folder / 'pictures' / f'{number}{path.suffix}').symlink_to(path.resolve())
     pipeline = cfg.test_pipeline
     for transform in pipeline:
@@ -107,12 +110,19 @@ def _path_of(files: ImagesOf) -> Callable[[int], Path]:
     return lambda index: Path(files.infos[index]['img_path']).absolute()
 
 
-def _rival(model_name: str, precision: str, images: torch.Tensor) -> Callable[[], object]:
+def _rivals(
+    model_name: str, precision: str, images: torch.Tensor
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """open_clip on all images at once, and on as many at a time as we run."""
+    logging.disable(logging.WARNING)  # the weights are meant to be random
     model = open_clip.create_model(model_name, pretrained=None, precision=precision).eval()
+    logging.disable(logging.NOTSET)
     images = images.to(torch.float32 if precision == 'fp32' else torch.bfloat16)
 
-    def encode() -> None:
-        with torch.no_grad():
-            model.encode_image(images)
+    @torch.no_grad()
+    def encode(size: int) -> None:
+        for part in images.split(size):
+            model.encode_image(part)
 
-    return encode
+    for size in (BATCH, CPU_BATCH):
+        yield f'{precision}, {size} at a time', partial(encode, size)

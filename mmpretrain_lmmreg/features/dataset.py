@@ -1,10 +1,12 @@
 """A data set of trunk features in place of images, fed to the model batch by batch."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from os.path import abspath
 from typing import Any
 
 import torch
+from mmpretrain.structures import DataSample
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -14,6 +16,16 @@ from .samples import transforms_of
 from .trunk import PIXEL_TRANSFORMS, trunk_features
 
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
+
+
+class SampleBatch(list):
+    """The DataSamples of a batch, and one that holds the labels (B,) of all: gathering them one
+    by one would take a twentieth of a training step, each time.
+    """
+
+    def __init__(self, samples: list[DataSample], labels: Tensor) -> None:
+        super().__init__(samples)
+        self.packed = DataSample(gt_label=labels)
 
 
 class FeatureDataset(Dataset):
@@ -31,8 +43,11 @@ class FeatureDataset(Dataset):
         self.source, self.device = source, torch.device(device)
         self.features = features.to(device) if isinstance(features, Tensor) else features
         self.metainfo = source.metainfo
-        self.rows = torch.tensor([rows[abspath(source.get_data_info(i)['img_path'])]
-                                  for i in range(len(source))])
+        infos = [source.get_data_info(i) for i in range(len(source))]
+        self.rows = torch.tensor([rows[abspath(info['img_path'])] for info in infos])
+        labels = [info.get('gt_label') for info in infos]
+        one_each = all(isinstance(label, Integral) for label in labels)
+        self.labels = torch.tensor(labels, device=device) if one_each else None
         self.transforms = without_pixels(transforms_of(source))
         self.kept: dict[int, Any] = {}
 
@@ -44,9 +59,12 @@ class FeatureDataset(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> dict:
         """A batch on the device: ``inputs`` (B, D_trunk), float32, and B ``data_samples``."""
-        features = self.features[self.rows[list(indices)]]
-        return dict(inputs=features.to(self.device, torch.float32),
-                    data_samples=[self.kept.get(i) or self._sample(i) for i in indices])
+        chosen = torch.tensor(indices)
+        features = self.features[self.rows[chosen]]
+        samples = [self.kept.get(i) or self._sample(i) for i in indices]
+        if self.labels is not None:
+            samples = SampleBatch(samples, self.labels[chosen.to(self.device)])
+        return dict(inputs=features.to(self.device, torch.float32), data_samples=samples)
 
     def _sample(self, index: int) -> Any:
         results = self.source.get_data_info(index)

@@ -68,6 +68,7 @@ class ClassMeanRegHead(LinearClsHead):
         self.alpha, self.normalize = alpha, normalize
         self.reduction, self.fc_init = reduction, fc_init
         self.register_buffer('class_means', torch.zeros(num_classes, in_channels))
+        self.means_seen = False  # since looking takes time, which every step would pay for
 
     @property
     def needs_class_means(self) -> bool:
@@ -96,6 +97,8 @@ class ClassMeanRegHead(LinearClsHead):
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Eq. 3; see mmpretrain's ``ClsHead.loss`` for the arguments."""
         x = self.pre_logits(feats)
+        packed = getattr(data_samples, 'packed', None)  # from the feature table
+        data_samples = data_samples if packed is None else [packed]
         losses = self._get_loss(self.fc(x), data_samples, **kwargs)
         losses['loss_ce'] = losses.pop('loss')
         if self.alpha > 0:
@@ -104,23 +107,26 @@ class ClassMeanRegHead(LinearClsHead):
         return losses
 
     def _regulariser(self, x: Tensor, data_samples: list[DataSample]) -> Tensor:
-        if not self.class_means[0].any():  # every step pays for this look
+        self.means_seen = self.means_seen or bool(self.class_means.any())
+        if not self.means_seen:
             raise InputError(
                 f'alpha={self.alpha} needs class means, but none are set: keep the ClassMeanHook '
                 'in default_hooks.class_means, or set alpha=0')
-        with torch.autocast(x.device.type, enabled=False):
-            x = x if x.dtype == torch.float64 else x.float()
-            return class_mean_distance(x, self._targets(data_samples), self.reduction)
+        x = x if x.dtype == torch.float64 else x.float()  # autocast leaves these operations alone
+        return class_mean_distance(x, self._targets(data_samples, len(x)), self.reduction)
 
-    def _targets(self, data_samples: list[DataSample]) -> Tensor:
+    def _targets(self, data_samples: list[DataSample], count: int) -> Tensor:
         """C_label of each sample, (B, D); a soft label p gives the sum of p_c C_c."""
         if 'gt_score' in data_samples[0]:
             scores = torch.stack([sample.gt_score for sample in data_samples]).float()
             if not torch.allclose(scores.sum(1), scores.new_ones(()), atol=1e-4):
                 raise InputError('multi-label data are not supported: the scores of '
                                  f'{_name(data_samples[0])} do not sum to one')
-            return scores @ self.class_means
-        if any(sample.gt_label.numel() != 1 for sample in data_samples):
+            with torch.autocast(scores.device.type, enabled=False):
+                return scores @ self.class_means
+        if count == len(data_samples) and any(
+            sample.gt_label.numel() != 1 for sample in data_samples
+        ):
             several = next(s for s in data_samples if s.gt_label.numel() != 1)
             raise InputError(f'multi-label data are not supported: {_name(several)} has labels '
                              f'{several.gt_label.tolist()}')

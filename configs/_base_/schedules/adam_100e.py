@@ -1,6 +1,6 @@
 # The paper's schedule, and where it is silent: Adam, constant rate, no weight decay.
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=0))
+    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=0, fused=True))
 param_scheduler = []
 auto_scale_lr = dict(base_batch_size=64)
 
