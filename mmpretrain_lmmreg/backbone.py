@@ -57,6 +57,7 @@ class OpenCLIPVisual(BaseBackbone):
         if precision == 'auto':
             self.register_buffer('decided_precision', torch.tensor(0))
         self.use_precision(precision)
+        self.images_at_a_time = None
         self.train()
 
     def _check_arguments(self) -> None:
@@ -138,9 +139,23 @@ class OpenCLIPVisual(BaseBackbone):
         dtype = images.dtype
         if self.precision == 'bfloat16':
             images = images.bfloat16()
-        in_parts = self.trunk_is_frozen and images.device.type == 'cpu'
-        parts = images.split(CPU_BATCH) if in_parts else [images]
-        return torch.cat([self.tower.trunk(part) for part in parts]).to(dtype)
+        trunk = self._trunk_in_parts if self.trunk_is_frozen else self.tower.trunk
+        return trunk(images).to(dtype)
+
+    def _trunk_in_parts(self, images: Tensor) -> Tensor:
+        """Run so many images at a time as a GPU's memory holds, which is found by halving."""
+        size = self.images_at_a_time or (
+            CPU_BATCH if images.device.type == 'cpu' else len(images))
+        while True:
+            try:
+                return torch.cat([self.tower.trunk(part) for part in images.split(size)])
+            except torch.cuda.OutOfMemoryError:
+                if size == 1:
+                    raise
+            torch.cuda.empty_cache()
+            self.images_at_a_time = size = min(size, len(images)) // 2 or 1
+            print_log(f"the GPU's memory is full: the trunk takes {size} images at a time",
+                      'current')
 
     def project(self, features: Tensor) -> Tensor:
         """Into the joint space: (B, D_trunk) -> (B, D)."""

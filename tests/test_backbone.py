@@ -161,6 +161,30 @@ def test_images_of_another_size_are_refused(vit):
         build(vit).forward_trunk(torch.zeros(1, 3, 32, 48))
 
 
+def test_a_full_gpu_halves_what_runs_at_a_time(vit, monkeypatch):
+    backbone = build(vit)
+    images = torch.randn(7, 3, 32, 32)
+    with torch.no_grad():
+        expected = backbone.forward_trunk(images)
+    trunk, sizes = backbone.tower.trunk, []
+
+    def small(part):
+        sizes.append(len(part))
+        if len(part) > limit:
+            raise torch.cuda.OutOfMemoryError('full')
+        return trunk(part)
+
+    monkeypatch.setattr(backbone.tower, 'trunk', small)
+    limit = 2
+    with torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(backbone.forward_trunk(images), expected)
+    assert sizes == [4, 2, 2, 2, 1, 2, 2, 2, 1]  # what was found is kept
+    limit = 0
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        backbone.forward_trunk(images)
+
+
 def test_bfloat16_trunk(vit):
     exact, fast = build(vit), build(vit, precision='bfloat16')
     for backbone in (exact, fast):

@@ -14,8 +14,9 @@ from open_clip.transformer import VisionTransformer
 from torch.utils.data import DataLoader, default_collate
 
 from ..backbone import CPU_BATCH
+from ..features.images import ImagesOf, collate
 from ..features.precision import SMALLEST_COSINE, compare_precisions
-from ..features.trunk import ImagesOf, collate, compute
+from ..features.trunk import compute
 from ..launch import config_folder
 from ..table import VectorTable
 from .measure import Row, in_turns

@@ -2,7 +2,6 @@
 import json
 import os
 import sys
-from itertools import islice
 from typing import Any
 
 import torch
@@ -17,11 +16,12 @@ from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from rich.progress import track
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import DataLoader, default_collate
 
 from ..cache import atomic_write, cache_dir, digest
 from ..errors import InputError
 from ..table import StoredRows, VectorTable
+from .images import ImagesOf, collate, first_images
 from .precision import IMAGES, compare_precisions
 from .samples import describe_transform, iter_infos, transforms_of
 
@@ -128,7 +128,7 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
                  else torch.backends.cpu.get_cpu_capability())  # fmt: skip
     path = cache_dir('features') / f'precision-{digest(about)}.json'
     if not path.exists():
-        images = _first_images(dataset)
+        images = first_images(dataset, IMAGES)
         if not images:
             return None
         data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
@@ -138,14 +138,6 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
     return json.loads(path.read_text())
 
 
-def _first_images(dataset: Any) -> list[Tensor]:
-    """The first images of a data set that can be read, each (3, H, W)."""
-    images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
-    readable = (image for _, image in map(images.__getitem__, range(len(images)))
-                if not isinstance(image, str))
-    return list(islice(readable, IMAGES))
-
-
 def file_key(path: str) -> str:
     """Key of an image file's row: its path, size and time, but not its content."""
     try:
@@ -153,36 +145,6 @@ def file_key(path: str) -> str:
     except OSError:
         return f'{os.path.abspath(path)}\tmissing'
     return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
-
-
-class ImagesOf(Dataset):
-    """The preprocessed images of some of a data set's samples; an unreadable one is its error."""
-
-    def __init__(self, dataset: Any, paths: list[str]) -> None:
-        wanted = set(paths)
-        self.infos = [info for info in iter_infos(dataset)
-                      if os.path.abspath(info['img_path']) in wanted]
-        self.transforms = transforms_of(dataset)
-
-    def __len__(self) -> int:
-        return len(self.infos)
-
-    def __getitem__(self, index: int) -> tuple[str, Any]:
-        results = dict(self.infos[index])
-        path = results['img_path']
-        try:
-            for transform in self.transforms:
-                if type(transform).__name__ != 'AttachDescriptions':
-                    results = transform(results)
-            return path, results['inputs']
-        except Exception as error:  # whatever a decoder raises
-            return path, f'{path}: {type(error).__name__}: {error}'
-
-
-def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
-    good = [(path, image) for path, image in batch if not isinstance(image, str)]
-    paths, images = zip(*good, strict=True) if good else ((), ())
-    return list(paths), list(images), [error for _, error in batch if isinstance(error, str)]
 
 
 @torch.no_grad()

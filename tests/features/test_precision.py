@@ -9,6 +9,7 @@ from mmpretrain.registry import MODELS
 
 from mmpretrain_lmmreg.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.features import precision, trunk
+from mmpretrain_lmmreg.features.images import first_images
 from mmpretrain_lmmreg.features.precision import compare_precisions
 
 
@@ -163,10 +164,10 @@ def test_only_the_first_process_measures(auto, monkeypatch):
 
 def test_unreadable_images_are_left_out(auto, pictures, tmp_path):
     dataset = Runner.build_dataloader(auto.train_dataloader).dataset
-    assert len(trunk._first_images(dataset)) == 24
+    assert len(first_images(dataset, 64)) == 24
     original, nowhere = dataset.get_data_info, dict(img_path=str(tmp_path / 'nowhere.png'))
     dataset.get_data_info = lambda index: original(index) | ({} if index else nowhere)
-    assert len(trunk._first_images(dataset)) == 23
+    assert len(first_images(dataset, 64)) == 23
     dataset.get_data_info = lambda index: original(index) | nowhere
     model = MODELS.build(auto.model)
     trunk.settle_precision(model, dataset)

@@ -1,0 +1,48 @@
+"""The preprocessed images of a data set, each once, with a line for each that cannot be read."""
+import os
+from itertools import islice
+from typing import Any
+
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from .samples import iter_infos, transforms_of
+
+
+class ImagesOf(Dataset):
+    """The preprocessed images of some of a data set's samples; an unreadable one is its error."""
+
+    def __init__(self, dataset: Any, paths: list[str]) -> None:
+        wanted = set(paths)
+        self.infos = [info for info in iter_infos(dataset)
+                      if os.path.abspath(info['img_path']) in wanted]
+        self.transforms = transforms_of(dataset)
+
+    def __len__(self) -> int:
+        return len(self.infos)
+
+    def __getitem__(self, index: int) -> tuple[str, Any]:
+        results = dict(self.infos[index])
+        path = results['img_path']
+        try:
+            for transform in self.transforms:
+                if type(transform).__name__ != 'AttachDescriptions':
+                    results = transform(results)
+            return path, results['inputs']
+        except Exception as error:  # whatever a decoder raises
+            return path, f'{path}: {type(error).__name__}: {error}'
+
+
+def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
+    """Paths and images of what can be read in a batch, and a line for each other sample."""
+    good = [(path, image) for path, image in batch if not isinstance(image, str)]
+    paths, images = zip(*good, strict=True) if good else ((), ())
+    return list(paths), list(images), [error for _, error in batch if isinstance(error, str)]
+
+
+def first_images(dataset: Any, count: int) -> list[Tensor]:
+    """The first ``count`` images of a data set that can be read, each (3, H, W)."""
+    images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
+    readable = (image for _, image in map(images.__getitem__, range(len(images)))
+                if not isinstance(image, str))
+    return list(islice(readable, count))
