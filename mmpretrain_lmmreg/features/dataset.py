@@ -43,9 +43,10 @@ class FeatureDataset(Dataset):
         self.source, self.device = source, torch.device(device)
         self.features = features.to(device) if isinstance(features, Tensor) else features
         self.metainfo = source.metainfo
-        infos = [source.get_data_info(i) for i in range(len(source))]
-        self.rows = torch.tensor([rows[abspath(info['img_path'])] for info in infos])
-        labels = [info.get('gt_label') for info in infos]
+        infos = map(source.get_data_info, range(len(source)))
+        pairs = [(rows[abspath(info['img_path'])], info.get('gt_label')) for info in infos]
+        self.rows = torch.tensor([row for row, _ in pairs])
+        labels = [label for _, label in pairs]
         one_each = all(isinstance(label, Integral) for label in labels)
         self.labels = torch.tensor(labels, device=device) if one_each else None
         self.transforms = without_pixels(transforms_of(source))
