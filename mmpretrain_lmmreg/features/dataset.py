@@ -18,14 +18,21 @@ from .trunk import PIXEL_TRANSFORMS, trunk_features
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
 
 
-class SampleBatch(list):
-    """The DataSamples of a batch, and one that holds the labels (B,) of all: gathering them one
-    by one would take a twentieth of a training step, each time.
+class SampleBatch(Sequence):
+    """The B DataSamples of a batch, taken from the data set when they are asked for.
+
+    ``packed`` is one that holds all labels, (B,): what needs nothing else saves a tenth of a step.
     """
 
-    def __init__(self, samples: list[DataSample], labels: Tensor) -> None:
-        super().__init__(samples)
+    def __init__(self, dataset: 'FeatureDataset', indices: Sequence[int], labels: Tensor) -> None:
+        self.dataset, self.indices = dataset, indices
         self.packed = DataSample(gt_label=labels)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> DataSample:
+        return self.dataset.sample(self.indices[position])
 
 
 class FeatureDataset(Dataset):
@@ -50,7 +57,7 @@ class FeatureDataset(Dataset):
         one_each = all(isinstance(label, Integral) for label in labels)
         self.labels = torch.tensor(labels, device=device) if one_each else None
         self.transforms = without_pixels(transforms_of(source))
-        self.kept: dict[int, Any] = {}
+        self.kept: dict[int, DataSample] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -62,12 +69,16 @@ class FeatureDataset(Dataset):
         """A batch on the device: ``inputs`` (B, D_trunk), float32, and B ``data_samples``."""
         chosen = torch.tensor(indices)
         features = self.features[self.rows[chosen]]
-        samples = [self.kept.get(i) or self._sample(i) for i in indices]
-        if self.labels is not None:
-            samples = SampleBatch(samples, self.labels[chosen.to(self.device)])
+        if self.labels is None:
+            samples = [self.sample(i) for i in indices]
+        else:
+            samples = SampleBatch(self, indices, self.labels[chosen.to(self.device)])
         return dict(inputs=features.to(self.device, torch.float32), data_samples=samples)
 
-    def _sample(self, index: int) -> Any:
+    def sample(self, index: int) -> DataSample:
+        """A sample's DataSample on the device, which is the same in every epoch."""
+        if index in self.kept:
+            return self.kept[index]
         results = self.source.get_data_info(index)
         for transform in self.transforms:
             results = transform(results)

@@ -8,6 +8,7 @@ from mmpretrain.utils import get_ori_model
 
 from ..errors import InputError
 from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
+from .recording import Recording
 
 HISTORY = 1000  # values of a scalar that are kept at least
 
@@ -18,9 +19,22 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
 
     def run_epoch(self) -> None:
         _use_features(self)
+        self.recording = Recording(self.runner, len(self.dataloader))
         with features_as_inputs(self.runner.model):
             super().run_epoch()
         _shorten_histories(self)
+
+    def run_iter(self, idx: int, data_batch: dict) -> None:
+        """A step, recorded only where a line of the log needs it; see :class:`Recording`."""
+        recording = self.recording
+        if recording.includes(idx):
+            super().run_iter(idx, data_batch)
+            return
+        recording.call('before_train_iter', batch_idx=idx, data_batch=data_batch)
+        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
+        recording.call('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        recording.pass_time()
+        self._iter += 1
 
 
 class _FrozenTrunkEvalMixin:

@@ -94,7 +94,7 @@ def test_same_weights_from_a_table_on_disk(tiny_config, monkeypatch):
     monkeypatch.setattr('mmpretrain_lmmreg.features.dataset.KEPT_SAMPLES', 3)
     on_disk = train(tiny_config, 'disk')
     assert isinstance(on_disk.train_dataloader.dataset.features, StoredRows)
-    assert len(on_disk.train_dataloader.dataset.kept) == 3
+    assert len(on_disk.val_dataloader.dataset.kept) == 3
     assert_same_weights(in_memory, on_disk)
 
 
