@@ -12,7 +12,7 @@ from .visual_tower import split_tower
 
 TRAINABLE = ('none', 'proj', 'last_block', 'all')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
-# Images of a frozen trunk at a time: malloc maps and clears what is larger than 32 MiB each time
+# Images of a frozen trunk at a time: malloc may map and clear what is larger than 32 MiB each time
 # anew, which the activations of 8 images are in ViT-L/14.
 CPU_BATCH = 4
 
