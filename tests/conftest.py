@@ -35,6 +35,14 @@ def plain_dumps(monkeypatch):
     monkeypatch.setattr(yapf_api, 'FormatCode', lambda text, **_: (text, True))
 
 
+@pytest.fixture(scope='session', autouse=True)
+def mmpretrains_registries():
+    """A test that builds from a config without a Runner needs no other test before it."""
+    from mmengine.registry import init_default_scope
+
+    init_default_scope('mmpretrain')
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """Tests never read or write the user's caches."""

@@ -11,9 +11,9 @@ KNOWN = ('mmengine', 'mmpretrain', 'mmpretrain_lmmreg')  # their hooks read no s
 class Recording:
     """The steps of an epoch that are recorded, and what the others leave to do.
 
-    Writing down six scalars takes a tenth of a step on features, and a log line shows the mean of
-    the last few steps only. Every step is recorded where a window is an epoch or more, or where a
-    hook of a person's own might read the records.
+    Writing down six scalars takes a twentieth of a step on features, and a log line shows the mean
+    of the last few steps only. Every step is recorded where a window is an epoch or more, or where
+    a hook of a person's own might read the records.
 
     Args:
         runner: The runner, with all of its hooks.

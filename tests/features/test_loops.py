@@ -105,6 +105,23 @@ def test_batches_are_float32_whatever_is_kept(tiny_config):
     assert data[0]['inputs'].dtype == torch.float32
 
 
+def test_samples_of_a_batch_are_made_when_asked_for_and_packed_in_order(tiny_config):
+    images = Runner.build_dataloader(tiny_config.train_dataloader).dataset
+    rows = {os.path.abspath(info['img_path']): i for i, info in enumerate(iter_infos(images))}
+    data = FeatureDataset(images, torch.ones(len(rows), 32), rows)
+    chosen = [20, 3, 11]
+    samples = data.__getitems__(chosen)['data_samples']
+    assert len(samples) == 3 and not data.kept
+    labels = [images.get_data_info(i)['gt_label'] for i in chosen]
+    assert len(set(labels)) > 1 and samples.packed.gt_label.tolist() == labels
+    assert [s.gt_label.item() for s in samples] == labels
+    assert [s.gt_label.item() for s in samples[1:]] == labels[1:] and len(data.kept) == 3
+    info = images.get_data_info
+    images.get_data_info = lambda index: info(index) | dict(gt_label=[0, 1])
+    several = FeatureDataset(images, torch.ones(len(rows), 32), rows)
+    assert isinstance(several.__getitems__(chosen)['data_samples'], list)
+
+
 @pytest.mark.parametrize(('window', 'kept'), [('epoch', 1), (2, 2), ('global', 6)])
 def test_histories_of_scalars_stay_as_short_as_the_log_allows(tiny_config, monkeypatch, window,
                                                               kept):

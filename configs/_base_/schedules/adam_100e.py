@@ -1,4 +1,5 @@
 # The paper's schedule, and where it is silent: Adam, constant rate, no weight decay.
+# 'fused' is known to Adam, AdamW and SGD; another optimizer is given with _delete_=True.
 optim_wrapper = dict(
     type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=0, fused=True))
 param_scheduler = []
