@@ -1,6 +1,7 @@
 """The benchmark's figures are of what they say, and a wrong result ends with an error."""
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +71,15 @@ def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monk
     monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.IN_MEMORY', 0)
     result = memory.shuffled_epoch(tmp_path / 'large', 2000)
     assert result['on_disk'] and 0.1 < result['gib'] < 10
+
+
+def test_the_peak_is_the_process_s_own():
+    held = torch.ones(2**28)  # a GiB that a child does not have
+    code = 'from mmpretrain_lmmreg.benchmark.memory import peak_gib; print(peak_gib())'
+    root = TOOL.parents[1]
+    child = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
+    assert 0.1 < float(child.stdout.split()[-1]) < 0.9, child.stderr
+    assert memory.peak_gib() > 1.1 and held.all()
 
 
 def test_trunk_rows(tiny_clip, pictures, tmp_path):
