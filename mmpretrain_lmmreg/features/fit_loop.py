@@ -71,12 +71,11 @@ class FitLoop(FrozenTrunkTrainLoop):
 @torch.no_grad()
 def embeddings(model: ImageClassifier, data: FeatureDataset) -> tuple[Tensor, Tensor]:
     """Embeddings (N, D) and labels (N,) of a data set's samples, on the model's device."""
+    if data.labels is None:
+        raise InputError('multi-label data are not supported: FitLoop needs one label an image')
     device = next(model.parameters()).device
     parts = [model.extract_feat(part.to(device))[-1] for part in data.features.split(1024)]
-    labels = [data.source.get_data_info(i)['gt_label'] for i in range(len(data))]
-    if not all(isinstance(label, int) for label in labels):
-        raise InputError('multi-label data are not supported: FitLoop needs one label an image')
-    return torch.cat(parts)[data.rows.to(device)], torch.tensor(labels, device=device)
+    return torch.cat(parts)[data.rows.to(device)], data.labels
 
 
 def text_means(model: ImageClassifier, data: FeatureDataset) -> Tensor | None:
