@@ -86,14 +86,12 @@ def _use_features(loop) -> None:
             hook.ema_model.module.backbone.use_precision(backbone.precision)
 
 
-def _shorten_histories(loop: EpochBasedTrainLoop) -> None:
+def _shorten_histories(loop: FrozenTrunkTrainLoop) -> None:
     """Let mmengine keep an epoch of each scalar: it copies the history in every iteration."""
-    processor = loop.runner.log_processor
-    windows = [setting.get('window_size') for setting in processor.custom_cfg]
-    if 'global' in windows:
+    recording = loop.recording
+    if recording.whole_run:
         return
-    keep = max(len(loop.dataloader), processor.window_size,
-               *(window for window in windows if isinstance(window, int)), HISTORY)
+    keep = max(recording.steps, recording.window, HISTORY)
     for name, history in loop.runner.message_hub.log_scalars.items():
         if name.startswith('train/'):
             history.max_length = keep

@@ -23,14 +23,16 @@ class Recording:
     def __init__(self, runner: Runner, steps: int) -> None:
         self.runner, self.steps = runner, steps
         processor = runner.log_processor
-        windows = [setting.get('window_size', 0) for setting in processor.custom_cfg]
+        windows = [processor.window_size,
+                   *(setting.get('window_size', 0) for setting in processor.custom_cfg)]
         stages = {'before_train_iter', 'after_train_iter'}
         active = [hook for hook in runner.hooks if stages & set(hook.get_triggered_stages())]
         self.hooks = [hook for hook in active if type(hook) not in RECORDERS]
         self.timers = [hook for hook in active if type(hook) is IterTimerHook]
         known = all(type(hook).__module__.split('.')[0] in KNOWN for hook in active)
         self.all = not known or any(isinstance(window, str) for window in windows)
-        self.window = 0 if self.all else max([processor.window_size, *windows])
+        self.window = max(window for window in windows if isinstance(window, int))
+        self.whole_run = 'global' in windows
         self.interval = min((hook.interval for hook in active if isinstance(hook, LoggerHook)),
                             default=steps)
 
