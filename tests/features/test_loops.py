@@ -2,6 +2,7 @@ import copy
 import json
 import os
 import shutil
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ PLAIN = {'train_cfg.type': 'EpochBasedTrainLoop', 'val_cfg.type': 'ValLoop',
 
 def train(cfg, work, **options):
     cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', **options})
+    # a name of its own, since mmengine's is the second's, and runs of a name share their records
+    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex,
+                         **options})
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner

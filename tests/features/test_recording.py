@@ -2,14 +2,14 @@ import copy
 import json
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
 from mmengine.hooks import Hook, IterTimerHook
 from mmengine.runner import Runner
 
-PLAIN = {'train_cfg.type': 'EpochBasedTrainLoop', 'val_cfg.type': 'ValLoop',
-         'test_cfg.type': 'TestLoop'}
+from mmpretrain_lmmreg.benchmark.run import PLAIN
 
 
 class ReadsEveryStep(Hook):
@@ -30,8 +30,8 @@ def cfg(tiny_config):
 
 def build(cfg, work, **options):
     cfg = copy.deepcopy(cfg)
-    folder = f'{cfg.work_dir}-{work}'  # a name of its own: mmengine's is the second's
-    cfg.merge_from_dict({'work_dir': folder, 'experiment_name': Path(folder).parent.name + work,
+    # a name of its own, since mmengine's is the second's, and runs of a name share their records
+    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex,
                          **options})
     return Runner.from_cfg(cfg)
 
