@@ -1,7 +1,8 @@
 """LMM-Reg.-CLIP on BAR.
 
-    python tools/train.py configs/lmmreg_bar.py
+python tools/train.py configs/lmmreg_bar.py
 """
+
 _base_ = [
     '_base_/models/clip_vit_l14.py',
     '_base_/datasets/bar.py',

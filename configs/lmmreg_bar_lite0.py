@@ -6,14 +6,22 @@ Only 300 of the 1,941 training images are described; their texts make the class 
     python tools/prepare_bar.py SOURCE data/bar --replies
     python tools/train.py configs/lmmreg_bar_lite0.py
 """
+
 _base_ = ['lmmreg_bar.py']
 
 method = 'lmmreg'
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
-    backbone=dict(
-        model_name='local-dir:{{$LITE0_ROOT:work_dirs/lite0-minilm}}', pretrained=None),
-    head=dict(in_channels=384))
+    backbone=dict(model_name='local-dir:{{$LITE0_ROOT:work_dirs/lite0-minilm}}', pretrained=None),
+    head=dict(in_channels=384),
+)
 
-train_dataloader = dict(dataset=dict(pipeline=[
-    *_base_.pixels, dict(type='AttachDescriptions', missing='skip'), dict(type='PackInputs')]))
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            *_base_.pixels,
+            dict(type='AttachDescriptions', missing='skip'),
+            dict(type='PackInputs'),
+        ]
+    )
+)

@@ -6,6 +6,7 @@
 Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (tools/describe.py)
 prompts with the class names make the class means.
 """
+
 _base_ = [
     '_base_/models/clip_vit_l14.py',
     '_base_/datasets/clip_images.py',
@@ -19,8 +20,16 @@ from mmpretrain_lmmreg.datasets import find_classes  # noqa: E402
 data_root = '{{$CUSTOM_ROOT:data/custom}}'
 ann_file = os.environ.get('CUSTOM_LIST', '')
 data = dict(dataset=dict(type='OwnImages', data_root=data_root, ann_file=ann_file))
-train_dataloader = dict(dataset=dict(**data['dataset'], pipeline=[
-    *_base_.pixels, dict(type='AttachDescriptions', missing='skip'), dict(type='PackInputs')]))
+train_dataloader = dict(
+    dataset=dict(
+        **data['dataset'],
+        pipeline=[
+            *_base_.pixels,
+            dict(type='AttachDescriptions', missing='skip'),
+            dict(type='PackInputs'),
+        ],
+    )
+)
 val_dataloader = data
 test_dataloader = data
 

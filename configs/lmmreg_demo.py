@@ -4,6 +4,7 @@ The descriptions come from a script that errs as an LMM does; it is no LMM.
 
     python tools/train.py configs/lmmreg_demo.py
 """
+
 _base_ = [
     '_base_/models/clip_vit_l14.py',
     '_base_/datasets/demo.py',
@@ -15,4 +16,5 @@ method = 'lmmreg'
 model = dict(
     data_preprocessor=dict(mean=[127.5, 127.5, 127.5], std=[63.75, 63.75, 63.75]),
     backbone=dict(model_name='demo-clip', pretrained='demo'),
-    head=dict(num_classes=6, in_channels=64))
+    head=dict(num_classes=6, in_channels=64),
+)

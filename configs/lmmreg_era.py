@@ -1,7 +1,8 @@
 """LMM-Reg.-CLIP on ERA.
 
-    python tools/train.py configs/lmmreg_era.py
+python tools/train.py configs/lmmreg_era.py
 """
+
 _base_ = [
     '_base_/models/clip_vit_l14.py',
     '_base_/datasets/era.py',

@@ -1,7 +1,8 @@
 """LMM-Reg.-CLIP on UCF101.
 
-    python tools/train.py configs/lmmreg_ucf101.py
+python tools/train.py configs/lmmreg_ucf101.py
 """
+
 _base_ = [
     '_base_/models/clip_vit_l14.py',
     '_base_/datasets/ucf101.py',

@@ -1,4 +1,5 @@
 """An open_clip image tower as an mmpretrain backbone."""
+
 import torch
 from mmengine.logging import print_log
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -41,9 +42,15 @@ class OpenCLIPVisual(BaseBackbone):
             projection asked for ``'proj'``; ResNets and CoCa.
     """
 
-    def __init__(self, model_name: str, pretrained: str | None = None, trainable: str = 'proj',
-                 precision: str = 'float32', image_size: int | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | None = None,
+        trainable: str = 'proj',
+        precision: str = 'float32',
+        image_size: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.model_name, self.pretrained = model_name, pretrained
         self.trainable, self.precision, self.image_size = trainable, precision, image_size
@@ -52,8 +59,10 @@ class OpenCLIPVisual(BaseBackbone):
         self.tower = split_tower(self.visual, model_name)
         self._freeze()
         self._projection_names = {
-            name for name, parameter in self.visual.named_parameters()
-            if any(parameter is p for p in self.tower.projection())}
+            name
+            for name, parameter in self.visual.named_parameters()
+            if any(parameter is p for p in self.tower.projection())
+        }
         if precision == 'auto':
             self.register_buffer('decided_precision', torch.tensor(0))
         self.use_precision(precision)
@@ -64,11 +73,14 @@ class OpenCLIPVisual(BaseBackbone):
         if self.trainable not in TRAINABLE:
             raise InputError(f"trainable='{self.trainable}' is unknown; choose one of {TRAINABLE}")
         if self.precision not in PRECISIONS:
-            raise InputError(f"precision='{self.precision}' is unknown; choose one of "
-                             f'{tuple(PRECISIONS)}')
+            raise InputError(
+                f"precision='{self.precision}' is unknown; choose one of {tuple(PRECISIONS)}"
+            )
         if self.precision != 'float32' and not self.trunk_is_frozen:
-            raise InputError(f"precision='{self.precision}' is for a frozen trunk, but "
-                             f"trainable='{self.trainable}' trains it; use precision='float32'")
+            raise InputError(
+                f"precision='{self.precision}' is for a frozen trunk, but "
+                f"trainable='{self.trainable}' trains it; use precision='float32'"
+            )
 
     @property
     def trunk_is_frozen(self) -> bool:
@@ -90,7 +102,8 @@ class OpenCLIPVisual(BaseBackbone):
         if self.trainable == 'proj' and not projection:
             raise InputError(
                 f"the image tower of '{self.model_name}' has no output projection, so "
-                "trainable='proj' has nothing to train; use trainable='last_block'")
+                "trainable='proj' has nothing to train; use trainable='last_block'"
+            )
         if self.trainable == 'all':
             return
         block = list(self.tower.last_block()) if self.trainable == 'last_block' else []
@@ -102,16 +115,19 @@ class OpenCLIPVisual(BaseBackbone):
         """Load ``pretrained``; see :func:`mmpretrain_lmmreg.clip_model.load_visual`."""
         self._is_init = True
         if self.pretrained is None and not self.model_name.startswith('local-dir:'):
-            print_log(f"'{self.model_name}' starts from random weights; give pretrained= an "
-                      'open_clip tag or a checkpoint file', 'current', level=30)
+            print_log(
+                f"'{self.model_name}' starts from random weights; give pretrained= an "
+                'open_clip tag or a checkpoint file',
+                'current',
+                level=30,
+            )
             return
         visual = load_visual(self.model_name, self.pretrained, self.image_size)
         self.visual.load_state_dict(visual.state_dict())
 
     def use_precision(self, precision: str) -> None:
         """Run the trunk in this precision from now on; the checkpoint keeps a decided 'auto'."""
-        projection = {name: self.visual.get_parameter(name).data
-                      for name in self._projection_names}
+        projection = {name: self.visual.get_parameter(name).data for name in self._projection_names}
         self.visual.to(PRECISIONS[precision])
         for name, values in projection.items():
             self.visual.get_parameter(name).data = values
@@ -131,11 +147,13 @@ class OpenCLIPVisual(BaseBackbone):
         Images of another size than the model's raise InputError.
         """
         if tuple(images.shape[-2:]) != tuple(self.visual.image_size):
-            found, wanted = ('x'.join(map(str, size))
-                             for size in (images.shape[-2:], self.visual.image_size))
+            found, wanted = (
+                'x'.join(map(str, size)) for size in (images.shape[-2:], self.visual.image_size)
+            )
             raise InputError(
                 f"the images are {found}, but '{self.model_name}' takes {wanted}: change the "
-                "pipelines' sizes, or set model.backbone.image_size")
+                "pipelines' sizes, or set model.backbone.image_size"
+            )
         dtype = images.dtype
         if self.precision == 'bfloat16':
             images = images.bfloat16()
@@ -144,8 +162,7 @@ class OpenCLIPVisual(BaseBackbone):
 
     def _trunk_in_parts(self, images: Tensor) -> Tensor:
         """Run so many images at a time as a GPU's memory holds, which is found by halving."""
-        size = self.images_at_a_time or (
-            CPU_BATCH if images.device.type == 'cpu' else len(images))
+        size = self.images_at_a_time or (CPU_BATCH if images.device.type == 'cpu' else len(images))
         while True:
             try:
                 return torch.cat([self.tower.trunk(part) for part in images.split(size)])
@@ -154,8 +171,9 @@ class OpenCLIPVisual(BaseBackbone):
                     raise
             torch.cuda.empty_cache()
             self.images_at_a_time = size = min(size, len(images)) // 2 or 1
-            print_log(f"the GPU's memory is full: the trunk takes {size} images at a time",
-                      'current')
+            print_log(
+                f"the GPU's memory is full: the trunk takes {size} images at a time", 'current'
+            )
 
     def project(self, features: Tensor) -> Tensor:
         """Into the joint space: (B, D_trunk) -> (B, D)."""
@@ -167,10 +185,17 @@ class OpenCLIPVisual(BaseBackbone):
 
     def trunk_fingerprint(self) -> dict:
         """What determines the trunk's features of given pixels."""
-        trunk = {name: value for name, value in self.visual.state_dict().items()
-                 if name not in self._projection_names}
-        return dict(model_name=self.model_name, image_size=self.image_size,
-                    precision=self.precision, weights=digest_tensors(trunk))
+        trunk = {
+            name: value
+            for name, value in self.visual.state_dict().items()
+            if name not in self._projection_names
+        }
+        return dict(
+            model_name=self.model_name,
+            image_size=self.image_size,
+            precision=self.precision,
+            weights=digest_tensors(trunk),
+        )
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':
         """Set the mode of what trains whole; everything else stays in eval mode."""

@@ -1,4 +1,5 @@
 """Where caches live, how files are written whole, and how contents are named."""
+
 import hashlib
 import json
 import os

@@ -1,4 +1,5 @@
 """Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
+
 import math
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,30 @@ class RunChecksHook(Hook):
             if both:
                 raise InputError(
                     f'{len(both)} samples are both in the train and in the {name} list, the first '
-                    f"is '{both[0][1]}'; take them out of one of them")
+                    f"is '{both[0][1]}'; take them out of one of them"
+                )
         choosing = _chooses_by_val(runner)
         if choosing and val & test:
             raise InputError(
                 f'{choosing} would choose by test images, because val_dataloader holds samples of '
-                'test_dataloader; validate on a part of the training images, or remove it')
+                'test_dataloader; validate on a part of the training images, or remove it'
+            )
         _check_width(runner)
         classes = dataset.metainfo.get('classes') or ()
-        print_log(f'{len(train)} training, {len(val)} validation and {len(test)} test images'
-                  + ' (the validation images are test images)' * bool(val & test)
-                  + f'; {len(classes)} classes: {", ".join(classes)}', 'current')
+        print_log(
+            f'{len(train)} training, {len(val)} validation and {len(test)} test images'
+            + ' (the validation images are test images)' * bool(val & test)
+            + f'; {len(classes)} classes: {", ".join(classes)}',
+            'current',
+        )
 
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
         """Raises InputError with the batch's file names where the loss is not finite."""
         loss = (outputs or {}).get('loss')
         if loss is None or math.isfinite(loss.item()):
@@ -57,12 +68,15 @@ class RunChecksHook(Hook):
         raise InputError(
             f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}; '
             'lower the learning rate or alpha, or look at the images of this batch:\n'
-            + '\n'.join(names))
+            + '\n'.join(names)
+        )
 
 
 def _samples(dataset: Any) -> set[tuple[str, str]]:
-    return {(str(Path(info.get('data_root', '')).absolute()), rel_path(info))
-            for info in iter_infos(dataset)}
+    return {
+        (str(Path(info.get('data_root', '')).absolute()), rel_path(info))
+        for info in iter_infos(dataset)
+    }
 
 
 def _check_width(runner: Runner) -> None:
@@ -70,8 +84,10 @@ def _check_width(runner: Runner) -> None:
     found = getattr(backbone, 'embed_dim', None)
     expected = runner.cfg.model.head.get('in_channels', found)
     if found is not None and found != expected:
-        raise InputError(f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
-                         f'in_channels={expected}: set model.head.in_channels={found}')
+        raise InputError(
+            f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
+            f'in_channels={expected}: set model.head.in_channels={found}'
+        )
 
 
 def _test_samples(runner: Runner) -> set[tuple[str, str]]:
@@ -125,11 +141,15 @@ def _parts_with_texts(cfg: ConfigDict) -> tuple[str, ...]:
 def _missing_weights(backbone: dict) -> list[str]:
     name, weights = backbone.get('model_name', ''), backbone.get('pretrained')
     if name.startswith('local-dir:') and not Path(name.removeprefix('local-dir:')).is_dir():
-        return [f"the model folder '{name.removeprefix('local-dir:')}' is not there; lite0-minilm "
-                'is made by: python tools/build_lite0_minilm.py FOLDER']
+        return [
+            f"the model folder '{name.removeprefix('local-dir:')}' is not there; lite0-minilm "
+            'is made by: python tools/build_lite0_minilm.py FOLDER'
+        ]
     if weights and Path(weights).suffix and not Path(weights).exists():
-        return [f"the weights file '{weights}' is not there; give model.backbone.pretrained a file "
-                "or an open_clip tag such as 'openai', which is downloaded once"]
+        return [
+            f"the weights file '{weights}' is not there; give model.backbone.pretrained a file "
+            "or an open_clip tag such as 'openai', which is downloaded once"
+        ]
     return []
 
 
@@ -139,6 +159,8 @@ def _missing_descriptions(dataset: dict) -> list[str]:
             root = transform.get('data_root') or dataset.get('data_root')
             path = transform.get('cache') or (root and Path(root) / 'descriptions.jsonl')
             if path and not Path(path).exists():
-                return [f"the descriptions '{path}' are not there; make them with: "
-                        'python tools/describe.py CONFIG --describer {minigpt4,hf,openai}']
+                return [
+                    f"the descriptions '{path}' are not there; make them with: "
+                    'python tools/describe.py CONFIG --describer {minigpt4,hf,openai}'
+                ]
     return []

@@ -117,10 +117,13 @@ def allow_checkpoint_globals() -> None:
             np.dtype,
             *(type(np.dtype(number)) for number in numbers),
             # written by NumPy 1 and by NumPy 2
-            *((f, f'numpy.{core}.multiarray.{f.__name__}') for f in functions
-              for core in ('core', '_core')),
+            *(
+                (f, f'numpy.{core}.multiarray.{f.__name__}')
+                for f in functions
+                for core in ('core', '_core')
+            ),
         ]
-    )  # fmt: skip
+    )
 
 
 def _history_statistic(owner: Any, name: str) -> Any:

@@ -1,4 +1,5 @@
 """Float vectors on disk, one row a key: trunk features by image, embeddings by text."""
+
 import json
 import os
 import uuid
@@ -14,8 +15,7 @@ from safetensors.torch import save
 from .cache import atomic_write, cache_dir, digest
 from .errors import InputError
 
-_DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16,
-           'BF16': torch.bfloat16}
+_DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
 
 
 class VectorTable:
@@ -56,8 +56,9 @@ class VectorTable:
         with open(path, 'rb') as file:
             self._offsets.append(8 + int.from_bytes(file.read(8), 'little'))
         self._chunks.append(path)
-        self._rows.update(zip(keys, range(self._starts[-1], self._starts[-1] + len(keys)),
-                              strict=True))
+        self._rows.update(
+            zip(keys, range(self._starts[-1], self._starts[-1] + len(keys)), strict=True)
+        )
         self._starts.append(self._starts[-1] + len(keys))
 
     def __len__(self) -> int:
@@ -92,8 +93,15 @@ class StoredRows:
     They are read one by one, since the pages of a memory map would stay resident.
     """
 
-    def __init__(self, rows: np.ndarray, starts: np.ndarray, chunks: list[Path],
-                 offsets: list[int], dim: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        chunks: list[Path],
+        offsets: list[int],
+        dim: int,
+        dtype: torch.dtype,
+    ) -> None:
         self.rows, self.starts, self.chunks, self.offsets = rows, starts, chunks, offsets
         self.dim, self.dtype = dim, dtype
 
@@ -129,5 +137,6 @@ def _open(path: Path):
     try:
         return safe_open(path, 'pt')
     except SafetensorError as error:
-        raise InputError(f'{path} is damaged ({error}); delete it, its rows will be '
-                         'computed again') from error
+        raise InputError(
+            f'{path} is damaged ({error}); delete it, its rows will be computed again'
+        ) from error

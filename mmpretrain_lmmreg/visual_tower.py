@@ -1,7 +1,8 @@
 """An open_clip image tower seen as a trunk and a projection into the joint space.
 
-    x = project(trunk(image)),    trunk: (B, 3, H, W) -> (B, D_trunk),  project: -> (B, D)
+x = project(trunk(image)),    trunk: (B, 3, H, W) -> (B, D_trunk),  project: -> (B, D)
 """
+
 from collections.abc import Iterator
 
 import torch
@@ -100,4 +101,5 @@ def split_tower(visual: nn.Module, model_name: str) -> ViTTower | TimmTower:
     kind = 'a ResNet' if isinstance(visual, ModifiedResNet) else 'a CoCa or unknown image tower'
     raise InputError(
         f"model_name='{model_name}' is {kind}, which OpenCLIPVisual does not support; choose a "
-        "ViT such as 'ViT-L-14-quickgelu', or a timm tower")
+        "ViT such as 'ViT-L-14-quickgelu', or a timm tower"
+    )

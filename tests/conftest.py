@@ -1,4 +1,5 @@
 """Fixtures that several rooms' tests use."""
+
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,8 @@ CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 TINY_CLIP = dict(
     embed_dim=24,
     vision_cfg=dict(image_size=32, layers=2, width=32, head_width=16, patch_size=8),
-    text_cfg=dict(context_length=77, vocab_size=49408, width=16, heads=2, layers=2))
+    text_cfg=dict(context_length=77, vocab_size=49408, width=16, heads=2, layers=2),
+)
 
 
 @pytest.fixture(scope='session')
@@ -58,8 +60,10 @@ def _save_random_clip(folder: Path, config: dict) -> Path:
     (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
     torch.manual_seed(0)
     model = build_open_clip(f'local-dir:{folder}')
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()},
-              folder / 'open_clip_model.safetensors')
+    save_file(
+        {k: v.contiguous() for k, v in model.state_dict().items()},
+        folder / 'open_clip_model.safetensors',
+    )
     return folder
 
 
@@ -72,10 +76,17 @@ def tiny_clip(tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def batch_norm_clip(tmp_path_factory) -> Path:
     """The same with a timm tower full of BatchNorm, D_trunk = 1280, D = 24."""
-    vision = dict(timm_model_name='tf_efficientnet_lite0', timm_model_pretrained=False,
-                  timm_pool='avg', timm_proj='linear', image_size=32)
-    return _save_random_clip(tmp_path_factory.mktemp('batch-norm-clip'),
-                             dict(TINY_CLIP, vision_cfg=vision, custom_text=True))
+    vision = dict(
+        timm_model_name='tf_efficientnet_lite0',
+        timm_model_pretrained=False,
+        timm_pool='avg',
+        timm_proj='linear',
+        image_size=32,
+    )
+    return _save_random_clip(
+        tmp_path_factory.mktemp('batch-norm-clip'),
+        dict(TINY_CLIP, vision_cfg=vision, custom_text=True),
+    )
 
 
 @pytest.fixture(scope='session')
@@ -92,8 +103,13 @@ def pictures(tmp_path_factory) -> Path:
                 pixels = rng.integers(0, 120, (40, 48, 3), dtype=np.uint8)
                 pixels[..., channel] += 110
                 Image.fromarray(pixels).save(root / split / name / f'{i}.png')
-                lines.append(dict(image=f'{split}/{name}/{i}.png', prompt='describe',
-                                  reply=f'1. A {name} picture.\n2. Noise number {i} in {name}.'))
+                lines.append(
+                    dict(
+                        image=f'{split}/{name}/{i}.png',
+                        prompt='describe',
+                        reply=f'1. A {name} picture.\n2. Noise number {i} in {name}.',
+                    )
+                )
     (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
     return root
 
@@ -104,10 +120,17 @@ def tiny_config(tiny_clip, pictures, tmp_path):
     from mmengine.config import Config
 
     cfg = Config.fromfile(CONFIGS / 'lmmreg_bar.py')
-    cfg.merge_from_dict({
-        'work_dir': str(tmp_path / 'work'), 'train_cfg.max_epochs': 2, 'log_level': 'WARNING',
-        'model.backbone.model_name': f'local-dir:{tiny_clip}', 'model.backbone.pretrained': None,
-        'model.head.num_classes': 3, 'model.head.in_channels': 24})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path / 'work'),
+            'train_cfg.max_epochs': 2,
+            'log_level': 'WARNING',
+            'model.backbone.model_name': f'local-dir:{tiny_clip}',
+            'model.backbone.pretrained': None,
+            'model.head.num_classes': 3,
+            'model.head.in_channels': 24,
+        }
+    )
     for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
         loader = cfg[f'{name}_dataloader']
         loader.update(batch_size=8, num_workers=0)

@@ -29,6 +29,7 @@ def folder_of(tmp_path_factory):
         name = f'local-dir:{folder}'
         save_file(build_open_clip(name).state_dict(), folder / 'open_clip_model.safetensors')
         return name
+
     return make
 
 
@@ -50,8 +51,12 @@ TOWERS = [
     dict(timm_pool='avg', timm_proj='linear'),
     dict(timm_pool='avg', timm_proj='mlp'),
     dict(timm_pool='avg', timm_proj=None),  # the trunk's own classifier projects
-    dict(timm_model_name='vit_tiny_patch16_224', timm_pool='token', timm_proj='linear',
-         image_size=224),
+    dict(
+        timm_model_name='vit_tiny_patch16_224',
+        timm_pool='token',
+        timm_proj='linear',
+        image_size=224,
+    ),
     dict(timm_model_name='fastvit_t8', timm_pool='avg', timm_proj=None),
     dict(timm_model_name='convnext_atto', timm_pool='', timm_proj='linear'),
     dict(timm_model_name='resnet18', timm_pool='rot_attn', timm_proj='linear', image_size=224),
@@ -108,10 +113,13 @@ def test_weights_are_loaded_by_init_weights_only(vit, tiny_clip):
         missing.init_weights()
 
 
-@pytest.mark.parametrize(('mode', 'expected'), [
-    ('none', set()),
-    ('proj', {'visual.proj'}),
-])
+@pytest.mark.parametrize(
+    ('mode', 'expected'),
+    [
+        ('none', set()),
+        ('proj', {'visual.proj'}),
+    ],
+)
 def test_what_trains_in_a_vit(vit, mode, expected):
     assert trainable(build(vit, trainable=mode)) == expected
 
@@ -212,11 +220,14 @@ def test_fingerprint_changes_with_what_changes_the_features(vit):
     assert base.trunk_fingerprint() != same.trunk_fingerprint()
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(trainable='head'), r"trainable='head' is unknown; choose one of \('none', 'proj'"),
-    (dict(precision='fp8'), "precision='fp8' is unknown"),
-    (dict(precision='bfloat16', trainable='all'), "trainable='all' trains it.*float32"),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(trainable='head'), r"trainable='head' is unknown; choose one of \('none', 'proj'"),
+        (dict(precision='fp8'), "precision='fp8' is unknown"),
+        (dict(precision='bfloat16', trainable='all'), "trainable='all' trains it.*float32"),
+    ],
+)
 def test_bad_arguments(vit, kwargs, message):
     with pytest.raises(InputError, match=message):
         build(vit, **kwargs)
@@ -254,8 +265,14 @@ def test_vit_l14_equals_open_clip_and_hugging_face():
         expected = model.eval().encode_image(images)
         assert ((x - expected).norm(dim=1) / expected.norm(dim=1)).max() <= 1e-6
         del model
-        config = CLIPVisionConfig(hidden_size=1024, intermediate_size=4096, num_hidden_layers=24,
-                                  num_attention_heads=16, patch_size=14, projection_dim=768)
+        config = CLIPVisionConfig(
+            hidden_size=1024,
+            intermediate_size=4096,
+            num_hidden_layers=24,
+            num_attention_heads=16,
+            patch_size=14,
+            projection_dim=768,
+        )
         theirs = CLIPVisionModelWithProjection(config).eval()
         theirs.load_state_dict(_hugging_face_names(backbone.visual.state_dict()), strict=False)
         hf = theirs(images).image_embeds
@@ -265,10 +282,12 @@ def test_vit_l14_equals_open_clip_and_hugging_face():
 def _hugging_face_names(state):
     """The same weights under the names of transformers' CLIP."""
     base = 'vision_model.'
-    out = {'visual_projection.weight': state['proj'].T,
-           f'{base}embeddings.class_embedding': state['class_embedding'],
-           f'{base}embeddings.patch_embedding.weight': state['conv1.weight'],
-           f'{base}embeddings.position_embedding.weight': state['positional_embedding']}
+    out = {
+        'visual_projection.weight': state['proj'].T,
+        f'{base}embeddings.class_embedding': state['class_embedding'],
+        f'{base}embeddings.patch_embedding.weight': state['conv1.weight'],
+        f'{base}embeddings.position_embedding.weight': state['positional_embedding'],
+    }
     for kind in ('weight', 'bias'):
         out[f'{base}pre_layrnorm.{kind}'] = state[f'ln_pre.{kind}']
         out[f'{base}post_layernorm.{kind}'] = state[f'ln_post.{kind}']
@@ -277,8 +296,12 @@ def _hugging_face_names(state):
             qkv = state[f'{ours}attn.in_proj_{kind}'].chunk(3)
             for name, value in zip('qkv', qkv, strict=True):
                 out[f'{theirs}self_attn.{name}_proj.{kind}'] = value
-            for name, other in (('attn.out_proj', 'self_attn.out_proj'), ('ln_1', 'layer_norm1'),
-                                ('ln_2', 'layer_norm2'), ('mlp.c_fc', 'mlp.fc1'),
-                                ('mlp.c_proj', 'mlp.fc2')):
+            for name, other in (
+                ('attn.out_proj', 'self_attn.out_proj'),
+                ('ln_1', 'layer_norm1'),
+                ('ln_2', 'layer_norm2'),
+                ('mlp.c_fc', 'mlp.fc1'),
+                ('mlp.c_proj', 'mlp.fc2'),
+            ):
                 out[f'{theirs}{other}.{kind}'] = state[f'{ours}{name}.{kind}']
     return out

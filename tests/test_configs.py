@@ -1,4 +1,5 @@
 """Every config loads, and its model and hooks can be built."""
+
 from pathlib import Path
 
 import pytest

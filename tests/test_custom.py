@@ -43,8 +43,12 @@ def train(monkeypatch, *options: str) -> None:
 
 
 def test_described_pictures(own, monkeypatch, capfd):
-    train(monkeypatch, '--cfg-options', 'train_dataloader.dataset.shots=5',
-          'default_hooks.class_weights.type=ClassWeightHook')
+    train(
+        monkeypatch,
+        '--cfg-options',
+        'train_dataloader.dataset.shots=5',
+        'default_hooks.class_weights.type=ClassWeightHook',
+    )
     printed = capfd.readouterr()
     assert '15 of 15 training images have descriptions' in printed.out + printed.err
     assert 'class weights: 1, 1, 1' in printed.out + printed.err
@@ -66,13 +70,16 @@ def test_pictures_without_descriptions_say_so(own, monkeypatch, capfd):
     assert len({tuple(mean) for mean in means.tolist()}) == 3
 
 
-@pytest.mark.parametrize(('option', 'words'), [
-    ('model.head.alhpa=0.1', "unexpected keyword argument 'alhpa'"),
-    ('default_hooks.class_means.shufled=True', "unexpected keyword argument 'shufled'"),
-    ('train_cfg.max_epoch=3', "unexpected keyword argument 'max_epoch'"),
-    ('train_cfg.max_epochs=three', "'three'"),
-    ('model.head.in_channels=32', 'have D=16, the head says in_channels=32: set model'),
-])
+@pytest.mark.parametrize(
+    ('option', 'words'),
+    [
+        ('model.head.alhpa=0.1', "unexpected keyword argument 'alhpa'"),
+        ('default_hooks.class_means.shufled=True', "unexpected keyword argument 'shufled'"),
+        ('train_cfg.max_epoch=3', "unexpected keyword argument 'max_epoch'"),
+        ('train_cfg.max_epochs=three', "'three'"),
+        ('model.head.in_channels=32', 'have D=16, the head says in_channels=32: set model'),
+    ],
+)
 def test_misspelt_settings_are_one_message(own, monkeypatch, capfd, option, words):
     with pytest.raises(SystemExit) as exit_:
         train(monkeypatch, '--cfg-options', option)
@@ -111,18 +118,24 @@ def list_of(*lines: str):
     return write
 
 
-@pytest.mark.parametrize(('spoil', 'words'), [
-    (lose_images, ['no images in', 'pictures', 'folder of its own']),
-    (keep_one_class, ["only one class, 'red'"]),
-    (add_untrained_class, ['classes in test that train lacks: red']),
-    (differ_in_case, ["labels 'Red', 'red' differ only in case"]),
-    (break_images, ['1 of 24 images cannot be read', 'train/red/3.png']),
-    (list_of('train/red/0.png,red', 'train/blue/0.png,'), ['list.csv: no label in line 3']),
-    (list_of('train/red/0.png,red', '../x.png,blue'), ['line 3', 'outside of the data root']),
-    (list_of('train/red/0.png,red', 'train/red/1.png,red|blue'), ['line 3', 'Multi-label']),
-    (list_of(*(f'train/{c}/{i}.png,{c}' for c in ('red', 'blue') for i in range(9))),
-     ['2 of 14 images are missing', 'train/red/8.png']),
-], ids=lambda value: getattr(value, '__name__', None))
+@pytest.mark.parametrize(
+    ('spoil', 'words'),
+    [
+        (lose_images, ['no images in', 'pictures', 'folder of its own']),
+        (keep_one_class, ["only one class, 'red'"]),
+        (add_untrained_class, ['classes in test that train lacks: red']),
+        (differ_in_case, ["labels 'Red', 'red' differ only in case"]),
+        (break_images, ['1 of 24 images cannot be read', 'train/red/3.png']),
+        (list_of('train/red/0.png,red', 'train/blue/0.png,'), ['list.csv: no label in line 3']),
+        (list_of('train/red/0.png,red', '../x.png,blue'), ['line 3', 'outside of the data root']),
+        (list_of('train/red/0.png,red', 'train/red/1.png,red|blue'), ['line 3', 'Multi-label']),
+        (
+            list_of(*(f'train/{c}/{i}.png,{c}' for c in ('red', 'blue') for i in range(9))),
+            ['2 of 14 images are missing', 'train/red/8.png'],
+        ),
+    ],
+    ids=lambda value: getattr(value, '__name__', None),
+)
 def test_mistakes_are_one_message(own, monkeypatch, capfd, spoil, words):
     spoil(own)
     if (own / 'list.csv').exists():

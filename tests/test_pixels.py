@@ -1,4 +1,5 @@
 """What reaches the trunk equals open_clip's own preprocessing of the upright RGB picture."""
+
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ def pipeline():
     def run(path):
         inputs = transforms(dict(img_path=str(path)))['inputs']
         return preprocessor(dict(inputs=inputs[None]))['inputs'][0]
+
     return run
 
 
@@ -63,8 +65,11 @@ def test_jpeg_that_lies_on_its_side(tmp_path, pipeline, preprocess_val):
 
 
 def test_bar_images_that_are_png_inside(shared, pipeline, preprocess_val):
-    found = [path for path in sorted((shared / 'data/bar').glob('*/*.jpg'))
-             if path.read_bytes()[:4] == b'\x89PNG']
+    found = [
+        path
+        for path in sorted((shared / 'data/bar').glob('*/*.jpg'))
+        if path.read_bytes()[:4] == b'\x89PNG'
+    ]
     assert len(found) == 2
     for path in found:
         assert_same(path, pipeline, preprocess_val)

@@ -1,4 +1,5 @@
 """The paper's model at its real size, with random weights."""
+
 from pathlib import Path
 
 import pytest

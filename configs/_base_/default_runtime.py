@@ -12,12 +12,14 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     checks=dict(type='RunChecksHook'),
     class_means=dict(type='ClassMeanHook'),
-    results=dict(type='ResultsHook'))
+    results=dict(type='ResultsHook'),
+)
 
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    dist_cfg=dict(backend='nccl'),
+)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
 log_level = 'INFO'

@@ -4,6 +4,7 @@
 
 If this does as well as LMM-Reg., the class names alone suffice.
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'class_names'

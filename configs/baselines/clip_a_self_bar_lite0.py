@@ -11,6 +11,7 @@ one view, SGD as in CoOp for 50 epochs, ratio=0.2 unless tools/sweep.py chooses:
 --grid clip_a_self:model.head.ratio=0,0.2,0.5,0.8
 The class means of the sentences alone: --cfg-options model.head.ratio=0 train_cfg.max_epochs=1
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'clip_a_self'
@@ -21,13 +22,16 @@ model = dict(
         _delete_=True,
         type='CLIPASelfHead',
         num_classes={{_base_.model.head.num_classes}},
-        in_channels={{_base_.model.head.in_channels}}))
+        in_channels={{_base_.model.head.in_channels}},
+    ),
+)
 default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4))
+    optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4),
+)
 param_scheduler = [
     dict(type='CosineAnnealingLR'),
     dict(type='ConstantLR', factor=5e-3, end=2),  # warm-up at 1e-5

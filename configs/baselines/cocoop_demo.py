@@ -8,13 +8,11 @@ model, all classes, all training images (fewer by train_dataloader.dataset.shots
 at the end. Each image costs a pass of the text tower over all classes, also at test time, for
 which the weights of the text tower are needed. A larger train_dataloader.batch_size is quicker.
 """
+
 _base_ = ['coop_demo.py']
 
 method = 'cocoop'
 protocol = 'all training images, last epoch; class names through the text tower, image by image'
-model = dict(head=dict(
-    type='CoCoOpHead',
-    length=5,
-    words='a photo of a person'))
+model = dict(head=dict(type='CoCoOpHead', length=5, words='a photo of a person'))
 train_dataloader = dict(batch_size=1)
 train_cfg = dict(max_epochs=10, val_interval=10)

@@ -9,22 +9,27 @@ images (fewer by train_dataloader.dataset.shots), one view; M=16, one context, c
 end, batch, rate and epochs are the original's. Others: model.head.length, .class_specific,
 .position, .words.
 """
+
 _base_ = ['linear_probe_demo.py']
 
 method = 'coop'
 protocol = 'all training images, last epoch; class names through the text tower'
-model = dict(head=dict(
-    _delete_=True,
-    type='CoOpHead',
-    width=48,  # of demo-clip's token embeddings
-    num_classes={{_base_.model.head.num_classes}},
-    in_channels={{_base_.model.head.in_channels}}))
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='CoOpHead',
+        width=48,  # of demo-clip's token embeddings
+        num_classes={{_base_.model.head.num_classes}},
+        in_channels={{_base_.model.head.in_channels}},
+    )
+)
 default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4))
+    optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4),
+)
 param_scheduler = [
     dict(type='CosineAnnealingLR'),
     dict(type='ConstantLR', factor=5e-3, end=2),  # warm-up at 1e-5

@@ -1,7 +1,8 @@
 """Fine-tuning without the regulariser (the paper's baseline) on BAR.
 
-    python tools/train.py configs/baselines/finetune_bar.py
+python tools/train.py configs/baselines/finetune_bar.py
 """
+
 _base_ = ['../lmmreg_bar.py']
 
 method = 'finetune'

@@ -1,7 +1,8 @@
 """Fine-tuning of CLIP's projection with a linear classifier, on own images.
 
-    CUSTOM_ROOT=pictures python tools/train.py configs/baselines/finetune_custom.py
+CUSTOM_ROOT=pictures python tools/train.py configs/baselines/finetune_custom.py
 """
+
 _base_ = ['../lmmreg_custom.py']
 
 method = 'finetune'

@@ -1,7 +1,8 @@
 """Fine-tuning without the regulariser (the paper's baseline) on the demo.
 
-    python tools/train.py configs/baselines/finetune_demo.py
+python tools/train.py configs/baselines/finetune_demo.py
 """
+
 _base_ = ['../lmmreg_demo.py']
 
 method = 'finetune'

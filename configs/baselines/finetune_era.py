@@ -1,7 +1,8 @@
 """Fine-tuning without the regulariser (the paper's baseline) on ERA.
 
-    python tools/train.py configs/baselines/finetune_era.py
+python tools/train.py configs/baselines/finetune_era.py
 """
+
 _base_ = ['../lmmreg_era.py']
 
 method = 'finetune'

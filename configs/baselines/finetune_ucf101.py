@@ -1,7 +1,8 @@
 """Fine-tuning without the regulariser (the paper's baseline) on UCF101.
 
-    python tools/train.py configs/baselines/finetune_ucf101.py
+python tools/train.py configs/baselines/finetune_ucf101.py
 """
+
 _base_ = ['../lmmreg_ucf101.py']
 
 method = 'finetune'

@@ -7,14 +7,18 @@ validation images. Ours: all training images (fewer by train_dataloader.dataset.
 alpha=1 unless tools/sweep.py chooses:
 --grid gda:model.head.alpha=0.0001,0.001,0.01,0.1,1,10,100
 """
+
 _base_ = ['linear_probe_ucf101.py']
 
 method = 'gda'
 protocol = 'all training images, no gradient step'
-model = dict(head=dict(
-    _delete_=True,
-    type='GDAHead',
-    alpha=1,
-    num_classes={{_base_.model.head.num_classes}},
-    in_channels={{_base_.model.head.in_channels}}))
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='GDAHead',
+        alpha=1,
+        num_classes={{_base_.model.head.num_classes}},
+        in_channels={{_base_.model.head.in_channels}},
+    )
+)
 train_cfg = dict(_delete_=True, type='FitLoop')

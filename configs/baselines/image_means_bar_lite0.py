@@ -5,6 +5,7 @@
 With lite0-minilm, see lmmreg_bar_lite0.py.
 If this does as well as LMM-Reg., no text is needed.
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'image_means'

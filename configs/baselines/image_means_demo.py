@@ -4,6 +4,7 @@
 
 If this does as well as LMM-Reg., no text is needed.
 """
+
 _base_ = ['../lmmreg_demo.py']
 
 method = 'image_means'

@@ -7,6 +7,7 @@ All images need replies to both prompts: python tools/describe.py CONFIG --split
 Original (Tzelepi and Mezaris, ICIP workshops 2024): disturbing images, two classes; the wording
 of the second prompt is ours.
 """
+
 _base_ = ['image_text_ucf101.py']
 
 method = 'image_text_emotion'

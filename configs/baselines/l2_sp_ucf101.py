@@ -5,6 +5,7 @@
 Original (Li et al. 2018): whole ResNets, the strength chosen on validation images. Ours: the
 projection alone; 0.1 unless tools/sweep.py chooses: --grid l2_sp:model.l2_sp=0.01,0.1,1,10
 """
+
 _base_ = ['finetune_ucf101.py']
 
 method = 'l2_sp'

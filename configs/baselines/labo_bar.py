@@ -11,6 +11,7 @@ association can move as far as in the original's run on UCF-101; whole sentences
 most 50 a class. The weights of the choice unless tools/sweep.py chooses:
 --grid labo:model.head.discriminability=20,200 --grid labo:model.head.coverage=1,10,100
 """
+
 _base_ = ['../lmmreg_bar.py']
 
 method = 'labo'
@@ -21,6 +22,8 @@ model = dict(
         _delete_=True,
         type='LaBoHead',
         num_classes={{_base_.model.head.num_classes}},
-        in_channels={{_base_.model.head.in_channels}}))
+        in_channels={{_base_.model.head.in_channels}},
+    ),
+)
 default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

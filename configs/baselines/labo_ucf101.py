@@ -11,6 +11,7 @@ can move as far as in the original's run on UCF-101; whole sentences are concept
 class. The weights of the choice unless tools/sweep.py chooses:
 --grid labo:model.head.discriminability=20,200 --grid labo:model.head.coverage=1,10,100
 """
+
 _base_ = ['../lmmreg_ucf101.py']
 
 method = 'labo'
@@ -22,5 +23,7 @@ model = dict(
         type='LaBoHead',
         sentences='{{$UCF101_SENTENCES:data/ucf101/class_sentences.json}}',
         num_classes={{_base_.model.head.num_classes}},
-        in_channels={{_base_.model.head.in_channels}}))
+        in_channels={{_base_.model.head.in_channels}},
+    ),
+)
 default_hooks = dict(learned_text=dict(type='LearnedTextHook'))

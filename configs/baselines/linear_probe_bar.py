@@ -1,7 +1,8 @@
 """Linear classifier on CLIP's frozen image embeddings on BAR.
 
-    python tools/train.py configs/baselines/linear_probe_bar.py
+python tools/train.py configs/baselines/linear_probe_bar.py
 """
+
 _base_ = ['finetune_bar.py']
 
 method = 'linear_probe'

@@ -5,6 +5,7 @@
 With lite0-minilm, see lmmreg_bar_lite0.py.
 Only the differences between the classes then pull, not the gap between texts and images.
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'match_gap'

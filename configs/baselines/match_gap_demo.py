@@ -4,6 +4,7 @@
 
 Only the differences between the classes then pull, not the gap between texts and images.
 """
+
 _base_ = ['../lmmreg_demo.py']
 
 method = 'match_gap'

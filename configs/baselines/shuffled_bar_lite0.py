@@ -5,6 +5,7 @@
 With lite0-minilm, see lmmreg_bar_lite0.py.
 If this does as well as LMM-Reg., what the descriptions say does not matter.
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'shuffled'

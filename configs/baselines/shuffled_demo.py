@@ -4,6 +4,7 @@
 
 If this does as well as LMM-Reg., what the descriptions say does not matter.
 """
+
 _base_ = ['../lmmreg_demo.py']
 
 method = 'shuffled'

@@ -4,6 +4,7 @@
 
 No paper: what the targets of the regulariser (eq. 1) are worth by themselves.
 """
+
 _base_ = ['../lmmreg_bar_lite0.py']
 
 method = 'zero_shot_descriptions'
@@ -15,5 +16,7 @@ model = dict(
         type='ZeroShotHead',
         texts='descriptions',
         num_classes={{_base_.model.head.num_classes}},
-        in_channels={{_base_.model.head.in_channels}}))
+        in_channels={{_base_.model.head.in_channels}},
+    ),
+)
 train_cfg = dict(_delete_=True, type='FitLoop')

@@ -5,13 +5,17 @@
 Original (Radford et al. 2021): hand-written prompts for each data set, up to 80 of them.
 Ours: 'a photo of a {}.'; others by model.head.templates.
 """
+
 _base_ = ['linear_probe_era.py']
 
 method = 'zero_shot'
 protocol = 'class names only, no training'
-model = dict(head=dict(
-    _delete_=True,
-    type='ZeroShotHead',
-    num_classes={{_base_.model.head.num_classes}},
-    in_channels={{_base_.model.head.in_channels}}))
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='ZeroShotHead',
+        num_classes={{_base_.model.head.num_classes}},
+        in_channels={{_base_.model.head.in_channels}},
+    )
+)
 train_cfg = dict(_delete_=True, type='FitLoop')

@@ -64,10 +64,15 @@ def _train(
 ) -> tuple[dict, int, EpochClock]:
     """Train; the run's record, how often the trunk ran, and the last epoch's clock."""
     cfg = Config.fromfile(config)
-    cfg.merge_from_dict({
-        'work_dir': str(work_dir), 'train_cfg.max_epochs': epochs, 'log_level': 'WARNING',
-        'default_hooks.checkpoint.interval': epochs, **(options or {}),
-    })  # fmt: skip
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(work_dir),
+            'train_cfg.max_epochs': epochs,
+            'log_level': 'WARNING',
+            'default_hooks.checkpoint.interval': epochs,
+            **(options or {}),
+        }
+    )
     adapt_loaders(cfg)
     count, clock, trunk = 0, EpochClock(), OpenCLIPVisual.forward_trunk
 

@@ -123,8 +123,9 @@ def _run(
     runner = Runner.from_cfg(cfg)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     table = VectorTable('features', trunk_about(runner.model, dataset))
-    table.add([file_key(i['img_path']) for i in map(dataset.get_data_info, range(len(dataset)))],
-              features)  # fmt: skip
+    table.add(
+        [file_key(i['img_path']) for i in map(dataset.get_data_info, range(len(dataset)))], features
+    )
     hook = BareLoop(features, fused)
     runner.register_hook(hook)
     runner.train()
@@ -138,12 +139,18 @@ def made_up_config(folder: Path, images: int, classes: int, epochs: int, fused: 
     (folder / f'{MODEL}.json').write_text(json.dumps(model))
     open_clip.add_model_config(folder)
     cfg = Config.fromfile(config_folder() / 'lmmreg_ucf101.py')
-    cfg.merge_from_dict({
-        'work_dir': str(folder), 'train_cfg.max_epochs': epochs, 'log_level': 'ERROR',
-        'model.backbone.model_name': MODEL, 'model.backbone.pretrained': None,
-        'model.head.num_classes': classes, 'optim_wrapper.optimizer.fused': fused,
-        'default_hooks.checkpoint.interval': epochs,
-    })  # fmt: skip
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(folder),
+            'train_cfg.max_epochs': epochs,
+            'log_level': 'ERROR',
+            'model.backbone.model_name': MODEL,
+            'model.backbone.pretrained': None,
+            'model.head.num_classes': classes,
+            'optim_wrapper.optimizer.fused': fused,
+            'default_hooks.checkpoint.interval': epochs,
+        }
+    )
     del cfg.default_hooks.class_means, cfg.default_hooks.results
     pipeline = [t for t in cfg.train_dataloader.dataset.pipeline if 'Attach' not in t.type]
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)

@@ -61,30 +61,61 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
         unreadable = compute(model, loader, VectorTable('benchmark', dict(turn=next(turns))), keys)
         assert not unreadable, unreadable
 
-    seconds = in_turns({
-        'ours': forward, 'rival': rivals[best], 'at once': rivals[best[0], BATCH],
-        'files': from_files,
-        'product': lambda: [factor @ factor for _ in range(PRODUCTS)],
-    }, repeats)  # fmt: skip
+    seconds = in_turns(
+        {
+            'ours': forward,
+            'rival': rivals[best],
+            'at once': rivals[best[0], BATCH],
+            'files': from_files,
+            'product': lambda: [factor @ factor for _ in range(PRODUCTS)],
+        },
+        repeats,
+    )
     rate, rival = BATCH / seconds['ours'], BATCH / seconds['rival']
     end_to_end = len(files) / seconds['files']
     speed = rate * vit_flops(model.backbone.visual) / 1e9
     limit = PRODUCTS * 2 * SIDE**3 / seconds['product'] / 1e9
     ours = f'{model_name} in {found.precision}'
-    close = {
-        f'smallest cosine to float32 {found.cosine:.5f} ≥ {SMALLEST_COSINE}': True
-        if found.precision == 'float32'
-        else found.cosine >= SMALLEST_COSINE
-    } if found.cosine is not None else {}  # fmt: skip
+    close = (
+        {
+            f'smallest cosine to float32 {found.cosine:.5f} ≥ {SMALLEST_COSINE}': True
+            if found.precision == 'float32'
+            else found.cosine >= SMALLEST_COSINE
+        }
+        if found.cosine is not None
+        else {}
+    )
     return [
-        Row('trunk_vs_open_clip', f'trunk, {ours}, images/s, beside open_clip {best[0]} on '
+        Row(
+            'trunk_vs_open_clip',
+            f'trunk, {ours}, images/s, beside open_clip {best[0]} on '
             f'{best[1]} images at a time ({seconds["at once"] / seconds["ours"]:.2f} times its '
-            f'speed on {BATCH})', rate, rival, rate / rival, 1.1, close),
-        Row('trunk_vs_matmul', f'the same, GFLOP/s, beside a product of {SIDE}² matrices',
-            speed, limit, speed / limit, 0.85, {}),
-        Row('jpeg_vs_forward', 'image file → feature, images/s, beside the bare forward',
-            end_to_end, rate, end_to_end / rate, 0.9, {}),
-    ]  # fmt: skip
+            f'speed on {BATCH})',
+            rate,
+            rival,
+            rate / rival,
+            1.1,
+            close,
+        ),
+        Row(
+            'trunk_vs_matmul',
+            f'the same, GFLOP/s, beside a product of {SIDE}² matrices',
+            speed,
+            limit,
+            speed / limit,
+            0.85,
+            {},
+        ),
+        Row(
+            'jpeg_vs_forward',
+            'image file → feature, images/s, beside the bare forward',
+            end_to_end,
+            rate,
+            end_to_end / rate,
+            0.9,
+            {},
+        ),
+    ]
 
 
 def vit_flops(visual: VisionTransformer) -> float:
@@ -104,9 +135,15 @@ def _dataset(cfg: Config, folder: Path, pictures: list[Path], size: int):
     pipeline = cfg.test_pipeline
     for transform in pipeline:
         transform.update({k: size for k in ('scale', 'crop_size') if k in transform})
-    dataset = DATASETS.build(dict(
-        type='CustomDataset', data_root=str(folder), data_prefix='pictures', with_label=False,
-        pipeline=pipeline))  # fmt: skip
+    dataset = DATASETS.build(
+        dict(
+            type='CustomDataset',
+            data_root=str(folder),
+            data_prefix='pictures',
+            with_label=False,
+            pipeline=pipeline,
+        )
+    )
     paths = [
         str((folder / 'pictures' / p.name).absolute()) for p in (folder / 'pictures').iterdir()
     ]
@@ -117,9 +154,7 @@ def _path_of(files: ImagesOf) -> Callable[[int], Path]:
     return lambda index: Path(files.infos[index]['img_path']).absolute()
 
 
-def _rivals(
-    model_name: str, precision: str, images: torch.Tensor
-) -> dict[int, Callable[[], None]]:
+def _rivals(model_name: str, precision: str, images: torch.Tensor) -> dict[int, Callable[[], None]]:
     """open_clip on all images at once, and on as many at a time as we run, by their number."""
     logging.disable(logging.WARNING)  # the weights are meant to be random
     model = open_clip.create_model(model_name, pretrained=None, precision=precision).eval()

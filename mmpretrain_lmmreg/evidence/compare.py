@@ -174,8 +174,12 @@ def compare(methods: Sequence[Method], baseline: str) -> dict:
         row['p_holm'] = p
     p = base.first.predictions
     summary = dict(
-        images=len(p.label), groups=len(np.unique(p.group)), classes=p.probs.shape[1],
-        baseline=baseline, rows=rows)  # fmt: skip
+        images=len(p.label),
+        groups=len(np.unique(p.group)),
+        classes=p.probs.shape[1],
+        baseline=baseline,
+        rows=rows,
+    )
     return json.loads(json.dumps(summary), parse_constant=lambda _: None)
 
 
@@ -190,15 +194,23 @@ def describe(method: Method) -> dict:
         tuning=method.first.tuning,
         protocol=' / '.join(dict.fromkeys(str(r.get('protocol') or '') for r in records)),
         seeds=len(records),
-        accuracy=mean, accuracy_sd=sd, accuracy_low=low, accuracy_high=high,
-        difference=None, difference_low=None, difference_high=None,
-        p=None, p_holm=None, mcnemar_p={}, detectable=None,
+        accuracy=mean,
+        accuracy_sd=sd,
+        accuracy_low=low,
+        accuracy_high=high,
+        difference=None,
+        difference_low=None,
+        difference_high=None,
+        p=None,
+        p_holm=None,
+        mcnemar_p={},
+        detectable=None,
         macro_recall=method.mean_over_seeds(stats.macro_recall),
         nll=method.mean_over_seeds(stats.nll),
         ece=method.mean_over_seeds(stats.expected_calibration_error),
         trained_parameters=records[0].get('trained_parameters'),
         train_seconds=float(np.mean(seconds)) if seconds else None,
-    )  # fmt: skip
+    )
 
 
 def against(method: Method, base: Method) -> dict:
@@ -208,10 +220,13 @@ def against(method: Method, base: Method) -> dict:
     low, high = stats.interval(groups, method.scores, base.scores)
     discordance, effect = stats.paired_spread(method.scores, base.scores, groups)
     return dict(
-        difference=difference, difference_low=low, difference_high=high, p=p,
+        difference=difference,
+        difference_low=low,
+        difference_high=high,
+        p=p,
         mcnemar_p=mcnemar_by_seed(method, base),
         detectable=stats.smallest_difference(len(groups), discordance, effect),
-    )  # fmt: skip
+    )
 
 
 def mcnemar_by_seed(method: Method, base: Method) -> dict[str, float]:

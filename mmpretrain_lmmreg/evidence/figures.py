@@ -50,8 +50,14 @@ def curves(methods: Sequence[Method]) -> Figure:
             axes.axhline(mean[0], color=colour, linestyle=dash, label=method.name)
             continue
         axes.plot(epochs, mean, color=colour, linestyle=dash, label=method.name)
-        axes.fill_between(epochs, 100 * accuracies.min(axis=0), 100 * accuracies.max(axis=0),
-                          color=colour, alpha=0.2, linewidth=0)  # fmt: skip
+        axes.fill_between(
+            epochs,
+            100 * accuracies.min(axis=0),
+            100 * accuracies.max(axis=0),
+            color=colour,
+            alpha=0.2,
+            linewidth=0,
+        )
     axes.set_xlabel('epoch')
     axes.set_ylabel(f'{" / ".join(sorted(splits))} accuracy, %')
     if splits:
@@ -91,8 +97,13 @@ def reliability_diagram(method: Method) -> Figure:
     axes = figure.add_subplot()
     axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=':')
     axes.plot(100 * confidence, 100 * accuracy, color=COLOURS[0], linewidth=1)
-    axes.scatter(100 * confidence, 100 * accuracy, 8 + 200 * counts / counts.sum(),
-                 color=COLOURS[0], alpha=0.8)  # fmt: skip
+    axes.scatter(
+        100 * confidence,
+        100 * accuracy,
+        8 + 200 * counts / counts.sum(),
+        color=COLOURS[0],
+        alpha=0.8,
+    )
     axes.set_xlabel('confidence, %')
     axes.set_ylabel('accuracy, %')
     return ink(figure)
@@ -116,8 +127,13 @@ def image(figure: Figure, format: str) -> bytes:
     """The figure on white as a 'png' or 'svg' file."""
     file = io.BytesIO()
     with mpl.rc_context({'svg.hashsalt': 'lmmreg', 'svg.fonttype': 'path'}):
-        figure.savefig(file, format=format, dpi=150, facecolor='white',
-                       metadata={'Date': None} if format == 'svg' else None)  # fmt: skip
+        figure.savefig(
+            file,
+            format=format,
+            dpi=150,
+            facecolor='white',
+            metadata={'Date': None} if format == 'svg' else None,
+        )
     return file.getvalue()
 
 

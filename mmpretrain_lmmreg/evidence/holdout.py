@@ -34,8 +34,10 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
                 leaf.update(split=part, val_fraction=fraction)
     for leaf in leaves(cfg.val_dataloader):
         if leaf.get('split') == 'test' or without_pipeline(leaf) in test:
-            raise InputError(f'{cfg.method}: selection would validate on test images; its '
-                             'val_dataloader must be another than test_dataloader')  # fmt: skip
+            raise InputError(
+                f'{cfg.method}: selection would validate on test images; its '
+                'val_dataloader must be another than test_dataloader'
+            )
     for name in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg[name] = None
     if 'max_epochs' in cfg.train_cfg:

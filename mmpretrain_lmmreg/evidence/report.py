@@ -47,8 +47,13 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
 
 def environment() -> Environment:
     """Templates that escape every value; a missing one is an error."""
-    return Environment(loader=PackageLoader(__package__), autoescape=True,
-                       undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    return Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def svg(figure, name: str) -> Markup:
@@ -104,8 +109,14 @@ def class_gains(base: Method, others: Sequence[Method]) -> dict:
     rows = []
     for c in np.unique(label):
         recalls = [m.scores[:, label == c].mean() for m in (base, *others)]
-        rows.append(dict(name=names[c], images=int((label == c).sum()), recall=recalls[0],
-                         gains=[recall - recalls[0] for recall in recalls[1:]]))  # fmt: skip
+        rows.append(
+            dict(
+                name=names[c],
+                images=int((label == c).sum()),
+                recall=recalls[0],
+                gains=[recall - recalls[0] for recall in recalls[1:]],
+            )
+        )
     return dict(methods=[m.name for m in others], rows=rows)
 
 

@@ -64,8 +64,16 @@ def interval(
     if len(sizes) < 2:
         return float('nan'), float('nan')
     result = stats.bootstrap(
-        samples, statistic, n_resamples=resamples, batch=100, vectorized=True, axis=-1,
-        confidence_level=level, method='percentile', rng=np.random.default_rng(0))  # fmt: skip
+        samples,
+        statistic,
+        n_resamples=resamples,
+        batch=100,
+        vectorized=True,
+        axis=-1,
+        confidence_level=level,
+        method='percentile',
+        rng=np.random.default_rng(0),
+    )
     return float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
@@ -88,9 +96,15 @@ def sign_flip_test(
     if differ.sum() == 1:
         return difference, 1.0  # both of the two flips are as extreme
     result = stats.permutation_test(
-        (ours[differ], theirs[differ]), lambda x, y, axis: np.abs((x - y).sum(axis=axis)),
-        permutation_type='samples', vectorized=True, n_resamples=resamples, batch=1000,
-        alternative='greater', rng=np.random.default_rng(0))  # fmt: skip
+        (ours[differ], theirs[differ]),
+        lambda x, y, axis: np.abs((x - y).sum(axis=axis)),
+        permutation_type='samples',
+        vectorized=True,
+        n_resamples=resamples,
+        batch=1000,
+        alternative='greater',
+        rng=np.random.default_rng(0),
+    )
     return difference, float(result.pvalue)
 
 
@@ -125,9 +139,12 @@ def paired_spread(scores: ArrayLike, baseline: ArrayLike, groups: ArrayLike) -> 
 
 
 def smallest_difference(
-    images: int, discordance: float, design_effect: float = 1.0, power: float = 0.8,
+    images: int,
+    discordance: float,
+    design_effect: float = 1.0,
+    power: float = 0.8,
     level: float = 0.05,
-) -> float:  # fmt: skip
+) -> float:
     """The smallest true difference in accuracy that a paired test shows with the given power.
 
     Solves n = (z_{1-level/2} sqrt(psi) + z_power sqrt(psi - d^2))^2 / d^2 for d, with psi the

@@ -54,8 +54,10 @@ class Sweep:
             for part in key.split('.')[:-1]:
                 place = place.get(part) if isinstance(place, (dict, Config)) else None
             if not isinstance(place, (dict, Config)):
-                raise InputError(f'--grid {key}: there is no place for it in {path}; give it to '
-                                 f'other methods only, as METHOD:{key}=...')  # fmt: skip
+                raise InputError(
+                    f'--grid {key}: there is no place for it in {path}; give it to '
+                    f'other methods only, as METHOD:{key}=...'
+                )
         cfg.merge_from_dict(options)
         cfg.merge_from_dict({'default_hooks.results': dict(type='ResultsHook')})
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
@@ -66,8 +68,10 @@ class Sweep:
         names = [self.load(path, {}, 0).method for path in self.configs]
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f'{names.count(name)} configs are the method {name!r}: give one '
-                                 'another `method` variable')  # fmt: skip
+                raise InputError(
+                    f'{names.count(name)} configs are the method {name!r}: give one '
+                    'another `method` variable'
+                )
         return dict(zip(names, self.configs, strict=True))
 
     def run(self, select: bool) -> Path:
@@ -96,13 +100,25 @@ class Sweep:
             file.write(json.dumps(summary, indent=1, ensure_ascii=False).encode())
         return path
 
-    def train(self, methods: dict[str, str], trials: dict[str, list[Options]], part: str,
-              select: bool = False) -> list[dict]:  # fmt: skip
+    def train(
+        self,
+        methods: dict[str, str],
+        trials: dict[str, list[Options]],
+        part: str,
+        select: bool = False,
+    ) -> list[dict]:
         """Train every method, setting and seed, one after the other, below ``out/part``."""
-        runs = [dict(folder=f'{part}/{name}/{slug(options)}/seed{seed}', method=name, seed=seed,
-                     options=options)
-                for name, each in trials.items() for options in each
-                for seed in self.seeds]  # fmt: skip
+        runs = [
+            dict(
+                folder=f'{part}/{name}/{slug(options)}/seed{seed}',
+                method=name,
+                seed=seed,
+                options=options,
+            )
+            for name, each in trials.items()
+            for options in each
+            for seed in self.seeds
+        ]
         with Progress() as progress:
             task = progress.add_task('', total=len(runs))
             for run in runs:
@@ -118,10 +134,13 @@ class Sweep:
         Of settings that are equal in it, the one with the highest likelihood.
         """
         folder = self.out / 'select' / method
-        tried = [dict(options=options, **self.validation(folder / slug(options)))
-                 for options in trials]  # fmt: skip
-        best = max(tried, key=lambda each: (np.mean(each['accuracy']).round(9),
-                                            np.mean(each['log_likelihood'])))  # fmt: skip
+        tried = [
+            dict(options=options, **self.validation(folder / slug(options))) for options in trials
+        ]
+        best = max(
+            tried,
+            key=lambda each: (np.mean(each['accuracy']).round(9), np.mean(each['log_likelihood'])),
+        )
         return dict(options=best['options'], tried=tried)
 
     def validation(self, folder: Path) -> dict[str, list[float]]:
@@ -129,8 +148,10 @@ class Sweep:
         runs = [folder / f'seed{seed}' for seed in self.seeds]
         each = [load_predictions(run, load_run(run)['curve_split']) for run in runs]
         of_label = [p.probs[np.arange(len(p.label)), p.label] for p in each]
-        return dict(accuracy=[float(p.correct.mean()) for p in each],
-                    log_likelihood=[float(np.log(p.clip(1e-30)).mean()) for p in of_label])
+        return dict(
+            accuracy=[float(p.correct.mean()) for p in each],
+            log_likelihood=[float(np.log(p.clip(1e-30)).mean()) for p in of_label],
+        )
 
     def unlike_default(self, path: str, options: Options) -> list[Options]:
         """The default setting, and the chosen one unless it is the same."""
@@ -152,8 +173,10 @@ def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Op
         key, equals, values = text.partition('=')
         name, colon, own = key.partition(':')
         if not equals or not values or not key or (colon and name not in methods):
-            raise InputError(f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
-                             f'among {", ".join(methods)}')  # fmt: skip
+            raise InputError(
+                f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
+                f'among {", ".join(methods)}'
+            )
         if not colon or name == method:
             axes[own or key] = [literal(value) for value in values.split(',')]
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
@@ -180,16 +203,19 @@ def check_budgets(trials: dict[str, list[Options]]) -> None:
         raise InputError('--select val has nothing to choose from: give a --grid')
     if len(set(counts.values())) > 1:
         text = ', '.join(f'{name} {count}' for name, count in counts.items())
-        raise InputError(f'the methods have different budgets, in settings: {text}; give each a '
-                         'grid of the same size')  # fmt: skip
+        raise InputError(
+            f'the methods have different budgets, in settings: {text}; give each a '
+            'grid of the same size'
+        )
 
 
 def train_once(cfg: Config, folder: Path) -> None:
     """Train a config in a process of its own, or go on where it stopped; nothing if it is done."""
     text, path = cfg.pretty_text, folder.with_suffix('.py')  # mmengine writes into the folder
     if path.is_file() and path.read_text('utf-8') != text:
-        raise InputError(f'{folder} was trained with another config; take another --out, or remove '
-                         'the folder')  # fmt: skip
+        raise InputError(
+            f'{folder} was trained with another config; take another --out, or remove the folder'
+        )
     if (folder / 'results' / 'run.json').is_file() and load_run(folder)['finished']:
         return
     with atomic_write(path) as file:
@@ -205,8 +231,10 @@ def train_once(cfg: Config, folder: Path) -> None:
     process.join()
     if process.exitcode != 0:
         lines = output.read_text('utf-8', 'replace').strip().splitlines()
-        raise InputError(f'training in {folder} failed (exit code {process.exitcode}); the end of '
-                         f'{output}:\n' + '\n'.join(lines[-5:]))  # fmt: skip
+        raise InputError(
+            f'training in {folder} failed (exit code {process.exitcode}); the end of '
+            f'{output}:\n' + '\n'.join(lines[-5:])
+        )
 
 
 def train_here(config: Path, folder: Path, output: Path) -> None:

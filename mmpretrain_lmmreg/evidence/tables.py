@@ -63,40 +63,90 @@ def count(value: float | None) -> str:
 
 COLUMNS = (
     Column('method', 'Method', lambda r: r['method'], ''),
-    Column('tuning', 'Tuning', lambda r: r['tuning'] or MISSING,
-           "'default' settings, or 'tuned' on a validation split"),
+    Column(
+        'tuning',
+        'Tuning',
+        lambda r: r['tuning'] or MISSING,
+        "'default' settings, or 'tuned' on a validation split",
+    ),
     Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
     Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
     Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
-    Column('accuracy_low', '95 % interval', lambda r: between(r, 'accuracy'),
-           'bootstrap that draws groups and seeds with replacement, percentiles'),
-    Column('difference', 'Difference', lambda r: points(r['difference'], sign=True),
-           "points above the baseline"),
-    Column('difference_low', 'Its 95 % interval', lambda r: between(r, 'difference', sign=True),
-           'the same bootstrap'),
-    Column('p', 'p', lambda r: p_value(r['p']),
-           'two-sided paired permutation test: signs of the groups’ differences of seed-averaged '
-           'scores; of the trained models at hand, not of further seeds'),
-    Column('p_holm', 'p (Holm)', lambda r: p_value(r['p_holm']),
-           'p adjusted for the number of methods compared with the baseline'),
-    Column('mcnemar_p', 'McNemar p by seed', mcnemar,
-           'exact, each run against the baseline’s of the same seed; takes images as independent'),
-    Column('detectable', 'Detectable', lambda r: points(r['detectable']),
-           'the smallest true difference in points that this test set shows with 80 % power at '
-           'p < 0.05, at the observed discordance and design effect of the groups (Connor, 1987)'),
-    Column('macro_recall', 'Macro recall %', lambda r: points(r['macro_recall']),
-           'recall averaged over classes'),
+    Column(
+        'accuracy_low',
+        '95 % interval',
+        lambda r: between(r, 'accuracy'),
+        'bootstrap that draws groups and seeds with replacement, percentiles',
+    ),
+    Column(
+        'difference',
+        'Difference',
+        lambda r: points(r['difference'], sign=True),
+        'points above the baseline',
+    ),
+    Column(
+        'difference_low',
+        'Its 95 % interval',
+        lambda r: between(r, 'difference', sign=True),
+        'the same bootstrap',
+    ),
+    Column(
+        'p',
+        'p',
+        lambda r: p_value(r['p']),
+        'two-sided paired permutation test: signs of the groups’ differences of seed-averaged '
+        'scores; of the trained models at hand, not of further seeds',
+    ),
+    Column(
+        'p_holm',
+        'p (Holm)',
+        lambda r: p_value(r['p_holm']),
+        'p adjusted for the number of methods compared with the baseline',
+    ),
+    Column(
+        'mcnemar_p',
+        'McNemar p by seed',
+        mcnemar,
+        'exact, each run against the baseline’s of the same seed; takes images as independent',
+    ),
+    Column(
+        'detectable',
+        'Detectable',
+        lambda r: points(r['detectable']),
+        'the smallest true difference in points that this test set shows with 80 % power at '
+        'p < 0.05, at the observed discordance and design effect of the groups (Connor, 1987)',
+    ),
+    Column(
+        'macro_recall',
+        'Macro recall %',
+        lambda r: points(r['macro_recall']),
+        'recall averaged over classes',
+    ),
     Column('nll', 'NLL', lambda r: decimals(r['nll']), 'negative log-likelihood in nats'),
-    Column('ece', 'ECE', lambda r: decimals(r['ece']),
-           f'expected calibration error, {BINS} equal bins'),
-    Column('trained_parameters', 'Trained parameters', lambda r: count(r['trained_parameters']),
-           ''),
-    Column('train_seconds', 'Training s', lambda r: count(r['train_seconds']),
-           'seconds in training epochs, mean over seeds'),
-)  # fmt: skip
+    Column(
+        'ece', 'ECE', lambda r: decimals(r['ece']), f'expected calibration error, {BINS} equal bins'
+    ),
+    Column(
+        'trained_parameters', 'Trained parameters', lambda r: count(r['trained_parameters']), ''
+    ),
+    Column(
+        'train_seconds',
+        'Training s',
+        lambda r: count(r['train_seconds']),
+        'seconds in training epochs, mean over seeds',
+    ),
+)
 
-SHORT = ('method', 'tuning', 'seeds', 'accuracy', 'accuracy_low', 'difference', 'p_holm',
-         'train_seconds')  # fmt: skip
+SHORT = (
+    'method',
+    'tuning',
+    'seeds',
+    'accuracy',
+    'accuracy_low',
+    'difference',
+    'p_holm',
+    'train_seconds',
+)
 
 
 def heading(comparison: dict) -> str:
@@ -123,13 +173,19 @@ def short(comparison: dict) -> str:
 
 
 def _rows(comparison: dict, columns: Sequence[Column], aligned: bool = False) -> list[str]:
-    table = [[c.heading for c in columns], *([c.text(r) for c in columns]
-                                             for r in comparison['rows'])]  # fmt: skip
+    table = [
+        [c.heading for c in columns],
+        *([c.text(r) for c in columns] for r in comparison['rows']),
+    ]
     table = [[cell.replace('|', '\\|').replace('\n', ' ') for cell in line] for line in table]
     widths = [max(map(len, cells)) if aligned else 0 for cells in zip(*table, strict=True)]
     table.insert(1, ['-' * max(3, width) for width in widths])
-    return ['| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            + ' |' for line in table]  # fmt: skip
+    return [
+        '| '
+        + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + ' |'
+        for line in table
+    ]
 
 
 def comma_separated(comparison: dict) -> str:

@@ -1,4 +1,5 @@
 """A data set of trunk features in place of images, fed to the model batch by batch."""
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
@@ -47,8 +48,13 @@ class FeatureDataset(Dataset):
         device: Where batches are wanted.
     """
 
-    def __init__(self, source: Any, features: Tensor | StoredRows, rows: dict[str, int],
-                 device: torch.device | str = 'cpu') -> None:
+    def __init__(
+        self,
+        source: Any,
+        features: Tensor | StoredRows,
+        rows: dict[str, int],
+        device: torch.device | str = 'cpu',
+    ) -> None:
         self.source, self.device = source, torch.device(device)
         self.features = features.to(device) if isinstance(features, Tensor) else features
         self.metainfo = source.metainfo

@@ -1,4 +1,5 @@
 """Embeddings of the training images before any training."""
+
 import torch
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
@@ -16,6 +17,10 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     """
     features, _ = trunk_features(model, images)
     device = next(model.parameters()).device
-    x = torch.cat([model.head.pre_logits(model.backbone(chunk.to(device))).cpu()
-                   for chunk in features.split(1024)])
+    x = torch.cat(
+        [
+            model.head.pre_logits(model.backbone(chunk.to(device))).cpu()
+            for chunk in features.split(1024)
+        ]
+    )
     return x, torch.tensor([info['gt_label'] for info in iter_infos(images.dataset)])

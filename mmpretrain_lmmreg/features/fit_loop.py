@@ -56,14 +56,18 @@ class FitLoop(FrozenTrunkTrainLoop):
     def _fit_inputs(self, model: ImageClassifier) -> tuple[Tensor, Tensor, Tensor | None]:
         head = model.head
         if not hasattr(head, 'fit'):
-            raise InputError(f'FitLoop fits the head, but {type(head).__name__} cannot be fitted; '
-                             "use train_cfg=dict(type='FrozenTrunkTrainLoop')")  # fmt: skip
+            raise InputError(
+                f'FitLoop fits the head, but {type(head).__name__} cannot be fitted; '
+                "use train_cfg=dict(type='FrozenTrunkTrainLoop')"
+            )
         _use_features(self)
         data = self.dataloader.dataset
         classes = data.metainfo.get('classes') or ()
         if len(classes) != head.num_classes:
-            raise InputError(f'the training data have {len(classes)} classes, the head says '
-                             f'num_classes={head.num_classes}')  # fmt: skip
+            raise InputError(
+                f'the training data have {len(classes)} classes, the head says '
+                f'num_classes={head.num_classes}'
+            )
         x, labels = embeddings(model, data)
         return x, labels, text_means(model, data)
 

@@ -1,4 +1,5 @@
 """The preprocessed images of a data set, each once, with a line for each that cannot be read."""
+
 import os
 from itertools import islice
 from typing import Any
@@ -14,8 +15,9 @@ class ImagesOf(Dataset):
 
     def __init__(self, dataset: Any, paths: list[str]) -> None:
         wanted = set(paths)
-        self.infos = [info for info in iter_infos(dataset)
-                      if os.path.abspath(info['img_path']) in wanted]
+        self.infos = [
+            info for info in iter_infos(dataset) if os.path.abspath(info['img_path']) in wanted
+        ]
         self.transforms = transforms_of(dataset)
 
     def __len__(self) -> int:
@@ -43,6 +45,9 @@ def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list
 def first_images(dataset: Any, count: int) -> list[Tensor]:
     """The first ``count`` images of a data set that can be read, each (3, H, W)."""
     images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
-    readable = (image for _, image in map(images.__getitem__, range(len(images)))
-                if not isinstance(image, str))
+    readable = (
+        image
+        for _, image in map(images.__getitem__, range(len(images)))
+        if not isinstance(image, str)
+    )
     return list(islice(readable, count))

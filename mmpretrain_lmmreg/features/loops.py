@@ -1,4 +1,5 @@
 """The standard epoch loops, fed with the frozen trunk's features instead of images."""
+
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
@@ -79,7 +80,8 @@ def _use_features(loop) -> None:
             f'{type(loop).__name__} needs an OpenCLIPVisual with a frozen trunk, but '
             f"trainable='{getattr(backbone, 'trainable', 'all')}'. To train on images: "
             '--cfg-options train_cfg.type=EpochBasedTrainLoop val_cfg.type=ValLoop '
-            'test_cfg.type=TestLoop')
+            'test_cfg.type=TestLoop'
+        )
     loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader)
     for hook in loop.runner.hooks:
         if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'

@@ -1,4 +1,5 @@
 """Which training steps mmengine's hooks write down: those that a line of the log is made of."""
+
 import time
 
 from mmengine.hooks import IterTimerHook, LoggerHook, RuntimeInfoHook
@@ -23,8 +24,10 @@ class Recording:
     def __init__(self, runner: Runner, steps: int) -> None:
         self.runner, self.steps = runner, steps
         processor = runner.log_processor
-        windows = [processor.window_size,
-                   *(setting.get('window_size', 0) for setting in processor.custom_cfg)]
+        windows = [
+            processor.window_size,
+            *(setting.get('window_size', 0) for setting in processor.custom_cfg),
+        ]
         stages = {'before_train_iter', 'after_train_iter'}
         active = [hook for hook in runner.hooks if stages & set(hook.get_triggered_stages())]
         self.hooks = [hook for hook in active if type(hook) not in RECORDERS]
@@ -33,8 +36,9 @@ class Recording:
         self.all = not known or any(isinstance(window, str) for window in windows)
         self.window = max(window for window in windows if isinstance(window, int))
         self.whole_run = 'global' in windows
-        self.interval = min((hook.interval for hook in active if isinstance(hook, LoggerHook)),
-                            default=steps)
+        self.interval = min(
+            (hook.interval for hook in active if isinstance(hook, LoggerHook)), default=steps
+        )
 
     def includes(self, index: int) -> bool:
         """Whether step ``index``, from 0, is among the last before a line or the epoch's end."""

@@ -1,4 +1,5 @@
 """The samples behind any nesting of data sets, without decoding an image."""
+
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,10 @@ def transforms_of(dataset: Any) -> list[Any]:
     pipelines = [leaf.pipeline.transforms for leaf in leaf_datasets(dataset)]
     described = [[describe_transform(t) for t in pipeline] for pipeline in pipelines]
     if any(other != described[0] for other in described[1:]):
-        raise InputError('the concatenated data sets have different pipelines; give them the same '
-                         "one, or train on images (train_cfg=dict(type='EpochBasedTrainLoop'))")
+        raise InputError(
+            'the concatenated data sets have different pipelines; give them the same '
+            "one, or train on images (train_cfg=dict(type='EpochBasedTrainLoop'))"
+        )
     return pipelines[0]
 
 

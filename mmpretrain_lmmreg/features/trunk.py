@@ -1,4 +1,5 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
+
 import json
 import os
 import sys
@@ -33,7 +34,8 @@ IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
 
 def trunk_features(
-        model: ImageClassifier, images: DataLoader) -> tuple[Tensor | StoredRows, dict[str, int]]:
+    model: ImageClassifier, images: DataLoader
+) -> tuple[Tensor | StoredRows, dict[str, int]]:
     """Trunk features of every image of a loader, computed where they are not on disk yet.
 
     They are computed in batches of the loader's size, always full ones, since rounding may depend
@@ -51,22 +53,33 @@ def trunk_features(
     dataset = images.dataset
     check_deterministic(model, dataset)
     settle_precision(model, dataset)
-    keys = {os.path.abspath(info['img_path']): file_key(info['img_path'])
-            for info in iter_infos(dataset)}
+    keys = {
+        os.path.abspath(info['img_path']): file_key(info['img_path'])
+        for info in iter_infos(dataset)
+    }
     table = VectorTable('features', trunk_about(model, dataset))
     missing = set(table.missing(list(keys.values())))
-    print_log(f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images '
-              'are there', 'current')
+    print_log(
+        f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images are there',
+        'current',
+    )
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
     todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
     batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
-    loader = DataLoader(ImagesOf(dataset, todo), batch_size, num_workers=images.num_workers,
-                        collate_fn=collate, generator=torch.Generator())
+    loader = DataLoader(
+        ImagesOf(dataset, todo),
+        batch_size,
+        num_workers=images.num_workers,
+        collate_fn=collate,
+        generator=torch.Generator(),
+    )
     failed = compute(model, loader, table, keys) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
-        raise InputError(f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
-                         'them (the features of the others are kept):\n' + '\n'.join(failed[:20]))
+        raise InputError(
+            f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
+            'them (the features of the others are kept):\n' + '\n'.join(failed[:20])
+        )
     barrier()
     table.refresh()
     features = table.stored(list(keys.values()))
@@ -77,8 +90,10 @@ def trunk_features(
 
 def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
     """Refuse by name what would make an image's features differ from epoch to epoch."""
-    advice = ("the frozen trunk runs once, so an image must look the same in every epoch; remove "
-              "it, or train on images (train_cfg.type='EpochBasedTrainLoop')")
+    advice = (
+        'the frozen trunk runs once, so an image must look the same in every epoch; remove '
+        "it, or train on images (train_cfg.type='EpochBasedTrainLoop')"
+    )
     for transform in transforms_of(dataset):
         name = type(transform).__name__
         if name not in PIXEL_TRANSFORMS + TEXT_TRANSFORMS:
@@ -91,16 +106,24 @@ def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
 
 def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
     """Everything but the image file itself that determines a row of the feature table."""
-    pixels = [describe_transform(t) for t in transforms_of(dataset)
-              if type(t).__name__ in PIXEL_TRANSFORMS]
+    pixels = [
+        describe_transform(t)
+        for t in transforms_of(dataset)
+        if type(t).__name__ in PIXEL_TRANSFORMS
+    ]
     prep = model.data_preprocessor
-    settings = {name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor',
-                                                             'pad_value')}
+    settings = {
+        name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor', 'pad_value')
+    }
     for name in ('mean', 'std'):
         value = getattr(prep, name, None)
         settings[name] = None if value is None else value.flatten().tolist()
-    return dict(kind='trunk features', transforms=pixels, preprocessor=settings,
-                trunk=model.backbone.trunk_fingerprint())
+    return dict(
+        kind='trunk features',
+        transforms=pixels,
+        preprocessor=settings,
+        trunk=model.backbone.trunk_fingerprint(),
+    )
 
 
 def settle_precision(model: ImageClassifier, dataset: Any) -> None:
@@ -124,8 +147,12 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
     """The kept comparison of precisions on this device, or a new one; None without images."""
     device = next(model.backbone.parameters()).device
     is_gpu = device.type == 'cuda'
-    about = dict(trunk_about(model, dataset), device=torch.cuda.get_device_name(device) if is_gpu
-                 else torch.backends.cpu.get_cpu_capability())  # fmt: skip
+    about = dict(
+        trunk_about(model, dataset),
+        device=torch.cuda.get_device_name(device)
+        if is_gpu
+        else torch.backends.cpu.get_cpu_capability(),
+    )
     path = cache_dir('features') / f'precision-{digest(about)}.json'
     if not path.exists():
         images = first_images(dataset, IMAGES)
@@ -148,8 +175,9 @@ def file_key(path: str) -> str:
 
 
 @torch.no_grad()
-def compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
-            keys: dict[str, str]) -> list[str]:
+def compute(
+    model: ImageClassifier, loader: DataLoader, table: VectorTable, keys: dict[str, str]
+) -> list[str]:
     """Add the features of a loader's images to the table; returns a line for each unreadable."""
     failed, done, rows = [], [], []
     for paths, images, errors in track(loader, 'trunk features', disable=not sys.stdout.isatty()):
@@ -158,7 +186,7 @@ def compute(model: ImageClassifier, loader: DataLoader, table: VectorTable,
             full = images + images[-1:] * (loader.batch_size - len(images))
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
-            rows.append(features[:len(images)].cpu())
+            rows.append(features[: len(images)].cpu())
             done += [keys[os.path.abspath(path)] for path in paths]
         if len(done) >= CHUNK:
             table.add(done, torch.cat(rows))

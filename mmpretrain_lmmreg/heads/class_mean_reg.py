@@ -1,4 +1,5 @@
 """The paper's head: a linear classifier, regularised by LMM-generated class means."""
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import LinearClsHead
@@ -53,16 +54,31 @@ class ClassMeanRegHead(LinearClsHead):
             of another class count or D.
     """
 
-    def __init__(self, num_classes: int, in_channels: int, alpha: float = 1e-2,
-                 normalize: bool = False, reduction: str = 'batch_mean',
-                 fc_init: str = 'pytorch', loss: dict | None = None,
-                 init_cfg: dict | None = None, **kwargs) -> None:
-        super().__init__(num_classes, in_channels, init_cfg=init_cfg,
-                         loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0), **kwargs)
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        alpha: float = 1e-2,
+        normalize: bool = False,
+        reduction: str = 'batch_mean',
+        fc_init: str = 'pytorch',
+        loss: dict | None = None,
+        init_cfg: dict | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels,
+            init_cfg=init_cfg,
+            loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0),
+            **kwargs,
+        )
         if alpha < 0:
             raise InputError(f'alpha={alpha} must not be negative')
-        for name, value, known in (('reduction', reduction, REDUCTIONS),
-                                   ('fc_init', fc_init, FC_INITS)):
+        for name, value, known in (
+            ('reduction', reduction, REDUCTIONS),
+            ('fc_init', fc_init, FC_INITS),
+        ):
             if value not in known:
                 raise InputError(f"{name}='{value}' is unknown; choose one of {known}")
         self.alpha, self.normalize = alpha, normalize
@@ -81,7 +97,8 @@ class ClassMeanRegHead(LinearClsHead):
         if tuple(means.shape) != expected:
             raise InputError(
                 f'class means of shape {tuple(means.shape)} do not fit the head: num_classes='
-                f'{expected[0]}, in_channels={expected[1]} (the D of both towers must agree)')
+                f'{expected[0]}, in_channels={expected[1]} (the D of both towers must agree)'
+            )
         if not means.isfinite().all() or not means.any():
             raise InputError('class means must be finite and not all zero')
         self.class_means.copy_(means)
@@ -111,7 +128,8 @@ class ClassMeanRegHead(LinearClsHead):
         if not self.means_seen:
             raise InputError(
                 f'alpha={self.alpha} needs class means, but none are set: keep the ClassMeanHook '
-                'in default_hooks.class_means, or set alpha=0')
+                'in default_hooks.class_means, or set alpha=0'
+            )
         x = x if x.dtype == torch.float64 else x.float()  # autocast leaves these operations alone
         return class_mean_distance(x, self._targets(data_samples, len(x)), self.reduction)
 
@@ -120,16 +138,20 @@ class ClassMeanRegHead(LinearClsHead):
         if 'gt_score' in data_samples[0]:
             scores = torch.stack([sample.gt_score for sample in data_samples]).float()
             if not torch.allclose(scores.sum(1), scores.new_ones(()), atol=1e-4):
-                raise InputError('multi-label data are not supported: the scores of '
-                                 f'{_name(data_samples[0])} do not sum to one')
+                raise InputError(
+                    'multi-label data are not supported: the scores of '
+                    f'{_name(data_samples[0])} do not sum to one'
+                )
             with torch.autocast(scores.device.type, enabled=False):
                 return scores @ self.class_means
         if count == len(data_samples) and any(
             sample.gt_label.numel() != 1 for sample in data_samples
         ):
             several = next(s for s in data_samples if s.gt_label.numel() != 1)
-            raise InputError(f'multi-label data are not supported: {_name(several)} has labels '
-                             f'{several.gt_label.tolist()}')
+            raise InputError(
+                f'multi-label data are not supported: {_name(several)} has labels '
+                f'{several.gt_label.tolist()}'
+            )
         return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
@@ -139,7 +161,8 @@ class ClassMeanRegHead(LinearClsHead):
                 raise InputError(
                     f"the checkpoint's {prefix}{name} is of {found.shape[0]} classes and "
                     f'D={found.shape[1]}, the config says num_classes={self.num_classes} and '
-                    f'in_channels={self.in_channels}; use it with the config it was trained with')
+                    f'in_channels={self.in_channels}; use it with the config it was trained with'
+                )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

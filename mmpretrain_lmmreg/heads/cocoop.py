@@ -56,11 +56,14 @@ class CoCoOpHead(CoOpHead):
         super().set_up(model, images, resumed)
         if resumed:
             with torch.no_grad():
-                found, kept = (F.normalize(t, dim=1) for t in (self.class_weights(),
-                                                               self.text_weights))  # fmt: skip
+                found, kept = (
+                    F.normalize(t, dim=1) for t in (self.class_weights(), self.text_weights)
+                )
             if not torch.allclose(found, kept, atol=1e-3):
-                raise InputError('the text tower or the class names are not those that the '
-                                 'checkpoint was trained with')  # fmt: skip
+                raise InputError(
+                    'the text tower or the class names are not those that the '
+                    'checkpoint was trained with'
+                )
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -50,8 +50,9 @@ class CoOpHead(LearnedTextHead):
             raise InputError(f'length={length} must be at least 1')
         self.length, self.position, self.words = length, position, words
         shape = (length, width or in_channels)
-        self.context = nn.Parameter(torch.empty(num_classes, *shape) if class_specific
-                                    else torch.empty(shape))  # fmt: skip
+        self.context = nn.Parameter(
+            torch.empty(num_classes, *shape) if class_specific else torch.empty(shape)
+        )
         nn.init.normal_(self.context, std=0.02)
 
     def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:

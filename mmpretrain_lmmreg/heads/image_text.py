@@ -139,8 +139,10 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
     """
     attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
     if attach is None:
-        raise InputError('ImageTextHead needs the descriptions of every image, also at test time: '
-                         "put dict(type='AttachDescriptions') into all pipelines")  # fmt: skip
+        raise InputError(
+            'ImageTextHead needs the descriptions of every image, also at test time: '
+            "put dict(type='AttachDescriptions') into all pipelines"
+        )
     stores: dict[Path, DescriptionStore] = {}
     found: dict[str, list[list[str]]] = {}
     missing: dict[str | None, list[str]] = {prompt: [] for prompt in prompts or [None]}
@@ -158,12 +160,18 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
         if len(images) == len(found) or (images and attach.missing == 'error'):
             asked = f' to the prompt {prompt!r}' if prompt else ''
             option = f' --prompt {prompt!r}' if prompt else ''
-            raise InputError(f'{len(images)} of {len(found)} images have no descriptions{asked}, '
-                             f'the first is {images[0]}: describe them with `python '
-                             f'tools/describe.py CONFIG --split all{option}`')  # fmt: skip
+            raise InputError(
+                f'{len(images)} of {len(found)} images have no descriptions{asked}, '
+                f'the first is {images[0]}: describe them with `python '
+                f'tools/describe.py CONFIG --split all{option}`'
+            )
     empty = sum(not all(lists) for lists in found.values())
-    print_log(f'{empty} of {len(found)} images lack descriptions and get zeros in place of their '
-              'text embeddings', 'current', level=30 if empty else 10)  # fmt: skip
+    print_log(
+        f'{empty} of {len(found)} images lack descriptions and get zeros in place of their '
+        'text embeddings',
+        'current',
+        level=30 if empty else 10,
+    )
     return found
 
 

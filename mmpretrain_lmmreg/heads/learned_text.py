@@ -74,8 +74,10 @@ class LearnedTextHead(ClsHead):
         """Raise InputError where the texts are not there, or nothing was trained."""
         name = type(self).__name__
         if not self.ready and (self.training or self.text_at_test):
-            raise InputError(f'{name} has no texts: keep LearnedTextHook in default_hooks, and use '
-                             'tools/train.py and tools/test.py')  # fmt: skip
+            raise InputError(
+                f'{name} has no texts: keep LearnedTextHook in default_hooks, and use '
+                'tools/train.py and tools/test.py'
+            )
         if not self.text_weights.any():
             raise InputError(f'{name} is not trained: train it, or test a checkpoint')
 
@@ -93,8 +95,10 @@ def tower_of(model: ImageClassifier) -> TextTower:
     device = next(model.parameters()).device
     tower = TextTower(model.backbone.model_name, model.backbone.pretrained, device)
     if tower.dim != model.head.in_channels:
-        raise InputError(f'the text tower gives D={tower.dim}, the head says '
-                         f'in_channels={model.head.in_channels}')  # fmt: skip
+        raise InputError(
+            f'the text tower gives D={tower.dim}, the head says '
+            f'in_channels={model.head.in_channels}'
+        )
     return tower
 
 
@@ -126,11 +130,15 @@ class LearnedTextHook(Hook):
         model = get_ori_model(runner.model)
         head = model.head
         if not isinstance(head, LearnedTextHead):
-            raise InputError(f'LearnedTextHook has nothing to hand to {type(head).__name__}; '
-                             'take it out of default_hooks')  # fmt: skip
+            raise InputError(
+                f'LearnedTextHook has nothing to hand to {type(head).__name__}; '
+                'take it out of default_hooks'
+            )
         classes = images.dataset.metainfo.get('classes') or ()
         if len(classes) != head.num_classes:
-            raise InputError(f'the data have {len(classes)} classes, the head says '
-                             f'num_classes={head.num_classes}')  # fmt: skip
+            raise InputError(
+                f'the data have {len(classes)} classes, the head says '
+                f'num_classes={head.num_classes}'
+            )
         head.set_up(model, images, resumed)
         head.ready = True

@@ -38,8 +38,10 @@ class TipAdapterHead(ZeroShotHead):
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         if train_keys and get_world_size() > 1:
-            raise InputError('train_keys=True works in one process only: the size of the cache is '
-                             'not known yet when the model is distributed')  # fmt: skip
+            raise InputError(
+                'train_keys=True works in one process only: the size of the cache is '
+                'not known yet when the model is distributed'
+            )
         self.alpha, self.beta = alpha, beta
         self.keys = nn.Parameter(torch.zeros(0, in_channels), requires_grad=train_keys)
         self.register_buffer('key_labels', torch.zeros(0, dtype=torch.long))

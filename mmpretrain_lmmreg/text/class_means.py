@@ -1,4 +1,5 @@
 """Eq. 1: the mean text embedding of each class, and what it is worth by itself."""
+
 from collections import Counter
 from collections.abc import Sequence
 
@@ -40,7 +41,8 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
         raise InputError(
             f'no training image of class {names} has a description, so it has no class mean: '
-            'describe its images (python tools/describe.py CONFIG)')
+            'describe its images (python tools/describe.py CONFIG)'
+        )
     return (sums / totals[:, None]).float()
 
 
@@ -54,8 +56,9 @@ def means_by_label(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tens
     return class_means(one_hot.T @ embeddings.double(), one_hot.sum(0))
 
 
-def nearest_mean_accuracy(images: Tensor, labels: Tensor, means: Tensor,
-                          image_mean: Tensor) -> float:
+def nearest_mean_accuracy(
+    images: Tensor, labels: Tensor, means: Tensor, image_mean: Tensor
+) -> float:
     """Accuracy of classifying by the most similar class mean, without training, in [0, 1].
 
     Both sides are centred first, images (N, D) by the mean embedding (D,) of training images and

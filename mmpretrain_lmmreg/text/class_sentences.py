@@ -33,8 +33,10 @@ def class_sentences(dataset: Any, file: str | None = None) -> list[list[str]]:
         sentences = [[texts[i] for i in counter.elements()] for counter in counts]
     missing = [name for name, own in zip(classes, sentences, strict=True) if not own]
     if missing:
-        raise InputError(f'{file or "the descriptions of the training images"}: no sentences of '
-                         f"the classes {', '.join(missing)}")  # fmt: skip
+        raise InputError(
+            f'{file or "the descriptions of the training images"}: no sentences of '
+            f'the classes {", ".join(missing)}'
+        )
     return sentences
 
 
@@ -42,8 +44,10 @@ def read_sentences(file: str) -> dict[str, list[str]]:
     """A file of :func:`class_sentences`, by the letters and digits of the classes' names."""
     path = Path(file).expanduser()
     if not path.is_file():
-        raise MissingInputError(f'no file {file}: give model.head.sentences a JSON file {{class: '
-                                '[sentence, ...]}, or None for the descriptions')  # fmt: skip
+        raise MissingInputError(
+            f'no file {file}: give model.head.sentences a JSON file {{class: '
+            '[sentence, ...]}, or None for the descriptions'
+        )
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
         lists = found.values()

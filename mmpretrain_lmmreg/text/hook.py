@@ -1,4 +1,5 @@
 """The hook that computes the class means and hands them to the head before training."""
+
 from collections import Counter
 from collections.abc import Sequence
 
@@ -45,9 +46,14 @@ class ClassMeanHook(Hook):
             "Mind the Gap", 2022).
     """
 
-    def __init__(self, model_name: str | None = None, pretrained: str | None = None,
-                 source: str = 'descriptions', shuffled: bool = False,
-                 match_gap: bool = False) -> None:
+    def __init__(
+        self,
+        model_name: str | None = None,
+        pretrained: str | None = None,
+        source: str = 'descriptions',
+        shuffled: bool = False,
+        match_gap: bool = False,
+    ) -> None:
         if source not in SOURCES:
             raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
         self.model_name, self.pretrained = model_name, pretrained
@@ -60,11 +66,14 @@ class ClassMeanHook(Hook):
         dataset = runner.train_loop.dataloader.dataset
         classes = dataset.metainfo.get('classes')
         if classes and len(classes) != model.head.num_classes:
-            raise InputError(f'the training data have {len(classes)} classes, the head says '
-                             f'num_classes={model.head.num_classes}')
+            raise InputError(
+                f'the training data have {len(classes)} classes, the head says '
+                f'num_classes={model.head.num_classes}'
+            )
         if self.source == 'images':
-            means = means_by_label(*image_embeddings(model, runner.train_loop.dataloader),
-                                   model.head.num_classes)
+            means = means_by_label(
+                *image_embeddings(model, runner.train_loop.dataloader), model.head.num_classes
+            )
         else:
             means = self._text_means(model, dataset, classes)
         if self.match_gap:
@@ -77,17 +86,21 @@ class ClassMeanHook(Hook):
         if self.source != 'class_names':
             texts, counts = collect_descriptions(dataset, model.head.num_classes)
         if not texts and self.source != 'descriptions':
-            print_log('class means are those of prompts with the class names; there are no '
-                      'descriptions', 'current')
+            print_log(
+                'class means are those of prompts with the class names; there are no descriptions',
+                'current',
+            )
             texts, counts = name_prompts(classes)
         source = self if self.model_name else model.backbone
-        tower = TextTower(source.model_name, source.pretrained,
-                          device=next(model.parameters()).device)
+        tower = TextTower(
+            source.model_name, source.pretrained, device=next(model.parameters()).device
+        )
         if tower.dim != model.head.in_channels:
             raise InputError(
                 f'the text tower gives D={tower.dim}, the image embeddings have '
                 f'D={model.head.in_channels}: class_means.model_name must be the other tower of '
-                f"model.backbone.model_name='{model.backbone.model_name}'")
+                f"model.backbone.model_name='{model.backbone.model_name}'"
+            )
         return embed_class_means(texts, counts, tower, model.head.normalize, classes)
 
 
@@ -106,27 +119,34 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
     """
     attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
     if attach is None:
-        raise InputError("the class means need descriptions: put dict(type='AttachDescriptions') "
-                         'into the train pipeline, or set model.head.alpha=0')
+        raise InputError(
+            "the class means need descriptions: put dict(type='AttachDescriptions') "
+            'into the train pipeline, or set model.head.alpha=0'
+        )
     index: dict[str, int] = {}
     counts = [Counter() for _ in range(num_classes)]
     images = described = 0
     for info in iter_infos(dataset):
         label = info['gt_label']
         if not isinstance(label, int) or not 0 <= label < num_classes:
-            raise InputError(f"{info['img_path']} has label {label}, the head's num_classes is "
-                             f'{num_classes}')
+            raise InputError(
+                f"{info['img_path']} has label {label}, the head's num_classes is {num_classes}"
+            )
         texts = attach.lookup(info)
         images, described = images + 1, described + bool(texts)
         counts[label].update(index.setdefault(text, len(index)) for text in texts)
     total = sum(sum(counter.values()) for counter in counts)
-    print_log(f'{described} of {images} training images have descriptions: {total} texts, '
-              f'{len(index)} of them different', 'current')
+    print_log(
+        f'{described} of {images} training images have descriptions: {total} texts, '
+        f'{len(index)} of them different',
+        'current',
+    )
     return list(index), counts
 
 
-def embed_class_means(texts: list[str], counts: list[Counter], tower: TextTower,
-                      normalize: bool, classes=None) -> Tensor:
+def embed_class_means(
+    texts: list[str], counts: list[Counter], tower: TextTower, normalize: bool, classes=None
+) -> Tensor:
     """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
     rank, world = get_dist_info()
     own = range(rank, len(texts), world)
@@ -148,14 +168,19 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     if missing:
         cut = tower.count_cut(missing)
         if cut:
-            print_log(f'{cut} of {len(missing)} texts are longer than the text tower reads and '
-                      'are cut', 'current', level=30)
+            print_log(
+                f'{cut} of {len(missing)} texts are longer than the text tower reads and are cut',
+                'current',
+                level=30,
+            )
     missing.sort(key=len)  # chunks of like length, so that little padding is computed
     for start in range(0, len(missing), CHUNK):
-        chunk = missing[start:start + CHUNK]
+        chunk = missing[start : start + CHUNK]
         table.add(chunk, tower.encode(chunk))
-    print_log(f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in '
-              f'{table.folder}', 'current')
+    print_log(
+        f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in {table.folder}',
+        'current',
+    )
     return table.read(texts) if texts else torch.zeros(0, tower.dim)
 
 

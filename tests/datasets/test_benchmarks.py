@@ -144,11 +144,21 @@ def test_bar_counts(shared):
     root = str(shared / 'data' / 'bar')
     train, test = BAR(root), BAR(root, split='test')
     assert Counter(train.get_gt_labels().tolist()) == {
-        0: 326, 1: 520, 2: 163, 3: 279, 4: 336, 5: 317,
-    }  # fmt: skip
+        0: 326,
+        1: 520,
+        2: 163,
+        3: 279,
+        4: 336,
+        5: 317,
+    }
     assert Counter(test.get_gt_labels().tolist()) == {
-        0: 105, 1: 159, 2: 42, 3: 131, 4: 132, 5: 85,
-    }  # fmt: skip
+        0: 105,
+        1: 159,
+        2: 42,
+        3: 131,
+        4: 132,
+        5: 85,
+    }
     space = next(s for s in infos(train) if s['gt_label'] == 3)
     assert space['rel_path'].startswith('train/pole vaulting_') and 'group' not in space
     assert len(BAR(root, val_fraction=0.25)) + len(BAR(root, 'val', 0.25)) == 1941
@@ -231,8 +241,10 @@ def test_own_names_for_classes(tmp_path):
     names = ['a', 'b', 'c', 'd', 'e', 'f']
     assert list(BAR(str(tmp_path), classes=names).CLASSES) == names
     assert BAR(str(tmp_path), classes=names, class_half='new', lazy_init=True).CLASSES == (
-        'd', 'e', 'f',
-    )  # fmt: skip
+        'd',
+        'e',
+        'f',
+    )
 
 
 def test_readable_names():

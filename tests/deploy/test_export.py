@@ -55,8 +55,11 @@ def elsewhere(exported: Path, tmp_path: Path, *arguments) -> dict[str, dict[str,
     environment = {**os.environ, 'PYTHONPATH': str(site), 'OMP_NUM_THREADS': '1'}
     done = subprocess.run(
         list(map(str, [sys.executable, moved / 'predict.py', *arguments])),
-        capture_output=True, text=True, env=environment, cwd=tmp_path,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=tmp_path,
+    )
     skipped = [f'skipped {path}' for path in arguments if 'broken' in str(path)]
     assert (done.returncode, [*re.findall('^(.*): cannot', done.stderr, re.M)]) == (0, skipped)
     assert done.stderr.count('\n') == len(skipped)

@@ -70,8 +70,10 @@ def test_distance_to_the_nearest_class_mean(saved, pictures):
     path = str(pictures / 'test' / 'red' / '0.png')
     (result,) = predict(classifier, [path], {}, topk=1)
     embeddings, _ = classifier([classifier.read(path)])
-    distances = [(embeddings[0] - mean).square().sum().sqrt().item()
-                 for mean in classifier.model.head.class_means]  # fmt: skip
+    distances = [
+        (embeddings[0] - mean).square().sum().sqrt().item()
+        for mean in classifier.model.head.class_means
+    ]
     assert result['distance'] == pytest.approx(min(distances), rel=1e-5)
     assert result['nearest_mean'] == CLASSES[distances.index(min(distances))]
     assert len(result['predictions']) == 1

@@ -36,10 +36,19 @@ def make_run(tmp_path):
         folder = tmp_path / below / f'{method}-{seed}'
         save_predictions(folder, predictions or made_up(0.8, seed or 0))
         epochs = [dict(epoch=e, accuracy=0.5 + e / 20, seconds=e) for e in range(1, 6)]
-        record = dict(method=method, protocol='split 1', seed=seed, classes=CLASSES,
-                      data_root=str(tmp_path), descriptions=None, trained_parameters=1234,
-                      train_seconds=5.0, epochs=epochs, curve_split='test',
-                      finished=True)  # fmt: skip
+        record = dict(
+            method=method,
+            protocol='split 1',
+            seed=seed,
+            classes=CLASSES,
+            data_root=str(tmp_path),
+            descriptions=None,
+            trained_parameters=1234,
+            train_seconds=5.0,
+            epochs=epochs,
+            curve_split='test',
+            finished=True,
+        )
         save_run(folder, {**record, **changes})
         return folder
 

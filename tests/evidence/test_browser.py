@@ -18,8 +18,10 @@ SIZES = dict(phone=(390, 844), desktop=(1280, 900))
 def open_page(page, tmp_path):  # noqa: F811
     """Function that opens the report in a window of a size, light or dark."""
     webdriver = pytest.importorskip('selenium.webdriver', reason='selenium is not installed')
-    programs = [shutil.which('chromium') or shutil.which('google-chrome'),
-                shutil.which('chromedriver')]  # fmt: skip
+    programs = [
+        shutil.which('chromium') or shutil.which('google-chrome'),
+        shutil.which('chromedriver'),
+    ]
     if None in programs:
         pytest.skip('no chromium and chromedriver (Debian: apt-get install chromium-driver)')
     path, drivers = tmp_path / 'report.html', []
@@ -34,8 +36,10 @@ def open_page(page, tmp_path):  # noqa: F811
         driver = webdriver.Chrome(options=options, service=service)
         drivers.append(driver)
         width, height = SIZES[size]
-        driver.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(
-            width=width, height=height, deviceScaleFactor=1, mobile=size == 'phone'))  # fmt: skip
+        driver.execute_cdp_cmd(
+            'Emulation.setDeviceMetricsOverride',
+            dict(width=width, height=height, deviceScaleFactor=1, mobile=size == 'phone'),
+        )
         feature = dict(name='prefers-color-scheme', value=scheme)
         driver.execute_cdp_cmd('Emulation.setEmulatedMedia', dict(features=[feature]))
         driver.get(path.as_uri())

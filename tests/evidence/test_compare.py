@@ -63,8 +63,13 @@ def test_a_baseline_of_one_run_is_everyones_pair(make_run):
 
 def test_the_order_of_images_does_not_matter(make_run):
     p, order = made_up(0.8), np.random.default_rng(0).permutation(60)
-    shuffled = replace(p, rel_path=p.rel_path[order], label=p.label[order], group=p.group[order],
-                       probs=p.probs[order])  # fmt: skip
+    shuffled = replace(
+        p,
+        rel_path=p.rel_path[order],
+        label=p.label[order],
+        group=p.group[order],
+        probs=p.probs[order],
+    )
     rows = compare(load_methods([make_run('base'), make_run('ours', 0, shuffled)]), 'base')['rows']
     assert rows[1]['p'] == 1
 
@@ -78,7 +83,7 @@ def changed(name, index, value):
 @pytest.mark.parametrize(
     ('predictions', 'message'),
     [
-        (changed('rel_path', 7, 'test/x.jpg'), "1 test images are in .*base-0 only, .*007.jpg"),
+        (changed('rel_path', 7, 'test/x.jpg'), '1 test images are in .*base-0 only, .*007.jpg'),
         (made_up(0.8, images=90), "30 test images are in .*ours-0 only, 'test/060.jpg'"),
         (changed('label', 7, 0), "label of 'test/007.jpg' is 1 in one, 0 in the other"),
         (changed('group', 7, 'v9'), "group of 'test/007.jpg' is v1 in one, v9 in the other"),
@@ -87,7 +92,7 @@ def changed(name, index, value):
             'they have 3 and 4 classes',
         ),
     ],
-)  # fmt: skip
+)
 def test_runs_with_other_test_images_are_refused(make_run, predictions, message):
     folders = [make_run('base'), make_run('ours', 0, predictions)]
     with pytest.raises(InputError, match=message):
@@ -111,9 +116,11 @@ def test_runs_that_cannot_be_taken_are_refused(make_run, tmp_path):
 def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
     make_run('ours', 0), make_run('ours', 1), make_run('unlisted', 0)
     make_run('ours', 0, below='tuned')
-    runs = [dict(folder='ours-0', tuning='default', options={}),
-            dict(folder='tuned/ours-0', tuning='tuned', options={'model.head.alpha': 0.1}),
-            dict(folder='ours-1', tuning='', options={'model.head.alpha': 0.2})]  # fmt: skip
+    runs = [
+        dict(folder='ours-0', tuning='default', options={}),
+        dict(folder='tuned/ours-0', tuning='tuned', options={'model.head.alpha': 0.1}),
+        dict(folder='ours-1', tuning='', options={'model.head.alpha': 0.2}),
+    ]
     (tmp_path / 'sweep.json').write_text(json.dumps(dict(runs=runs)))
     methods = load_methods([tmp_path])
     assert [m.name for m in methods] == ['ours', 'ours (tuned)', 'ours [alpha=0.2]']
@@ -128,8 +135,9 @@ def test_curve_has_the_epochs_of_all_seeds(make_run):
 
 
 def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
-    folders = [make_run(m, s, made_up(a, s)) for m, a in (('a|b', 0.7), ('ours', 0.9))
-               for s in (0, 1)]  # fmt: skip
+    folders = [
+        make_run(m, s, made_up(a, s)) for m, a in (('a|b', 0.7), ('ours', 0.9)) for s in (0, 1)
+    ]
     out = tmp_path / 'out'
     argv = ['compare.py', *map(str, folders), '--baseline', 'a|b', '--out', str(out)]
     monkeypatch.setattr(sys, 'argv', argv)
@@ -146,8 +154,16 @@ def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
     assert b'<svg' in (out / 'curves.svg').read_bytes()
     printed = capsys.readouterr().out.splitlines()
     headings = [cell.strip() for cell in printed[2].strip('|').split('|')]
-    assert headings == ['Method', 'Tuning', 'Seeds', 'Accuracy %', '95 % interval', 'Difference',
-                        'p (Holm)', 'Training s']  # fmt: skip
+    assert headings == [
+        'Method',
+        'Tuning',
+        'Seeds',
+        'Accuracy %',
+        '95 % interval',
+        'Difference',
+        'p (Holm)',
+        'Training s',
+    ]
     assert len({len(line) for line in printed[2:6]}) == 1 and printed[5].startswith('| ours ')
     monkeypatch.setattr(sys, 'argv', [*argv[:-3], 'nobody', *argv[-2:]])
     with pytest.raises(SystemExit, match='2'):

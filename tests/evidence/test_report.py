@@ -27,8 +27,11 @@ def page(make_run, tmp_path) -> str:
         for i in range(60):
             reply = '1. A <script>alert(1)</script> person.\n2. Rocks & ropes.'
             writer.append(dict(image=f'test/{i:03d}.jpg', prompt='describe', reply=reply))
-    folders = [make_run(m, s, made_up(a, s)) for m, a in (('<i>base</i>', 0.6), ('ours', 0.9))
-               for s in (0, 1)]  # fmt: skip
+    folders = [
+        make_run(m, s, made_up(a, s))
+        for m, a in (('<i>base</i>', 0.6), ('ours', 0.9))
+        for s in (0, 1)
+    ]
     methods = load_methods(folders)
     return report.render(compare(methods, '<i>base</i>'), methods)
 
@@ -58,8 +61,15 @@ def test_the_page_needs_nothing_beside_it(page):
 
 
 def test_parts_of_the_page(page):
-    for text in ('Accuracy by epoch', 'Most frequent confusions', 'Reliability of ours',
-                 'Won against', 'Lost against', '2 descriptions', '(2 of 2)'):  # fmt: skip
+    for text in (
+        'Accuracy by epoch',
+        'Most frequent confusions',
+        'Reliability of ours',
+        'Won against',
+        'Lost against',
+        '2 descriptions',
+        '(2 of 2)',
+    ):
         assert text in page
     assert 8 <= page.count('data:image/jpeg') <= 16
     assert '60 test images in 12 independent groups, 3 classes' in page
@@ -70,8 +80,10 @@ def test_images_won_and_lost(make_run):
     said = np.eye(3, dtype=np.float32)
     ours, base = label.copy(), label.copy()
     ours[4], base[7], base[9] = 2, 0, 1  # one lost, two won
-    runs = [make_run('base', 0, replace(made_up(0.8), probs=said[base])),
-            make_run('ours', 0, replace(made_up(0.8), probs=said[ours]))]  # fmt: skip
+    runs = [
+        make_run('base', 0, replace(made_up(0.8), probs=said[base])),
+        make_run('ours', 0, replace(made_up(0.8), probs=said[ours])),
+    ]
     base, ours = load_methods(runs)
     won, lost = report.examples(ours, base, 1), report.examples(ours, base, -1)
     assert [image['path'] for image in won['shown']] == ['test/007.jpg', 'test/009.jpg']
@@ -88,7 +100,9 @@ def test_confused_pairs():
     counts = np.array([[8, 2, 0], [0, 10, 0], [4, 0, 6]])
     pairs = report.confused_pairs(counts, counts / 10, 'abc')
     assert [(p['label'], p['predicted'], p['share'], p['count']) for p in pairs] == [
-        ('c', 'a', 0.4, 4), ('a', 'b', 0.2, 2)]  # fmt: skip
+        ('c', 'a', 0.4, 4),
+        ('a', 'b', 0.2, 2),
+    ]
 
 
 def test_thumbnails_are_small(tmp_path):

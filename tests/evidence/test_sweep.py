@@ -54,9 +54,17 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
         predictions = made_up(0.9 if alpha == wanted else 0.6, cfg.randomness.seed)
         save_predictions(folder, predictions)
         epochs = [dict(epoch=1, accuracy=float(predictions.correct.mean()), seconds=1.0)]
-        save_run(folder, dict(method=cfg.method, seed=cfg.randomness.seed, epochs=epochs,
-                              curve_split=predictions.split,
-                              finished=True, train_seconds=1.0))  # fmt: skip
+        save_run(
+            folder,
+            dict(
+                method=cfg.method,
+                seed=cfg.randomness.seed,
+                epochs=epochs,
+                curve_split=predictions.split,
+                finished=True,
+                train_seconds=1.0,
+            ),
+        )
 
     monkeypatch.setattr(module, 'train_once', train_once)
     return done
@@ -81,9 +89,14 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
     assert summary['selection']['ours']['options'] == {'model.head.alpha': 0.1}
     assert len(summary['selection']['ours']['tried']) == 3
     labels = [(r['method'], r['tuning'], r['seed']) for r in summary['runs']]
-    assert labels == [('ours', 'default', 0), ('ours', 'default', 1), ('ours', 'tuned', 0),
-                      ('ours', 'tuned', 1), ('other', 'default = tuned', 0),
-                      ('other', 'default = tuned', 1)]  # fmt: skip
+    assert labels == [
+        ('ours', 'default', 0),
+        ('ours', 'default', 1),
+        ('ours', 'tuned', 0),
+        ('ours', 'tuned', 1),
+        ('other', 'default = tuned', 0),
+        ('other', 'default = tuned', 1),
+    ]
     assert [m.name for m in load_methods([tmp_path / 'out'])] == ['ours', 'ours (tuned)', 'other']
 
 
@@ -94,8 +107,9 @@ def test_likelihood_decides_between_equal_accuracies(tmp_path):
             probs = np.where(p.probs == p.probs.max(1, keepdims=True), sure, (1 - sure) / 2)
             folder = tmp_path / f'select/ours/a={alpha}/seed{seed}'
             save_predictions(folder, replace(p, probs=probs, split='val'))
-            save_run(folder, dict(method='ours', seed=seed, epochs=[], finished=True,
-                                  curve_split='val'))  # fmt: skip
+            save_run(
+                folder, dict(method='ours', seed=seed, epochs=[], finished=True, curve_split='val')
+            )
     found = Sweep([], [0, 1], [], tmp_path).choose('ours', [{'a': a} for a in (0.1, 0.2, 0.3)])
     assert found['options'] == {'a': 0.2}
     assert found['tried'][0]['log_likelihood'] == pytest.approx([np.log(0.7)] * 2)
@@ -105,8 +119,13 @@ def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
     grid = ['ours:model.head.alpha=0.1,0.2', 'ours:optim_wrapper.optimizer.lr=1,2']
     Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(select=False)
     settings = [(c.method, c.model.head.alpha, c.optim_wrapper.optimizer.lr) for c, _ in trained]
-    assert settings == [('ours', 0.1, 1), ('ours', 0.1, 2), ('ours', 0.2, 1), ('ours', 0.2, 2),
-                        ('other', 0.01, 0.1)]  # fmt: skip
+    assert settings == [
+        ('ours', 0.1, 1),
+        ('ours', 0.1, 2),
+        ('ours', 0.2, 1),
+        ('ours', 0.2, 2),
+        ('other', 0.01, 0.1),
+    ]
     assert all(c.randomness.seed == 3 and c.max_epochs == 5 for c, _ in trained)
     names = [m.name for m in load_methods([tmp_path / 'out'])]
     assert names[0] == 'ours [alpha=0.1, lr=1]' and names[-1] == 'other'
@@ -177,9 +196,15 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
         for k, name in enumerate(classes):
             for i in range(count):
                 Image.new('RGB', (40, 40), (40 * k, 255 - 40 * k, 9 * i)).save(
-                    root / split / f'{name}_{i}.jpg')  # fmt: skip
-                lines.append(dict(image=f'{split}/{name}_{i}.jpg', prompt='describe',
-                                  reply=f'1. A person {name}.'))  # fmt: skip
+                    root / split / f'{name}_{i}.jpg'
+                )
+                lines.append(
+                    dict(
+                        image=f'{split}/{name}_{i}.jpg',
+                        prompt='describe',
+                        reply=f'1. A person {name}.',
+                    )
+                )
     (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
     cfg = tiny_config
     cfg.pop('work_dir')
@@ -193,8 +218,19 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
             transform.pop('data_root', None)
     cfg.dump(tmp_path / 'ours.py')
     out = tmp_path / 'out'
-    argv = ['sweep.py', str(tmp_path / 'ours.py'), '--seeds', '0', '1', '--select', 'val',
-            '--grid', 'model.head.alpha=0.0,0.5', '--out', str(out)]  # fmt: skip
+    argv = [
+        'sweep.py',
+        str(tmp_path / 'ours.py'),
+        '--seeds',
+        '0',
+        '1',
+        '--select',
+        'val',
+        '--grid',
+        'model.head.alpha=0.0,0.5',
+        '--out',
+        str(out),
+    ]
     monkeypatch.setattr(sys, 'argv', argv)
     runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
     record = load_run(out / 'select/ours/model.head.alpha=0.5/seed1')

@@ -34,12 +34,16 @@ def config_of(method, tiny_config):
         cfg[f'{part}_dataloader'] = copy.deepcopy(tiny[f'{part}_dataloader'])
         own = tiny[f'{source}_dataloader'].dataset.pipeline
         cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(own)
-    cfg.merge_from_dict({
-        'work_dir': str(Path(tiny.work_dir) / method), 'log_level': 'WARNING',
-        'model.backbone.model_name': tiny.model.backbone.model_name,
-        'model.backbone.pretrained': None,
-        'model.head.num_classes': 3, 'model.head.in_channels': 24,
-    })  # fmt: skip
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(Path(tiny.work_dir) / method),
+            'log_level': 'WARNING',
+            'model.backbone.model_name': tiny.model.backbone.model_name,
+            'model.backbone.pretrained': None,
+            'model.head.num_classes': 3,
+            'model.head.in_channels': 24,
+        }
+    )
     return cfg
 
 
@@ -148,8 +152,13 @@ def test_one_shot_and_class_halves(method, half, count, tiny_config, few_picture
         if pipeline != dataset.pipeline:
             pipeline.insert(-1, dict(type='AttachDescriptions'))
         cfg[f'{part}_dataloader'].dataset = dict(
-            type='BAR', data_root=str(few_pictures), split=split, class_half=half,
-            shots=1 if part == 'train' else None, pipeline=pipeline)  # fmt: skip
+            type='BAR',
+            data_root=str(few_pictures),
+            split=split,
+            class_half=half,
+            shots=1 if part == 'train' else None,
+            pipeline=pipeline,
+        )
     runner = train(cfg, **{'model.head.num_classes': count, 'train_cfg.max_epochs': 1})
     assert len(runner.train_dataloader.dataset) == count
     assert load_run(runner.work_dir)['splits']['test']['images'] == count

@@ -17,15 +17,19 @@ from mmpretrain_lmmreg.features.dataset import FeatureDataset
 from mmpretrain_lmmreg.features.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.table import StoredRows
 
-PLAIN = {'train_cfg.type': 'EpochBasedTrainLoop', 'val_cfg.type': 'ValLoop',
-         'test_cfg.type': 'TestLoop'}
+PLAIN = {
+    'train_cfg.type': 'EpochBasedTrainLoop',
+    'val_cfg.type': 'ValLoop',
+    'test_cfg.type': 'TestLoop',
+}
 
 
 def train(cfg, work, **options):
     cfg = copy.deepcopy(cfg)
     # a name of its own, since mmengine's is the second's, and runs of a name share their records
-    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex,
-                         **options})
+    cfg.merge_from_dict(
+        {'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex, **options}
+    )
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
@@ -75,8 +79,10 @@ def test_same_weights_with_ema_wrappers_and_a_last_small_batch(tiny_config):
     images = tiny_config.train_dataloader.dataset
     tiny_config.train_dataloader.batch_size = 7
     tiny_config.train_dataloader.dataset = dict(
-        type='RepeatDataset', times=2, dataset=dict(type='ConcatDataset', datasets=[
-            dict(images, indices=10), images]))
+        type='RepeatDataset',
+        times=2,
+        dataset=dict(type='ConcatDataset', datasets=[dict(images, indices=10), images]),
+    )
     assert_same_weights(train(tiny_config, 'cached'), train(tiny_config, 'plain', **PLAIN))
 
 
@@ -126,12 +132,14 @@ def test_samples_of_a_batch_are_made_when_asked_for_and_packed_in_order(tiny_con
 
 
 @pytest.mark.parametrize(('window', 'kept'), [('epoch', 1), (2, 2), ('global', 6)])
-def test_histories_of_scalars_stay_as_short_as_the_log_allows(tiny_config, monkeypatch, window,
-                                                              kept):
+def test_histories_of_scalars_stay_as_short_as_the_log_allows(
+    tiny_config, monkeypatch, window, kept
+):
     monkeypatch.setattr('mmpretrain_lmmreg.features.loops.HISTORY', 1)
     tiny_config.train_dataloader.batch_size = 24
-    tiny_config.log_processor = dict(window_size=1, custom_cfg=[
-        dict(data_src='loss', method_name='mean', window_size=window)])
+    tiny_config.log_processor = dict(
+        window_size=1, custom_cfg=[dict(data_src='loss', method_name='mean', window_size=window)]
+    )
     runner = train(tiny_config, f'history-{window}', **{'train_cfg.max_epochs': 6})
     for name in ('loss', 'reg_ratio', 'lr', 'time'):
         assert len(runner.message_hub.get_scalar(f'train/{name}').data[0]) == kept
@@ -142,8 +150,7 @@ def test_histories_of_scalars_stay_as_short_as_the_log_allows(tiny_config, monke
 def test_interrupted_and_resumed_equals_straight(tiny_config, loops):
     straight = train(tiny_config, 'straight', **loops, **{'train_cfg.max_epochs': 4})
     train(tiny_config, 'resumed', **loops)
-    resumed = train(tiny_config, 'resumed', **loops, resume=True,
-                    **{'train_cfg.max_epochs': 4})
+    resumed = train(tiny_config, 'resumed', **loops, resume=True, **{'train_cfg.max_epochs': 4})
     assert_same_weights(straight, resumed)
 
 
@@ -162,8 +169,10 @@ def test_a_changed_image_is_computed_again(tiny_config, pictures, tmp_path):
     train(tiny_config, 'first')
     Image.new('RGB', (40, 40)).save(root / 'train' / 'red' / '0.png')
     changed = train(tiny_config, 'second')
-    rows = [len(load_file(chunk)['rows'])
-            for chunk in (tmp_path / 'cache' / 'features').glob('*/*.safetensors')]
+    rows = [
+        len(load_file(chunk)['rows'])
+        for chunk in (tmp_path / 'cache' / 'features').glob('*/*.safetensors')
+    ]
     assert sorted(rows) == [1, 12, 24]  # one image anew, the test and the training images
     assert_same_weights(changed, train(tiny_config, 'plain', **PLAIN))
 
@@ -211,8 +220,9 @@ def test_visualization_falls_back_to_images(tiny_config, monkeypatch):
     cfg.load_from = f'{runner.work_dir}/epoch_2.pth'
     shapes = []
     original = OpenCLIPVisual.forward
-    monkeypatch.setattr(OpenCLIPVisual, 'forward',
-                        lambda self, x: shapes.append(x.ndim) or original(self, x))
+    monkeypatch.setattr(
+        OpenCLIPVisual, 'forward', lambda self, x: shapes.append(x.ndim) or original(self, x)
+    )
     shown = Runner.from_cfg(cfg).test()
     assert set(shapes) == {4}
     shapes.clear()
@@ -225,9 +235,15 @@ def test_leaves_and_samples_of_wrapped_datasets(tiny_config):
     from mmpretrain.registry import DATASETS
 
     images = tiny_config.train_dataloader.dataset
-    wrapped = DATASETS.build(dict(type='ConcatDataset', datasets=[
-        dict(type='ClassBalancedDataset', oversample_thr=0.5, dataset=images),
-        dict(images, indices=5)]))
+    wrapped = DATASETS.build(
+        dict(
+            type='ConcatDataset',
+            datasets=[
+                dict(type='ClassBalancedDataset', oversample_thr=0.5, dataset=images),
+                dict(images, indices=5),
+            ],
+        )
+    )
     assert len(leaf_datasets(wrapped)) == 2
     assert len(wrapped) == 3 * 8 * 2 + 5  # each class is a third of the images: shown twice
     assert len(list(iter_infos(wrapped))) == 24

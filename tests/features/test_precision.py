@@ -1,4 +1,5 @@
 """precision='auto' is decided by measuring, once, and kept in the table and the checkpoint."""
+
 import copy
 import json
 

@@ -31,8 +31,9 @@ def cfg(tiny_config):
 def build(cfg, work, **options):
     cfg = copy.deepcopy(cfg)
     # a name of its own, since mmengine's is the second's, and runs of a name share their records
-    cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex,
-                         **options})
+    cfg.merge_from_dict(
+        {'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex, **options}
+    )
     return Runner.from_cfg(cfg)
 
 
@@ -55,15 +56,15 @@ def test_the_log_and_the_weights_are_those_of_the_standard_loop(cfg):
     assert logged(ours) == logged(theirs)
     assert [line['step'] for line in logged(ours)] == [3, 6, 8, 11, 14, 16]
     assert (recorded(ours), recorded(theirs)) == (12, 16)
-    for (name, one), other in zip(ours.model.state_dict().items(),
-                                  theirs.model.state_dict().values(), strict=True):
+    for (name, one), other in zip(
+        ours.model.state_dict().items(), theirs.model.state_dict().values(), strict=True
+    ):
         assert torch.equal(one, other), name
 
 
 @pytest.mark.parametrize('window', ['epoch', 'global'])
 def test_long_windows_record_every_step(cfg, window):
-    cfg.log_processor.custom_cfg = [
-        dict(data_src='loss', method_name='mean', window_size=window)]
+    cfg.log_processor.custom_cfg = [dict(data_src='loss', method_name='mean', window_size=window)]
     runner = build(cfg, window)
     runner.train()
     assert recorded(runner) == 16

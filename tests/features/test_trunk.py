@@ -1,4 +1,5 @@
 """Each thing that changes the features changes the name of their table, and nothing else does."""
+
 import copy
 import os
 
@@ -12,6 +13,7 @@ from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
 @pytest.fixture
 def name(tiny_config):
     """Name of the table after some changes of the config; the weights are as loaded."""
+
     def of(changes=None, trunk=None):
         cfg = copy.deepcopy(tiny_config)
         cfg.merge_from_dict(changes or {})
@@ -20,6 +22,7 @@ def name(tiny_config):
         if trunk:
             trunk(model.backbone)
         return digest(trunk_about(model, DATASETS.build(cfg.train_dataloader.dataset)))
+
     return of
 
 
@@ -27,21 +30,34 @@ def _one_weight(backbone):
     backbone.visual.conv1.weight.data[0, 0, 0, 0] += 1e-6
 
 
-@pytest.mark.parametrize('changes', [
-    {'model.data_preprocessor.mean': [0, 0, 0]},
-    {'model.data_preprocessor.std': [1, 1, 2]},
-    {'model.data_preprocessor.to_rgb': False},
-    {'model.backbone.precision': 'bfloat16'},
-    {'train_dataloader.dataset.pipeline': [dict(type='LoadImageFromFile'),
-                                           dict(type='PackInputs')]},
-])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'model.data_preprocessor.mean': [0, 0, 0]},
+        {'model.data_preprocessor.std': [1, 1, 2]},
+        {'model.data_preprocessor.to_rgb': False},
+        {'model.backbone.precision': 'bfloat16'},
+        {
+            'train_dataloader.dataset.pipeline': [
+                dict(type='LoadImageFromFile'),
+                dict(type='PackInputs'),
+            ]
+        },
+    ],
+)
 def test_changes_that_count(name, changes):
     assert name(changes) != name()
 
 
-@pytest.mark.parametrize('setting', [('ResizeEdge', 'interpolation', 'bilinear'),
-                                     ('ResizeEdge', 'scale', 33), ('CenterCrop', 'crop_size', 31),
-                                     ('LoadImageFromFile', 'imdecode_backend', 'cv2')])
+@pytest.mark.parametrize(
+    'setting',
+    [
+        ('ResizeEdge', 'interpolation', 'bilinear'),
+        ('ResizeEdge', 'scale', 33),
+        ('CenterCrop', 'crop_size', 31),
+        ('LoadImageFromFile', 'imdecode_backend', 'cv2'),
+    ],
+)
 def test_settings_of_transforms_count(name, tiny_config, setting):
     before = name()
     type_, key, value = setting
@@ -55,10 +71,15 @@ def test_weights_count(name):
     assert name(trunk=_one_weight) != name()
 
 
-@pytest.mark.parametrize('changes', [
-    {'model.head.alpha': 1.0}, {'train_dataloader.batch_size': 3}, {'randomness.seed': 5},
-    {'model.backbone.trainable': 'none'},
-])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'model.head.alpha': 1.0},
+        {'train_dataloader.batch_size': 3},
+        {'randomness.seed': 5},
+        {'model.backbone.trainable': 'none'},
+    ],
+)
 def test_changes_that_do_not_count(name, changes):
     assert name(changes) == name()
 

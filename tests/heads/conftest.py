@@ -22,12 +22,18 @@ def config_of(tiny_config):
             own = tiny_config[f'{"train" if described else "test"}_dataloader'].dataset.pipeline
             cfg[f'{part}_dataloader'] = copy.deepcopy(tiny_config[f'{part}_dataloader'])
             cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(own)
-        cfg.merge_from_dict({
-            'work_dir': tiny_config.work_dir, 'log_level': 'WARNING', 'train_cfg.max_epochs': 2,
-            'model.backbone.model_name': tiny_config.model.backbone.model_name,
-            'model.backbone.pretrained': None,
-            'model.head.num_classes': 3, 'model.head.in_channels': 24, **options,
-        })  # fmt: skip
+        cfg.merge_from_dict(
+            {
+                'work_dir': tiny_config.work_dir,
+                'log_level': 'WARNING',
+                'train_cfg.max_epochs': 2,
+                'model.backbone.model_name': tiny_config.model.backbone.model_name,
+                'model.backbone.pretrained': None,
+                'model.head.num_classes': 3,
+                'model.head.in_channels': 24,
+                **options,
+            }
+        )
         return cfg
 
     return build

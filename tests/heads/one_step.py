@@ -66,9 +66,16 @@ def measure(method, steps=3):
         peak = torch.cuda.max_memory_allocated()
     stepped = {id(p) for p in optimizer.optimizer.state}
     trained = {n: p.numel() for n, p in model.named_parameters() if id(p) in stepped}
-    return dict(method=method, device=DEVICE, threads=torch.get_num_threads(), batch=batch,
-                seconds=round(min(seconds), 3), peak_gib=round(peak / 2**30, 2), loss=loss,
-                trained=trained)  # fmt: skip
+    return dict(
+        method=method,
+        device=DEVICE,
+        threads=torch.get_num_threads(),
+        batch=batch,
+        seconds=round(min(seconds), 3),
+        peak_gib=round(peak / 2**30, 2),
+        loss=loss,
+        trained=trained,
+    )
 
 
 if __name__ == '__main__':

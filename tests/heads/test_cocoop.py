@@ -46,8 +46,13 @@ def test_each_image_has_its_own_context(config_of, train):
 def test_trains_context_and_meta_net_in_parts_of_bounded_size(config_of, train, monkeypatch):
     monkeypatch.setattr(prompt_learning, 'TOKENS_AT_ONCE', 12)
     embed, sizes = PromptTower._embed, []
-    monkeypatch.setattr(PromptTower, '_embed', lambda self, part, context: (
-        sizes.append(part.tokens.numel()), embed(self, part, context))[1])  # fmt: skip
+    monkeypatch.setattr(
+        PromptTower,
+        '_embed',
+        lambda self, part, context: (sizes.append(part.tokens.numel()), embed(self, part, context))[
+            1
+        ],
+    )
     cfg = config_of('cocoop', **WIDTH)
     assert cfg.train_dataloader.batch_size == 8
     runner = train(cfg)

@@ -21,8 +21,9 @@ def test_written_context_gives_the_zero_shot_logits(config_of, train):
     for specific in (False, True):
         model = train(config_of('coop', **still, **{'model.head.class_specific': specific})).model
         for mode in (True, False):
-            torch.testing.assert_close(model.train(mode).head(x), zero_shot.head(x), rtol=1e-5,
-                                       atol=1e-5)  # fmt: skip
+            torch.testing.assert_close(
+                model.train(mode).head(x), zero_shot.head(x), rtol=1e-5, atol=1e-5
+            )
 
 
 @pytest.mark.parametrize(('specific', 'position'), [(False, 'end'), (True, 'middle')])
@@ -61,8 +62,14 @@ def test_a_step_embeds_each_class_once_whatever_the_batch(config_of, train, monk
     from mmpretrain_lmmreg.text.prompt_learning import PromptTower
 
     embed, tokens = PromptTower._embed, []
-    monkeypatch.setattr(PromptTower, '_embed', lambda self, part, context: (
-        tokens.append(part.tokens.numel()), embed(self, part, context))[1])  # fmt: skip
+    monkeypatch.setattr(
+        PromptTower,
+        '_embed',
+        lambda self, part, context: (
+            tokens.append(part.tokens.numel()),
+            embed(self, part, context),
+        )[1],
+    )
     train(config_of('coop', **WIDTH))
     # 2 epochs of 24 images in batches of 8, and what is kept: before, and after each epoch; the
     # beginning and 16 tokens of context once, and of each class a name, a full stop and an end

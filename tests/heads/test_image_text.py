@@ -39,12 +39,17 @@ def config(tiny_config, root):
     for part in ('train', 'val', 'test'):
         cfg[f'{part}_dataloader'] = copy.deepcopy(tiny_config[f'{part}_dataloader'])
         cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(pipeline)
-    cfg.merge_from_dict({
-        'work_dir': tiny_config.work_dir, 'log_level': 'WARNING', 'train_cfg.max_epochs': 1,
-        'model.backbone.model_name': tiny_config.model.backbone.model_name,
-        'model.backbone.pretrained': None,
-        'model.head.num_classes': 3, 'model.head.in_channels': 24,
-    })  # fmt: skip
+    cfg.merge_from_dict(
+        {
+            'work_dir': tiny_config.work_dir,
+            'log_level': 'WARNING',
+            'train_cfg.max_epochs': 1,
+            'model.backbone.model_name': tiny_config.model.backbone.model_name,
+            'model.backbone.pretrained': None,
+            'model.head.num_classes': 3,
+            'model.head.in_channels': 24,
+        }
+    )
     return cfg
 
 

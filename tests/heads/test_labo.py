@@ -73,8 +73,15 @@ def test_class_names_are_cut_out():
 
 def head_with(concepts, association=None, **kwargs):
     classes = 2
-    head = MODELS.build(dict(type='LaBoHead', num_classes=classes, in_channels=concepts.shape[1],
-                             concepts_per_class=len(concepts) // classes, **kwargs))  # fmt: skip
+    head = MODELS.build(
+        dict(
+            type='LaBoHead',
+            num_classes=classes,
+            in_channels=concepts.shape[1],
+            concepts_per_class=len(concepts) // classes,
+            **kwargs,
+        )
+    )
     head.concepts.copy_(concepts)
     if association is not None:
         head.association.data.copy_(association)
@@ -89,10 +96,12 @@ def test_bottleneck_by_hand():
     e = math.e
     # class 0: concepts 0 and 1 have weight 1, concept 3 weight 0; class 1: only concept 3 has 1
     own, other = e / (2 * e + 1), 1 / (2 * e + 1)
-    assert head((torch.tensor([[3.0, 1.0]]),)).tolist() == [[
-        pytest.approx(10 * (own * 3 + own * 2 + other * 4), rel=1e-5),
-        pytest.approx(10 * ((3 + 2) / (2 + e) + 4 * e / (2 + e)), rel=1e-5),
-    ]]  # fmt: skip
+    assert head((torch.tensor([[3.0, 1.0]]),)).tolist() == [
+        [
+            pytest.approx(10 * (own * 3 + own * 2 + other * 4), rel=1e-5),
+            pytest.approx(10 * ((3 + 2) / (2 + e) + 4 * e / (2 + e)), rel=1e-5),
+        ]
+    ]
 
 
 def test_accuracy_does_not_depend_on_the_order_of_concepts():
@@ -117,8 +126,15 @@ def test_accuracy_does_not_depend_on_the_order_of_concepts():
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / 'sentences.json'
-    path.write_text(json.dumps({'red': ['Blood.', 'Red brick.', 'A rose.'], 'green': ['Grass.'],
-                                'blue': ['Sea.', 'A blue sky.', 'Red brick.']}))  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                'red': ['Blood.', 'Red brick.', 'A rose.'],
+                'green': ['Grass.'],
+                'blue': ['Sea.', 'A blue sky.', 'Red brick.'],
+            }
+        )
+    )
     return str(path)
 
 

@@ -11,14 +11,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TRAINED = dict(
     coop={'head.context': 16 * 768},
-    cocoop={'head.context': 4 * 768, 'head.meta_net.0.weight': 768 * 48,
-            'head.meta_net.0.bias': 48, 'head.meta_net.2.weight': 48 * 768,
-            'head.meta_net.2.bias': 768},
+    cocoop={
+        'head.context': 4 * 768,
+        'head.meta_net.0.weight': 768 * 48,
+        'head.meta_net.0.bias': 48,
+        'head.meta_net.2.weight': 48 * 768,
+        'head.meta_net.2.bias': 768,
+    },
     labo={'head.association': 101 * 101 * 50},
-    clip_a_self={'head.attention.query_key.weight': 768 * 384,
-                 'head.attention.value.weight': 768 * 192, 'head.attention.out.weight': 768 * 192,
-                 'head.attention.out.bias': 768},
-)  # fmt: skip
+    clip_a_self={
+        'head.attention.query_key.weight': 768 * 384,
+        'head.attention.value.weight': 768 * 192,
+        'head.attention.out.weight': 768 * 192,
+        'head.attention.out.bias': 768,
+    },
+)
 
 
 @pytest.mark.slow

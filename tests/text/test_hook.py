@@ -30,8 +30,9 @@ def expected_means(tiny_clip, pictures):
         if split == 'train':
             by_class[label] += [item[3:] for item in record['reply'].split('\n')]
     with torch.no_grad():
-        return torch.stack([model.encode_text(tokenizer(by_class[c])).mean(0)
-                            for c in sorted(by_class)])
+        return torch.stack(
+            [model.encode_text(tokenizer(by_class[c])).mean(0) for c in sorted(by_class)]
+        )
 
 
 def test_means_reach_the_head_and_the_checkpoint(tiny_config, tiny_clip, pictures):
@@ -63,8 +64,7 @@ def test_means_are_kept_on_resume_and_made_anew_on_load_from(tiny_config, monkey
     runner = train(tiny_config)
     calls = []
     original = TextTower.__init__
-    monkeypatch.setattr(TextTower, '__init__',
-                        lambda *a, **k: calls.append(1) or original(*a, **k))
+    monkeypatch.setattr(TextTower, '__init__', lambda *a, **k: calls.append(1) or original(*a, **k))
     train(tiny_config, resume=True, **{'train_cfg.max_epochs': 2})
     assert not calls
     train(tiny_config, resume=False, load_from=f'{runner.work_dir}/epoch_2.pth')
@@ -74,7 +74,7 @@ def test_means_are_kept_on_resume_and_made_anew_on_load_from(tiny_config, monkey
 def test_alpha_zero_needs_no_descriptions(tiny_config, pictures, tmp_path):
     pipeline = tiny_config.train_dataloader.dataset.pipeline
     pipeline[:] = [t for t in pipeline if t['type'] != 'AttachDescriptions']
-    with pytest.raises(InputError, match="AttachDescriptions.*model.head.alpha=0"):
+    with pytest.raises(InputError, match='AttachDescriptions.*model.head.alpha=0'):
         train(tiny_config)
     train(tiny_config, **{'model.head.alpha': 0})
 
@@ -99,8 +99,11 @@ def test_a_class_without_descriptions_is_named(tiny_config, pictures, tmp_path):
     lines = (pictures / 'descriptions.jsonl').read_text().splitlines(keepends=True)
     cache = tmp_path / 'some.jsonl'
     cache.write_text(''.join(line for line in lines if 'green' not in line))
-    attach = next(t for t in tiny_config.train_dataloader.dataset.pipeline
-                  if t['type'] == 'AttachDescriptions')
+    attach = next(
+        t
+        for t in tiny_config.train_dataloader.dataset.pipeline
+        if t['type'] == 'AttachDescriptions'
+    )
     attach.update(cache=str(cache), missing='skip')
     with pytest.raises(InputError, match="no training image of class 'green' has a description"):
         train(tiny_config)
@@ -111,8 +114,11 @@ def test_only_new_texts_are_embedded(tiny_clip, monkeypatch):
     first = embed(['a', 'b'], tower)
     seen = []
     original = TextTower.encode
-    monkeypatch.setattr(TextTower, 'encode',
-                        lambda self, texts, **k: seen.extend(texts) or original(self, texts, **k))
+    monkeypatch.setattr(
+        TextTower,
+        'encode',
+        lambda self, texts, **k: seen.extend(texts) or original(self, texts, **k),
+    )
     again = embed(['b', 'c', 'a'], tower)
     assert seen == ['c']
     assert torch.equal(again[[2, 0]], first)
@@ -129,15 +135,19 @@ def test_normalized_texts_are_averaged(tiny_clip):
 def test_means_of_another_class(tiny_config, tiny_clip, pictures):
     tiny_config.default_hooks.class_means.shuffled = True
     expected = expected_means(tiny_clip, pictures)[[1, 2, 0]]
-    torch.testing.assert_close(train(tiny_config).model.head.class_means, expected,
-                               rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        train(tiny_config).model.head.class_means, expected, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('source', ['class_names', 'auto'])
 def test_class_names_as_means(tiny_config, tiny_clip, tmp_path, source):
     tiny_config.default_hooks.class_means.source = source
-    attach = next(t for t in tiny_config.train_dataloader.dataset.pipeline
-                  if t['type'] == 'AttachDescriptions')
+    attach = next(
+        t
+        for t in tiny_config.train_dataloader.dataset.pipeline
+        if t['type'] == 'AttachDescriptions'
+    )
     attach.update(cache=str(tmp_path / 'none.jsonl'), missing='skip')
     assert missing_inputs(tiny_config, training=True) == []
     means = train(tiny_config).model.head.class_means
@@ -148,8 +158,12 @@ def test_class_names_as_means(tiny_config, tiny_clip, tmp_path, source):
 
 def test_auto_prefers_descriptions(tiny_config, tiny_clip, pictures):
     tiny_config.default_hooks.class_means.source = 'auto'
-    torch.testing.assert_close(train(tiny_config).model.head.class_means,
-                               expected_means(tiny_clip, pictures), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        train(tiny_config).model.head.class_means,
+        expected_means(tiny_clip, pictures),
+        rtol=1e-5,
+        atol=1e-6,
+    )
 
 
 def untrained_embeddings(cfg):

@@ -62,8 +62,9 @@ def test_name_in_the_middle():
     text = tower()
     prompts = PromptTower(text, CLASSES, 4, 'middle')
     context = prompts.context_of('a photo of a', 4)
-    expected = text.encode(['a photo climbing of a.', 'a photo Pole Vaulting of a.',
-                            'a photo X ray of a Yo Yo of a.'])  # fmt: skip
+    expected = text.encode(
+        ['a photo climbing of a.', 'a photo Pole Vaulting of a.', 'a photo X ray of a Yo Yo of a.']
+    )
     embeddings = prompts.embed(context[None])[0]
     torch.testing.assert_close(embeddings, expected, rtol=1e-5, atol=1e-5)
 

@@ -11,13 +11,15 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=2,
     dataset=dict(split='train', pipeline=train_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=True))
+    sampler=dict(type='DefaultSampler', shuffle=True),
+)
 # The paper's curves: test accuracy after every epoch. It selects nothing.
 val_dataloader = dict(
     batch_size=64,
     num_workers=2,
     dataset=dict(split='test', pipeline=test_pipeline),
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='Accuracy', topk=1)
 test_evaluator = val_evaluator

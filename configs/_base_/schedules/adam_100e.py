@@ -1,7 +1,8 @@
 # The paper's schedule, and where it is silent: Adam, constant rate, no weight decay.
 # 'fused' is known to Adam, AdamW and SGD; another optimizer is given with _delete_=True.
 optim_wrapper = dict(
-    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=0, fused=True))
+    type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, weight_decay=0, fused=True)
+)
 param_scheduler = []
 auto_scale_lr = dict(base_batch_size=64)
 
