@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from . import stats
+from . import inference, stats
 from .results import Predictions, load_predictions, load_run
 
 ALIGNED = ('label', 'group')
@@ -61,6 +61,17 @@ class Method:
     def scores(self) -> NDArray:
         """(S, N) of 0 and 1."""
         return np.stack([run.predictions.correct for run in self.runs]).astype(float)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether further runs would predict the same, as far as these tell."""
+        fitted = self.first.record.get('trained_parameters') == 0
+        return fitted and bool((self.scores == self.scores[0]).all())
+
+    @property
+    def independent_scores(self) -> NDArray:
+        """The scores of runs that could differ: (S, N), or (1, N) of a deterministic method."""
+        return self.scores[:1] if self.deterministic else self.scores
 
     def mean_over_seeds(self, figure) -> float:
         """Mean of ``figure(label, probs)`` over the runs."""
@@ -163,14 +174,16 @@ def compare(methods: Sequence[Method], baseline: str) -> dict:
     Returns:
         ``images``, ``groups``, ``classes``, ``baseline`` and ``rows``, the baseline's first. A
         row's accuracies, differences, ``detectable``, ``macro_recall`` and ``ece`` are shares of
-        1, ``nll`` is in nats, ``train_seconds`` a mean over seeds, ``mcnemar_p`` by seed.
+        1, ``nll`` is in nats, ``train_seconds`` a mean over seeds, ``mcnemar_p`` by seed; ``p`` is
+        None where a trained method has fewer than three seeds.
     """
     base = find_method(methods, baseline)
     others = [m for m in methods if m is not base]
     rows = [describe(m) for m in (base, *others)]
     for row, method in zip(rows[1:], others, strict=True):
         row.update(against(method, base))
-    for row, p in zip(rows[1:], stats.holm([r['p'] for r in rows[1:]]), strict=True):
+    tested = [row for row in rows[1:] if row['p'] is not None]
+    for row, p in zip(tested, inference.holm([r['p'] for r in tested]), strict=True):
         row['p_holm'] = p
     p = base.first.predictions
     summary = dict(
@@ -186,7 +199,7 @@ def compare(methods: Sequence[Method], baseline: str) -> dict:
 def describe(method: Method) -> dict:
     """A method's own figures."""
     mean, sd = stats.mean_and_sd(method.scores)
-    low, high = stats.interval(method.first.predictions.group, method.scores)
+    low, high = inference.interval(method.first.predictions.group, method.independent_scores)
     records = [run.record for run in method.runs]
     seconds = [r['train_seconds'] for r in records if r.get('train_seconds') is not None]
     return dict(
@@ -202,6 +215,7 @@ def describe(method: Method) -> dict:
         difference_low=None,
         difference_high=None,
         p=None,
+        p_runs=None,
         p_holm=None,
         mcnemar_p={},
         detectable=None,
@@ -216,16 +230,19 @@ def describe(method: Method) -> dict:
 def against(method: Method, base: Method) -> dict:
     """A method's figures relative to the baseline's."""
     groups = base.first.predictions.group
-    difference, p = stats.sign_flip_test(method.scores, base.scores, groups)
-    low, high = stats.interval(groups, method.scores, base.scores)
-    discordance, effect = stats.paired_spread(method.scores, base.scores, groups)
+    pair = method.independent_scores, base.independent_scores
+    low, high = inference.interval(groups, *pair)
+    spread = inference.paired_spread(*pair, groups)
+    known = inference.uncertainty(groups, *pair)
+    enough = all(m.deterministic or len(m.runs) >= inference.MIN_SEEDS for m in (method, base))
     return dict(
-        difference=difference,
+        difference=inference.mean_difference(*pair),
         difference_low=low,
         difference_high=high,
-        p=p,
+        p=inference.paired_test(*pair, groups) if enough else None,
+        p_runs=inference.sign_flip_test(*pair, groups),
         mcnemar_p=mcnemar_by_seed(method, base),
-        detectable=stats.smallest_difference(len(groups), discordance, effect),
+        detectable=inference.smallest_difference(len(groups), *spread, known),
     )
 
 
@@ -235,5 +252,5 @@ def mcnemar_by_seed(method: Method, base: Method) -> dict[str, float]:
     for seed, scores in zip(method.seeds, method.scores, strict=True):
         if seed in base.seeds or len(base.runs) == 1:
             pair = base.scores[base.seeds.index(seed) if seed in base.seeds else 0]
-            result[str(seed)] = stats.mcnemar_test(scores, pair)
+            result[str(seed)] = inference.mcnemar_test(scores, pair)
     return result

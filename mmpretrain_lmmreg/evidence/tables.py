@@ -76,7 +76,8 @@ COLUMNS = (
         'accuracy_low',
         '95 % interval',
         lambda r: between(r, 'accuracy'),
-        'bootstrap that draws groups and seeds with replacement, percentiles',
+        'Student’s t, from the spread between seeds and between groups of images; with one seed, '
+        'of this trained model on further images',
     ),
     Column(
         'difference',
@@ -88,20 +89,27 @@ COLUMNS = (
         'difference_low',
         'Its 95 % interval',
         lambda r: between(r, 'difference', sign=True),
-        'the same bootstrap',
+        'likewise, of the difference paired by image, and by seed where there are equally many',
     ),
     Column(
         'p',
         'p',
         lambda r: p_value(r['p']),
-        'two-sided paired permutation test: signs of the groups’ differences of seed-averaged '
-        'scores; of the trained models at hand, not of further seeds',
+        'two-sided t-test with the same spreads, which speaks of further seeds and images; – below '
+        'three seeds of a trained method, whose spread is then unknown',
     ),
     Column(
         'p_holm',
         'p (Holm)',
         lambda r: p_value(r['p_holm']),
         'p adjusted for the number of methods compared with the baseline',
+    ),
+    Column(
+        'p_runs',
+        'p of these runs',
+        lambda r: p_value(r['p_runs']),
+        'two-sided sign-flip test by group: of the trained models at hand on further images; says '
+        'nothing of further seeds',
     ),
     Column(
         'mcnemar_p',
@@ -114,7 +122,8 @@ COLUMNS = (
         'Detectable',
         lambda r: points(r['detectable']),
         'the smallest true difference in points that this test set shows with 80 % power at '
-        'p < 0.05, at the observed discordance and design effect of the groups (Connor, 1987)',
+        'p < 0.05, at the observed spread between seeds, discordance and design effect of groups '
+        '(Connor, 1987)',
     ),
     Column(
         'macro_recall',

@@ -13,7 +13,7 @@ import pytest
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.evidence import figures, tables
 from mmpretrain_lmmreg.evidence.compare import compare, load_methods
-from mmpretrain_lmmreg.evidence.stats import mcnemar_test
+from mmpretrain_lmmreg.evidence.inference import mcnemar_test
 
 from .conftest import made_up
 
@@ -21,20 +21,21 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 def test_equal_predictions_differ_by_nothing(make_run):
-    folders = [make_run(m, s, made_up(0.8, s)) for m in ('base', 'ours') for s in (0, 1)]
+    folders = [make_run(m, s, made_up(0.8, s)) for m in ('base', 'ours') for s in (0, 1, 2)]
     base, ours = compare(load_methods(folders), 'base')['rows']
     assert base['difference'] is None
     assert ours['difference'] == 0 and ours['p'] == 1 and ours['p_holm'] == 1
-    assert ours['mcnemar_p'] == {'0': 1.0, '1': 1.0} and 0.1 < ours['detectable'] < 0.15
+    assert ours['mcnemar_p'] == {'0': 1.0, '1': 1.0, '2': 1.0} and 0.1 < ours['detectable'] < 0.15
 
 
 def test_a_row(make_run):
     right = replace(made_up(0.8), probs=np.eye(3, dtype=np.float32)[made_up(0.8).label])
-    folders = [make_run('ours', 0, right), make_run('base', 0), make_run('base', 1)]
+    folders = [make_run('ours', 0, right, trained_parameters=0)]
+    folders += [make_run('base', seed, made_up(0.8 + 0.02 * seed, seed)) for seed in (0, 1, 2)]
     comparison = compare(load_methods(folders), 'base')
     base, ours = comparison['rows']
     assert (comparison['images'], comparison['groups'], comparison['classes']) == (60, 12, 3)
-    accuracies = [made_up(0.8, s).correct.mean() for s in (0, 1)]
+    accuracies = [made_up(0.8 + 0.02 * s, s).correct.mean() for s in (0, 1, 2)]
     assert base['accuracy'] == pytest.approx(np.mean(accuracies))
     assert base['accuracy_sd'] == pytest.approx(np.std(accuracies, ddof=1))
     assert base['accuracy_low'] < base['accuracy'] < base['accuracy_high']
@@ -45,14 +46,38 @@ def test_a_row(make_run):
     assert list(ours['mcnemar_p']) == ['0']
     assert ours['mcnemar_p']['0'] == mcnemar_test(right.correct, made_up(0.8).correct)
     assert 0 < ours['detectable'] < 0.5 and ours['nll'] == pytest.approx(0, abs=1e-6)
-    assert ours['trained_parameters'] == 1234 and ours['train_seconds'] == 5
+    assert base['trained_parameters'] == 1234 and ours['train_seconds'] == 5
     assert ours['protocol'] == 'split 1'
 
 
 def test_several_methods_are_adjusted_by_holm(make_run):
-    folders = [make_run(f'm{a}', s, made_up(a, s)) for a in (0.6, 0.65, 0.9) for s in (0, 1)]
+    folders = [make_run(f'm{a}', s, made_up(a, s)) for a in (0.6, 0.65, 0.9) for s in (0, 1, 2)]
     _, weak, strong = compare(load_methods(folders), 'm0.6')['rows']
     assert strong['p_holm'] == pytest.approx(2 * strong['p']) and strong['p'] < weak['p']
+
+
+def test_fewer_than_three_seeds_have_no_p_value_but_that_of_these_runs(make_run):
+    def row(seeds, **changes):
+        folders = [make_run('base', s, made_up(0.7, s), below=str(changes)) for s in seeds]
+        folders += [make_run('ours', s, made_up(0.9, s), str(changes), **changes) for s in seeds]
+        return compare(load_methods(folders), 'base')['rows'][1]
+
+    for seeds in ((0,), (0, 1)):
+        few = row(seeds)
+        assert few['p'] is None and few['p_holm'] is None and 0 < few['p_runs'] < 0.05
+    assert 0 < row((0, 1, 2))['p'] < 0.05
+
+
+def test_deterministic_methods_need_no_seeds(make_run):
+    fitted = [make_run('zero_shot', 0, trained_parameters=0)]
+    fitted += [make_run('gda', s, made_up(0.9), trained_parameters=0) for s in (0, 1)]
+    row = compare(load_methods(fitted), 'zero_shot')['rows'][1]
+    assert row['p'] == row['p_runs'] < 0.2
+    trained = [make_run('base', s, made_up(0.7, s)) for s in (0, 1, 2)]
+    zero_shot = compare(load_methods([*fitted, *trained]), 'base')['rows'][1]
+    assert zero_shot['p'] is not None and zero_shot['p'] != zero_shot['p_runs']
+    drawn = [make_run('shots', s, made_up(0.8, s), trained_parameters=0) for s in (0, 1)]
+    assert compare(load_methods([*drawn, *trained]), 'base')['rows'][1]['p'] is None
 
 
 def test_a_baseline_of_one_run_is_everyones_pair(make_run):
@@ -71,7 +96,7 @@ def test_the_order_of_images_does_not_matter(make_run):
         probs=p.probs[order],
     )
     rows = compare(load_methods([make_run('base'), make_run('ours', 0, shuffled)]), 'base')['rows']
-    assert rows[1]['p'] == 1
+    assert rows[1]['p_runs'] == 1
 
 
 def changed(name, index, value):
