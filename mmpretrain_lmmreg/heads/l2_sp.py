@@ -1,6 +1,5 @@
 """Fine-tuning that is held to the pretrained weights, without any text."""
 
-import torch
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -9,20 +8,22 @@ from torch import Tensor
 
 @MODELS.register_module()
 class L2SPClassifier(ImageClassifier):
-    """``ImageClassifier`` with ``loss_sp`` = beta / 2 * |W - W0|^2 over the backbone's trained W.
+    """``ImageClassifier`` with ``loss_sp`` = alpha / 2 * |W - W0|^2 + beta / 2 * |V|^2.
 
     Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional
-    Networks", ICML 2018, L2-SP. W0, the weights that training starts from, are buffers in the
-    checkpoint, so that a resumed run is held to the same.
+    Networks", ICML 2018, L2-SP: W are the backbone's trained weights, V the weights and biases of
+    the head, which is new. W0, the pretrained weights that training starts from, are buffers in
+    the checkpoint, so that a resumed run is held to the same.
 
     Args:
-        l2_sp: beta, to be chosen on validation images.
+        l2_sp: alpha, to be chosen on validation images.
+        l2_new: beta; 0.01 in the paper.
         **kwargs: See mmpretrain's ``ImageClassifier``.
     """
 
-    def __init__(self, *args, l2_sp: float = 0.1, **kwargs) -> None:
+    def __init__(self, *args, l2_sp: float = 0.1, l2_new: float = 0.01, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.l2_sp = l2_sp
+        self.l2_sp, self.l2_new = l2_sp, l2_new
         self._starts = {
             name: 'start_' + name.replace('.', '_')
             for name, parameter in self.backbone.named_parameters()
@@ -43,6 +44,7 @@ class L2SPClassifier(ImageClassifier):
             (self.backbone.get_parameter(name) - self.get_buffer(start)).square().sum()
             for name, start in self._starts.items()
         ]
+        new = [p.square().sum() for p in self.head.parameters() if p.requires_grad]
         losses = super().loss(inputs, data_samples)
-        losses['loss_sp'] = self.l2_sp / 2 * torch.stack(distances).sum()
+        losses['loss_sp'] = self.l2_sp / 2 * sum(distances) + self.l2_new / 2 * sum(new)
         return losses

@@ -14,7 +14,9 @@ class WiSEFTHead(ZeroShotHead):
     """Trains from the zero-shot weights, and tests with (1 - mix) * start + mix * trained weights.
 
     Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, for the linear
-    classifier on frozen embeddings. :class:`FitLoop` sets the start, then trains ``fc``.
+    classifier on frozen embeddings of unit length. As in the authors' code the logit scale is
+    part of the weights, which start from s * t_c, and the classifier has a bias, which starts
+    from 0. :class:`FitLoop` sets the start, then trains ``fc``.
 
     Args:
         mix: The paper's alpha: 0 is zero-shot, 1 plain fine-tuning; 0.5 is what it recommends
@@ -27,12 +29,13 @@ class WiSEFTHead(ZeroShotHead):
         if not 0 <= mix <= 1:
             raise InputError(f'mix={mix} must be between 0 and 1')
         self.mix = mix
-        self.fc = nn.Linear(in_channels, num_classes, bias=False)
+        self.fc = nn.Linear(in_channels, num_classes)
 
     def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
         """Start from the mean embedding of each class's texts, (N_c, D)."""
         super().fit(x, labels, text_means)
-        self.fc.weight.data.copy_(self.text_weights)
+        self.fc.weight.data.copy_(self.logit_scale * self.text_weights)
+        self.fc.bias.data.zero_()
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D): of the trained weights, of the mixed ones in eval.
@@ -40,5 +43,5 @@ class WiSEFTHead(ZeroShotHead):
         The classifier is linear, so mixing weights is mixing logits.
         """
         start = super().forward(feats)
-        trained = self.logit_scale * self.fc(F.normalize(self.pre_logits(feats), dim=1))
+        trained = self.fc(F.normalize(self.pre_logits(feats), dim=1))
         return trained if self.training else torch.lerp(start, trained, self.mix)

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from mmpretrain_lmmreg.datasets.names import BAR_CLASSES
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.heads import WiSEFTHead
 from mmpretrain_lmmreg.text import TextTower
 from mmpretrain_lmmreg.text.hook import collect_descriptions, embed_class_means
 
@@ -123,6 +124,15 @@ def test_trained_keys_go_on_from_the_fit_and_resume(tiny_config):
     assert keys.shape == (24, 24)
     assert (keys.norm(dim=1) - 1).abs().max() > 1e-3  # as fitted, they have length one
     assert torch.equal(keys, resumed.model.head.keys)
+
+
+def test_the_head_is_fitted_once_not_in_each_epoch(tiny_config, monkeypatch):
+    fits = []
+    fit = WiSEFTHead.fit
+    monkeypatch.setattr(WiSEFTHead, 'fit', lambda self, *a: (fits.append(a), fit(self, *a)))
+    head = train(config_of('wise_ft', tiny_config), **{'train_cfg.max_epochs': 3}).model.head
+    assert len(fits) == 1
+    assert not torch.equal(head.fc.weight, head.logit_scale * head.text_weights)
 
 
 @pytest.fixture(scope='module')

@@ -8,12 +8,18 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
 TEXTS = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
+
+
+def open_clip_weights(model_name):
+    """State dict of the small model's file."""
+    return load_file(Path(model_name.removeprefix('local-dir:')) / 'open_clip_model.safetensors')
 
 
 def train(cfg, **options):
@@ -33,17 +39,19 @@ def wise_ft(**kwargs):
 def test_wise_ft_mixes_in_eval_only_by_hand():
     head, x = wise_ft(mix=0.25, logit_scale=10.0), (torch.tensor([[3.0, 4.0]]),)
     torch.testing.assert_close(head.train()(x), torch.tensor([[6.0, 8.0]]))  # starts zero-shot
-    head.fc.weight.data = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    torch.testing.assert_close(head.train()(x), torch.tensor([[8.0, 6.0]]))
-    torch.testing.assert_close(head.eval()(x), torch.tensor([[6.5, 7.5]]))
+    assert torch.equal(head.fc.weight, torch.tensor([[10.0, 0.0], [0.0, 10.0]]))  # with its scale
+    head.fc.weight.data = torch.tensor([[0.0, 10.0], [10.0, 0.0]])
+    head.fc.bias.data = torch.tensor([0.0, 4.0])
+    torch.testing.assert_close(head.train()(x), torch.tensor([[8.0, 10.0]]))
+    torch.testing.assert_close(head.eval()(x), torch.tensor([[6.5, 8.5]]))
 
 
 @pytest.mark.parametrize('mix', [0, 1])
 def test_wise_ft_at_its_ends(mix):
     head, x = wise_ft(mix=mix).eval(), torch.randn(4, 2)
     head.fc.weight.data = torch.randn(2, 2)
-    weight = head.fc.weight if mix else normalize(TEXTS, dim=1)
-    torch.testing.assert_close(head((x,)), 100 * normalize(x, dim=1) @ weight.T)
+    weight = head.fc.weight if mix else 100 * normalize(TEXTS, dim=1)
+    torch.testing.assert_close(head((x,)), normalize(x, dim=1) @ weight.T)
 
 
 def test_wise_ft_mix_outside():
@@ -58,7 +66,7 @@ def test_wise_ft_trains_from_the_texts(tiny_config):
     tiny_config.model.backbone.trainable = cfg.model.backbone.trainable
     tiny_config.model.head = dict(cfg.model.head, num_classes=3, in_channels=24)
     head = train(tiny_config).model.head
-    moved = (head.fc.weight - head.text_weights).abs()
+    moved = (head.fc.weight - 100 * head.text_weights).abs()
     assert 0 < moved.max() < 12 * 1e-4  # Adam's six steps of 1e-4 from the start
 
 
@@ -77,9 +85,23 @@ def test_l2_sp_by_hand_and_its_effect(tiny_config):
     runner.model.l2_sp = 3.0
     samples = [DataSample().set_gt_label(0)]
     losses = runner.model.loss(torch.randn(1, runner.model.backbone.trunk_dim), samples)
-    torch.testing.assert_close(losses['loss_sp'], 1.5 * moved[100.0].square().sum())
+    new = sum(p.detach().square().sum() for p in runner.model.head.fc.parameters())
+    expected = 1.5 * moved[100.0].square().sum() + 0.005 * new
+    torch.testing.assert_close(losses['loss_sp'].detach(), expected)
     runner.model.backbone.init_weights()
     assert torch.equal(runner.model.backbone.visual.proj, pretrained)
+
+
+def test_l2_sp_holds_to_the_pretrained_weights_not_to_random_ones(tiny_config, tmp_path):
+    state = MODELS.build(tiny_config.model.backbone).visual.state_dict()
+    full = open_clip_weights(tiny_config.model.backbone.model_name)
+    full['visual.proj'] = torch.full_like(state['proj'], 0.25)
+    save_file(full, tmp_path / 'pretrained.safetensors')
+    tiny_config.model.update(type='L2SPClassifier')
+    tiny_config.model.backbone.pretrained = str(tmp_path / 'pretrained.safetensors')
+    tiny_config.model.head.alpha = 0
+    model = train(tiny_config).model
+    assert torch.equal(model.start_visual_proj, full['visual.proj'])
 
 
 def test_l2_sp_holds_to_the_same_start_on_resume(tiny_config):
