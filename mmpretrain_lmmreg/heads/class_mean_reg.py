@@ -16,6 +16,11 @@ FC_INITS = ('pytorch', 'class_means')
 def class_mean_distance(x: Tensor, targets: Tensor, reduction: str = 'batch_mean') -> Tensor:
     """Eq. 2: squared Euclidean distance of embeddings to their class means, a scalar.
 
+    The paper writes a sum over the images, and does not say whether its cross entropy is one,
+    too. If both are sums, or both means over the batch, alpha weighs them as ``'batch_mean'``
+    does; only if the cross entropy is a mean, as PyTorch's is by default, and eq. 2 a sum, it is
+    ``'batch_sum'``, where alpha counts B times as much.
+
     Args:
         x: Embeddings, (B, D).
         targets: The class mean of each embedding, (B, D).

@@ -42,8 +42,9 @@ class CLIPASelfHead(LearnedTextHead):
     Maniparambil, Vorster, Molloy, Murphy, McGuinness and O'Connor, "Enhancing CLIP with GPT-4:
     Harnessing Visual Descriptions as Prompts", ICCV workshops 2023: sentences t of GPT-4, A
     self-attention among those of a class. The authors: CLIP ViT-B/16, 1 to 16 shots, base-to-new.
-    Their code ends in a LayerNorm, which changes the classifier even at r=0; here it is left out,
-    so that r=0 is the zero-shot classifier of the class means of the sentences.
+    Their code ends in a LayerNorm of 2 * (r * A(t) + (1 - r) * t), which changes the classifier
+    even at r=0; without it, the default here, r=0 is the zero-shot classifier of the class means
+    of the sentences. They train for 10 epochs, one image a step.
 
     Args:
         num_classes: N_c.
@@ -51,6 +52,7 @@ class CLIPASelfHead(LearnedTextHead):
         sentences: A JSON file {class: [sentence, ...]}; by default the descriptions of the
             training images (the train pipeline needs ``AttachDescriptions``).
         ratio: r. The authors choose it on validation images, nearly always 0.2.
+        layer_norm: End in a LayerNorm, which trains, as the authors' code.
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
@@ -63,6 +65,7 @@ class CLIPASelfHead(LearnedTextHead):
         in_channels: int,
         sentences: str | None = None,
         ratio: float = 0.2,
+        layer_norm: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
@@ -70,6 +73,7 @@ class CLIPASelfHead(LearnedTextHead):
             raise InputError(f'ratio={ratio} must be between 0 and 1')
         self.sentences, self.ratio = sentences, ratio
         self.attention = SentenceAttention(in_channels)
+        self.norm = nn.LayerNorm(in_channels) if layer_norm else nn.Identity()
 
     def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
         """Embed the sentences of the data's classes."""
@@ -83,5 +87,6 @@ class CLIPASelfHead(LearnedTextHead):
     def class_weights(self) -> Tensor:
         """The mean of each class's sentences after attention, (N_c, D)."""
         mixed = torch.lerp(self.embeddings, self.attention(self.embeddings, self.there), self.ratio)
+        mixed = self.norm(2 * mixed)
         there = self.there[..., None]
         return (mixed * there).sum(1) / there.sum(1)

@@ -29,15 +29,21 @@ def candidate_concepts(
 
 
 def discriminability(similarity: Tensor) -> Tensor:
-    """How unevenly concepts speak for classes: log N_c - H(p), (K,), from 0 to log N_c.
+    """K times each concept's part of the mutual information of concepts and classes, (K,).
+
+    As in the authors' code, similarities are first divided by their sum over all concepts, class
+    by class: p(c, y) = s(c, y) / (N_c * sum over c of s(c, y)). A concept's part is the sum over
+    y of p(c, y) * log(N_c * p(c, y) / p(c)), at least 0; K makes it independent of their number.
 
     Args:
-        similarity: Of each concept to the images of each class, on average, (K, N_c); p is its
-            share among the classes. CLIP's are positive; others count as nearly 0.
+        similarity: Of all K concepts to the images of each class, on average, (K, N_c). CLIP's
+            are positive; others count as nearly 0.
     """
-    share = similarity.clamp_min(1e-6)
-    share = share / share.sum(1, keepdim=True)
-    return torch.tensor(share.shape[1]).log() + torch.xlogy(share, share).sum(1)
+    concepts, classes = similarity.shape
+    joint = similarity.clamp_min(1e-6)
+    joint = joint / (classes * joint.sum(0))
+    share = joint / joint.sum(1, keepdim=True)
+    return concepts * (joint * (classes * share).log()).sum(1)
 
 
 def select_concepts(scores: Tensor, embeddings: Tensor, count: int, coverage: float) -> list[int]:

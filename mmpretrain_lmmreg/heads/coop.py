@@ -25,7 +25,8 @@ class CoOpHead(LearnedTextHead):
         in_channels: D, the width of the embeddings.
         length: M, the tokens of context.
         class_specific: A context for each class; one for all by default.
-        position: Of the class name: at the ``'end'``, or in the ``'middle'`` of the context.
+        position: Of the class name: at the ``'end'`` of the context, in its ``'middle'``, or in
+            ``'front'`` of it.
         words: The context starts from these M tokens; from noise by default.
         width: Of the text tower's token embeddings; D by default, as in OpenAI's ViTs.
         **kwargs: See :class:`LearnedTextHead`.

@@ -36,7 +36,7 @@ class LaBoHead(LearnedTextHead):
         discriminability: Weight of a concept's :func:`discriminability`.
         coverage: Weight of the coverage of all candidates of a class. The authors choose both
             weights on validation images; the defaults are theirs for all images of UCF-101 (1e7
-            by mutual information, over 50,500 candidates some 200 by discriminability).
+            for 50,500 candidates, which is some 200 for each).
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
@@ -72,9 +72,12 @@ class LaBoHead(LearnedTextHead):
         class_counts(labels, self.num_classes)
         class_images = means_by_label(x, labels, self.num_classes)
         kept = self.concepts.unflatten(0, (self.num_classes, -1)).zero_()
+        similarity = torch.cat(embeddings) @ class_images.T
+        scores = (self.discriminability * discriminability(similarity)).split(
+            [len(own) for own in embeddings]
+        )
         for c, own in enumerate(embeddings):
-            scores = self.discriminability * discriminability(own @ class_images.T)
-            chosen = select_concepts(scores, own, self.concepts_per_class, self.coverage)
+            chosen = select_concepts(scores[c], own, self.concepts_per_class, self.coverage)
             kept[c, : len(chosen)] = own[chosen].to(kept)
             first = ' | '.join(candidates[c][i] for i in chosen[:3])
             print_log(f'{classes[c]}: {len(chosen)} concepts of {len(own)}: {first}', 'current')

@@ -13,7 +13,8 @@ from ..errors import InputError
 from .tower import TextTower
 from .trim import Pack, embed_pack, is_causal, pack_texts, used_lengths
 
-POSITIONS = ('end', 'middle')
+# Words of context before the class name, of a context of n
+POSITIONS = {'end': lambda n: n, 'middle': lambda n: n // 2, 'front': lambda n: 0}
 TOKENS_AT_ONCE = 1024  # of which activations are kept; for ViT-L/14's text tower about 0.6 GB
 
 
@@ -39,7 +40,8 @@ class PromptTower:
         tower: An open_clip text tower with token embeddings.
         classes: N_c class names; 'CliffDiving' reads 'Cliff Diving'.
         length: M, the tokens of context.
-        position: Of the class name: at the ``'end'``, or in the ``'middle'`` of the context.
+        position: Of the class name: at the ``'end'`` of the context, in its ``'middle'``, or in
+            ``'front'`` of it.
         specific: Each class has a context of its own.
 
     Raises:
@@ -139,7 +141,7 @@ class PromptTower:
 
 def texts_around(context: Sequence[str], names: Sequence[str], position: str) -> list[str]:
     """Each class's prompt, of the context's words and the class name."""
-    first = len(context) if position == 'end' else len(context) // 2
+    first = POSITIONS[position](len(context))
     return [' '.join([*context[:first], name, *context[first:]]) + '.' for name in names]
 
 
@@ -154,7 +156,7 @@ def context_slots(
         InputError: prompts that are cut; an unknown ``position``.
     """
     if position not in POSITIONS:
-        raise InputError(f"position='{position}' is unknown; choose one of {POSITIONS}")
+        raise InputError(f"position='{position}' is unknown; choose one of {tuple(POSITIONS)}")
     texts, other = (texts_around([word] * length, names, position) for word in ('X', 'Y'))
     tokens = tower.tokenizer(texts)
     if tower.count_cut(texts):

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from mmpretrain.registry import MODELS
-from torch.nn.functional import normalize
+from torch.nn.functional import layer_norm, normalize
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
@@ -43,6 +43,16 @@ def test_ratio_0_of_descriptions_is_the_method_zero_shot_descriptions(config_of,
     zero_shot = train(config_of('zero_shot_descriptions')).model.head
     weights = normalize(head.text_weights, dim=1)
     torch.testing.assert_close(weights, zero_shot.text_weights, rtol=1e-5, atol=1e-5)
+
+
+def test_layer_norm_of_the_authors_code(config_of, train, file):
+    options = {'model.head.sentences': file, 'model.head.ratio': 0, 'model.head.layer_norm': True}
+    cfg = config_of('clip_a_self', **options, **{'optim_wrapper.optimizer.lr': 0.0})
+    head, tower = train(cfg).model.head, TextTower(cfg.model.backbone.model_name)
+    embedded = [tower.encode(SENTENCES[name]) for name in ('blue', 'green', 'red')]
+    expected = [layer_norm(2 * each, [24]).mean(0) for each in embedded]
+    torch.testing.assert_close(head.text_weights, torch.stack(expected), rtol=1e-4, atol=1e-5)
+    assert {'norm.weight', 'norm.bias'} < set(head.state_dict())
 
 
 def test_attention_against_loops():

@@ -59,6 +59,15 @@ def test_tip_adapter_has_the_papers_defaults():
     assert not head.keys.requires_grad
 
 
+def test_tip_adapter_f_starts_as_tip_adapter(data):
+    query = torch.randn(5, DIM)
+    heads = [build('TipAdapterHead', train_keys=trained) for trained in (False, True)]
+    for head in heads:
+        head.fit(*data)
+    assert torch.equal(heads[0]((query,)), heads[1]((query,)))
+    assert [p.requires_grad for p in heads[1].parameters()] == [True]
+
+
 def test_gda_against_scikit_learn_with_the_same_covariance(data):
     x, labels, _ = data
     x = x.double()

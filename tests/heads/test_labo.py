@@ -4,9 +4,11 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from scipy.stats import entropy
 from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.errors import InputError
@@ -53,11 +55,29 @@ def test_fewer_candidates_than_wanted():
     assert sorted(select_concepts(torch.rand(2), torch.randn(2, 3), 5, 1.0)) == [0, 1]
 
 
-def test_discriminability_by_hand():
-    similarity = torch.tensor([[0.2, 0.2], [0.3, 0.1], [0.4, -0.1]])
-    one = math.log(2) + 0.75 * math.log(0.75) + 0.25 * math.log(0.25)
-    expected = torch.tensor([0.0, one, math.log(2)])
-    torch.testing.assert_close(discriminability(similarity), expected, rtol=1e-4, atol=1e-4)
+def test_discriminability_is_mutual_information_of_similarities_normalised_by_class():
+    similarity = torch.rand(7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.double)
+    joint = (similarity / similarity.sum(0)).numpy() / 3
+    parts = [
+        sum(
+            p * math.log(p / (row.sum() * column))
+            for p, column in zip(row, joint.sum(0), strict=True)
+        )
+        for row in joint
+    ]
+    np.testing.assert_allclose(discriminability(similarity), 7 * np.array(parts))
+    information = entropy(joint.sum(0)) + entropy(joint.sum(1)) - entropy(joint, axis=None)
+    assert sum(parts) == pytest.approx(information)
+
+
+def test_a_class_that_all_concepts_suit_counts_no_more_than_others():
+    """Twice the similarity of every concept to one class says nothing about the concepts."""
+    similarity = torch.tensor([[0.3, 0.1], [0.2, 0.2], [0.1, 0.3]])
+    twice = similarity * torch.tensor([2.0, 1.0])
+    torch.testing.assert_close(discriminability(twice), discriminability(similarity))
+    found = discriminability(similarity)
+    assert found[1] == pytest.approx(0, abs=1e-6) and found[0] == pytest.approx(float(found[2]))
+    assert discriminability(torch.tensor([[0.4, -0.1], [0.2, 0.2]])).isfinite().all()
 
 
 def test_class_names_are_cut_out():

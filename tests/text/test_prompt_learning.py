@@ -58,13 +58,15 @@ def test_causal_towers_run_on_what_differs():
     assert part.tokens.shape == (3, 24)
 
 
-def test_name_in_the_middle():
+@pytest.mark.parametrize(
+    ('position', 'prompt'), [('middle', 'a photo {} of a.'), ('front', '{} a photo of a.')]
+)
+def test_name_elsewhere(position, prompt):
     text = tower()
-    prompts = PromptTower(text, CLASSES, 4, 'middle')
+    prompts = PromptTower(text, CLASSES, 4, position)
     context = prompts.context_of('a photo of a', 4)
-    expected = text.encode(
-        ['a photo climbing of a.', 'a photo Pole Vaulting of a.', 'a photo X ray of a Yo Yo of a.']
-    )
+    names = ['climbing', 'Pole Vaulting', 'X ray of a Yo Yo']
+    expected = text.encode([prompt.format(name) for name in names])
     embeddings = prompts.embed(context[None])[0]
     torch.testing.assert_close(embeddings, expected, rtol=1e-5, atol=1e-5)
 
@@ -120,7 +122,7 @@ def test_the_tower_stays_frozen():
     ('length', 'position', 'message'),
     [
         (21, 'end', 'context of 21 tokens and the class names do not fit into the 24 tokens'),
-        (4, 'front', "position='front' is unknown; choose one of"),
+        (4, 'start', "position='start' is unknown; choose one of .'end', 'middle', 'front'"),
     ],
 )
 def test_contexts_that_do_not_work(length, position, message):

@@ -18,7 +18,14 @@ from ...errors import InputError, MissingInputError
 from . import Answer, Generation
 from .hf import pick_device, split_when_full
 
-TEMPLATE = '###Human: <Img><ImageHere></Img> {} ###Assistant: '
+TEMPLATES = {
+    'training': '###Human: <Img><ImageHere></Img> {} ###Assistant: ',
+    'chat': (
+        'Give the following image: <Img>ImageContent</Img>. You will be able to see the image once '
+        'I provide it to you. Please answer my questions.'
+        '###Human: <Img><ImageHere></Img> {}###Assistant:'
+    ),
+}
 """MiniGPT-4's own; mmpretrain's says Ask and Answer, which Vicuna was not tuned on."""
 
 _RESIZE = dict(type='Resize', scale=(224, 224), interpolation='bicubic', backend='pillow')
@@ -41,6 +48,8 @@ class MiniGPT4Describer:
         vision: Weights of the vision tower, in place of the config's.
         qformer: Weights of the Q-Former, in place of the config's.
         bert: Folder with the Q-Former's ``config.json``, in place of the config's.
+        template: ``'training'``, which the official model was tuned with; ``'chat'``, that of the
+            official chat, with a system sentence in front.
         device: ``'auto'`` is the first GPU, or the CPU without one.
         dtype: Of the language model; ``'auto'`` is float16 on a GPU, float32 on a CPU.
     """
@@ -58,9 +67,12 @@ class MiniGPT4Describer:
         vision: str | None = None,
         qformer: str | None = None,
         bert: str | None = None,
+        template: str = 'training',
         device: str = 'auto',
         dtype: str = 'auto',
     ) -> None:
+        if template not in TEMPLATES:
+            raise InputError(f"template='{template}' is unknown; choose one of {tuple(TEMPLATES)}")
         model = model or 'minigpt-4_vicuna-7b_caption'
         config = _read_config(model)
         parts = {'llm': llm, 'vision': vision, 'qformer': qformer, 'bert': bert}
@@ -72,7 +84,7 @@ class MiniGPT4Describer:
         self._generation |= {'min_length': 1, 'length_penalty': 1.0}
         self.settings = {
             'describer': 'minigpt4',
-            'template': TEMPLATE,
+            'template': TEMPLATES[template],
             'checkpoint': str(checkpoint),
             **parts,
             'dtype': dtype,
@@ -130,7 +142,7 @@ class MiniGPT4Describer:
 
     def token_ids(self) -> tuple[list[int], list[int]]:
         """Token ids before the image, beginning of sentence first, and behind it."""
-        before, after = TEMPLATE.format(self.prompt).split('<ImageHere>')
+        before, after = self.settings['template'].format(self.prompt).split('<ImageHere>')
         tokenizer = self._model.llama_tokenizer
         ids = [tokenizer(part, add_special_tokens=False).input_ids for part in (before, after)]
         return [tokenizer.bos_token_id, *ids[0]], ids[1]
