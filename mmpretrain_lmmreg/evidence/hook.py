@@ -2,16 +2,17 @@
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from ..cache import digest
 from ..errors import InputError
 from ..features.samples import iter_infos
 from .record import (
@@ -24,7 +25,7 @@ from .record import (
     join_rows,
     split_name,
 )
-from .results import Predictions, load_run, save_predictions, save_run
+from .results import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
 
 
 @HOOKS.register_module()
@@ -32,8 +33,10 @@ class ResultsHook(Hook):
     """Write ``<work_dir>/results/<split>.npz`` and ``run.json`` (formats: ``results.py``).
 
     In training, the predictions of the last validation are kept, and the accuracy of each; a
-    resumed run continues the curve of its folder. Testing adds its split to the folder. Runs
-    whose training did not validate at its end are validated once.
+    resumed run continues the curve of its folder. Testing adds its split to the folder, with the
+    epoch and the checkpoint; results of the run's last epoch are never replaced by those of
+    another epoch, run or data set, which are kept as ``<split>@<checkpoint>``. Runs whose training
+    did not validate at its end are validated once.
     """
 
     def __init__(self) -> None:
@@ -46,6 +49,7 @@ class ResultsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         self.run = describe_run(runner.cfg, get_ori_model(runner.model))
+        self.run['experiment'] = runner.experiment_name
         if runner.epoch > 0 and (Path(runner.work_dir) / 'results' / 'run.json').is_file():
             before = load_run(runner.work_dir)['epochs']
             self.run['epochs'] = [e for e in before if e['epoch'] <= runner.epoch]
@@ -111,20 +115,39 @@ class ResultsHook(Hook):
         self.run['trained_parameters'] = count_trained(get_ori_model(runner.model))
         self.run['fingerprints'].update(describe_features(runner))
         self.run['finished'] = True
-        self.save_split(runner)
+        self.save_split(runner, runner.epoch)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get('meta') or {}
-        self.origin = dict(seed=meta.get('seed'), epoch=meta.get('epoch'))
+        self.origin = dict(
+            seed=meta.get('seed'),
+            epoch=meta.get('epoch'),
+            experiment=meta.get('experiment_name'),
+            checkpoint=runner.cfg.get('load_from'),
+        )
 
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         self.collect(runner, runner.test_dataloader, 'test')
+        origin = self.origin
+        if self.run is not None:  # trained in this process
+            origin = dict(epoch=runner.epoch, experiment=runner.experiment_name)
         if (Path(runner.work_dir) / 'results' / 'run.json').is_file():
             self.run = load_run(runner.work_dir)
         else:
             self.run = describe_run(runner.cfg, get_ori_model(runner.model))
-            self.run.update(seed=self.origin.get('seed'), train_seconds=None, finished=True)
-        self.save_split(runner)
+            self.run.update(seed=origin.get('seed'), train_seconds=None, finished=True)
+            self.run['experiment'] = origin.get('experiment')
+        if self.predictions is not None and not belongs(self.predictions, self.run, origin):
+            name = (
+                f'{self.predictions.split}@{Path(origin.get("checkpoint") or "no-checkpoint").stem}'
+            )
+            print_log(
+                f"these are not results of this folder's run at its last epoch, which are left as "
+                f'they are; they are kept as results/{name}.npz',
+                'current',
+            )
+            self.predictions = replace(self.predictions, split=name)
+        self.save_split(runner, origin.get('epoch'), origin.get('checkpoint'))
 
     def collect(self, runner: Runner, loader: Any, mode: str) -> None:
         """Bring the predictions of all processes together; the sampler's padding falls away."""
@@ -142,19 +165,19 @@ class ResultsHook(Hook):
                 data_root=root,
             )
 
-    def save_split(self, runner: Runner) -> None:
+    def save_split(self, runner: Runner, epoch: int | None, checkpoint: str | None = None) -> None:
         """Write the predictions at hand, and the run that they belong to."""
         if self.predictions is not None:
             p = self.predictions
             save_predictions(runner.work_dir, p)
             self.run.update(self.data)
-            epoch = runner.epoch if self.validated else self.origin.get('epoch')
             self.run['splits'][p.split] = dict(
-                images=len(p.label), accuracy=float(p.correct.mean()), epoch=epoch
+                images=len(p.label),
+                accuracy=float(p.correct.mean()),
+                epoch=epoch,
+                checkpoint=checkpoint,
             )
-            self.run['fingerprints'][f'{p.split}_fingerprint'] = digest(
-                list(zip(p.rel_path.tolist(), p.label.tolist(), strict=True))
-            )
+            self.run['fingerprints'][f'{p.split}_fingerprint'] = fingerprint(p)
         self.save_run(runner)
 
     def save_run(self, runner: Runner) -> None:

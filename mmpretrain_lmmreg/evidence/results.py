@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache import atomic_write
+from ..cache import atomic_write, digest
 from ..errors import InputError, MissingInputError
 
 
@@ -92,6 +92,32 @@ def check_predictions(predictions: Predictions, path: Path) -> None:
     unique, counts = np.unique(predictions.rel_path, return_counts=True)
     if counts.max() > 1:
         raise InputError(f'{path}: {str(unique[counts.argmax()])!r} occurs {counts.max()} times')
+
+
+def fingerprint(predictions: Predictions) -> str:
+    """Of the images' names and labels, in their order."""
+    names, labels = predictions.rel_path.tolist(), predictions.label.tolist()
+    return digest(list(zip(names, labels, strict=True)))
+
+
+def belongs(predictions: Predictions, run: dict, origin: dict) -> bool:
+    """Whether predictions of a tested checkpoint are results of a folder's own run.
+
+    They are if the checkpoint is of that run and of its last epoch, and the images are those that
+    the folder has results of, if it has any of this split.
+
+    Args:
+        run: The folder's ``run.json``.
+        origin: ``epoch`` and ``experiment``, mmengine's name of the run, of the checkpoint.
+    """
+    known = run['splits'].get(predictions.split)
+    last = run['epochs'][-1]['epoch'] if run['epochs'] else (known or origin).get('epoch')
+    images = run['fingerprints'].get(f'{predictions.split}_fingerprint')
+    return (
+        origin.get('experiment') == run.get('experiment')
+        and origin.get('epoch') == last
+        and (known is None or images == fingerprint(predictions))
+    )
 
 
 def save_run(work_dir: str | Path, run: dict) -> Path:

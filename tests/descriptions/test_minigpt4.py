@@ -72,8 +72,8 @@ def test_token_ids_are_the_official_templates(files, describer):
 def test_the_chat_template_has_the_system_sentence_and_other_settings(files, describer):
     chat = build(files, template='chat', temperature=0)
     said = (
-        'Give the following image: <Img>ImageContent</Img>. You will be able to see the image once I '
-        'provide it to you. Please answer my questions.###Human: <Img>'
+        'Give the following image: <Img>ImageContent</Img>. You will be able to see the image '
+        'once I provide it to you. Please answer my questions.###Human: <Img>'
     )
     tokenizer = chat._model.llama_tokenizer
     expected = [

@@ -110,7 +110,9 @@ def test_a_finished_run(config, tmp_path):
     assert predictions.rel_path[0] == 'test/c0/0.png' and run['data_root'] == str(tmp_path)
     assert predictions.group.tolist() == predictions.rel_path.tolist()
     assert run['epochs'][-1]['accuracy'] == run['splits']['test']['accuracy']
-    assert run['splits']['test'] == dict(images=6, accuracy=predictions.correct.mean(), epoch=4)
+    assert run['splits']['test'] == dict(
+        images=6, accuracy=predictions.correct.mean(), epoch=4, checkpoint=None
+    )
     expected = dict(method='toy', protocol='split 1', seed=7, trained_parameters=8, finished=True)
     assert {key: run[key] for key in expected} == expected
     assert run['classes'] == ['c0', 'c1'] and 'LinearClsHead' in run['config']
@@ -169,6 +171,63 @@ def test_testing_a_checkpoint_elsewhere(config, tmp_path):
         load_predictions(tmp_path / 'again').probs, load_predictions(tmp_path / 'run').probs
     )
     json.dumps(again)
+
+
+def folder_results(folder):
+    return {path.name: path.read_bytes() for path in (folder / 'results').glob('*.npz')}
+
+
+@pytest.fixture
+def finished(config, tmp_path):
+    """Folder of a finished run with a checkpoint of each epoch."""
+    config.default_hooks.checkpoint.max_keep_ckpts = -1
+    run_of(config).train()
+    return tmp_path / 'run'
+
+
+def test_another_epoch_never_replaces_the_results_of_a_finished_run(config, finished, caplog):
+    before, record = folder_results(finished), load_run(finished)
+    run_of(config, load_from=str(finished / 'epoch_2.pth')).test()
+    after = folder_results(finished)
+    assert after.pop('test@epoch_2.npz') and after == before
+    run = load_run(finished)
+    other = run['splits'].pop('test@epoch_2')
+    assert other['epoch'] == 2 and other['checkpoint'] == str(finished / 'epoch_2.pth')
+    assert run['splits'] == record['splits'] and run['epochs'] == record['epochs']
+    assert not np.array_equal(
+        load_predictions(finished, 'test@epoch_2').probs, load_predictions(finished).probs
+    )
+
+
+def test_the_last_epoch_may_be_tested_again(config, finished):
+    before = load_predictions(finished)
+    run_of(config, load_from=str(finished / 'epoch_4.pth')).test()
+    assert set(folder_results(finished)) == {'test.npz'}
+    np.testing.assert_array_equal(load_predictions(finished).probs, before.probs)
+    assert load_run(finished)['splits']['test']['checkpoint'] == str(finished / 'epoch_4.pth')
+
+
+def test_other_images_and_other_runs_have_files_of_their_own(config, finished, tmp_path):
+    before = folder_results(finished)
+    other = config.to_dict()['test_dataloader']
+    other['dataset']['indices'] = 4
+    run_of(config, load_from=str(finished / 'epoch_4.pth'), test_dataloader=other).test()
+    assert load_run(finished)['splits']['test@epoch_4']['images'] == 4
+    run_of(config, work_dir=str(tmp_path / 'other'), randomness=dict(seed=8)).train()
+    run_of(config, load_from=str(tmp_path / 'other' / 'epoch_4.pth')).test()
+    assert load_run(finished)['splits']['test@epoch_4']['images'] == 6
+    after = folder_results(finished)
+    assert after.pop('test@epoch_4.npz') and after == before
+
+
+def test_a_tested_epoch_of_an_unfinished_run_is_not_its_result(config, tmp_path):
+    config.default_hooks.checkpoint.max_keep_ckpts = -1
+    with pytest.raises(KeyboardInterrupt):
+        run_of(config, custom_hooks=[dict(type='BreakOff')]).train()
+    run_of(config, load_from=str(tmp_path / 'run' / 'epoch_1.pth')).test()
+    assert set(load_run(tmp_path / 'run')['splits']) == {'test@epoch_1'}
+    run_of(config, resume=True).train()
+    assert load_run(tmp_path / 'run')['splits']['test']['epoch'] == 4
 
 
 def test_images_that_were_not_predicted_are_an_error():
