@@ -171,18 +171,23 @@ def find_method(methods: Sequence[Method], name: str) -> Method:
 def compare(methods: Sequence[Method], baseline: str) -> dict:
     """All figures of a comparison, JSON-able; nan is None.
 
+    Where a sweep has tuned the baseline, what is tuned, or has nothing to tune, is compared with
+    the tuned baseline, and default settings with the default one.
+
     Returns:
-        ``images``, ``groups``, ``classes``, ``baseline`` and ``rows``, the baseline's first. A
-        row's accuracies, differences, ``detectable``, ``macro_recall`` and ``ece`` are shares of
-        1, ``nll`` is in nats, ``train_seconds`` a mean over seeds, ``mcnemar_p`` by seed; ``p`` is
-        None where a trained method has fewer than three seeds.
+        ``images``, ``groups``, ``classes``, ``baseline`` and ``rows``, the baselines' first. A
+        row's ``baseline`` is what it is compared with, None for a baseline; its accuracies,
+        differences, ``detectable``, ``macro_recall`` and ``ece`` are shares of 1, ``nll`` is in
+        nats, ``train_seconds`` a mean over seeds, ``mcnemar_p`` by seed; ``p`` is None where a
+        trained method has fewer than three seeds.
     """
     base = find_method(methods, baseline)
-    others = [m for m in methods if m is not base]
-    rows = [describe(m) for m in (base, *others)]
-    for row, method in zip(rows[1:], others, strict=True):
-        row.update(against(method, base))
-    tested = [row for row in rows[1:] if row['p'] is not None]
+    pairs = with_baselines(methods, base)
+    rows = [
+        {**describe(m), **(against(m, b) if b else {}), 'baseline': b.name if b else None}
+        for m, b in pairs
+    ]
+    tested = [row for row in rows if row['p'] is not None]
     for row, p in zip(tested, inference.holm([r['p'] for r in tested]), strict=True):
         row['p_holm'] = p
     p = base.first.predictions
@@ -225,6 +230,19 @@ def describe(method: Method) -> dict:
         trained_parameters=records[0].get('trained_parameters'),
         train_seconds=float(np.mean(seconds)) if seconds else None,
     )
+
+
+def with_baselines(methods: Sequence[Method], base: Method) -> list[tuple[Method, Method | None]]:
+    """Each method with what it is compared with: baselines, with None, first."""
+    names = {m.name for m in methods}
+    tuned = next((m for m in methods if m.name == f'{base.name} (tuned)'), None)
+    baselines = [base, tuned] if tuned else [base]
+    result = [(m, None) for m in baselines]
+    for method in methods:
+        if method not in baselines:
+            default = method.first.tuning == 'default' and f'{method.name} (tuned)' in names
+            result.append((method, base if default or not tuned else tuned))
+    return result
 
 
 def against(method: Method, base: Method) -> dict:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
 
 from .compare import Method
 from .stats import reliability
@@ -89,14 +90,21 @@ def confusion(matrix: NDArray, classes: Sequence[str]) -> Figure:
 
 @PLAIN
 def reliability_diagram(method: Method) -> Figure:
-    """Accuracy by confidence over all seeds, beside the diagonal of perfect calibration."""
+    """Accuracy by confidence over all seeds, beside the diagonal of perfect calibration.
+
+    Bars are 95 % Wilson intervals of the images in a bin, each counted once for all seeds.
+    """
     label = np.concatenate([r.predictions.label for r in method.runs])
     probs = np.concatenate([r.predictions.probs for r in method.runs])
     accuracy, confidence, counts = reliability(label, probs)
+    images = np.maximum(counts // len(method.runs), 1)  # runs see the same images
+    low, high = proportion_confint(accuracy * images, images, method='wilson')
+    errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
     figure = Figure(figsize=(3.6, 3.4), layout='constrained')
     axes = figure.add_subplot()
     axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=':')
-    axes.plot(100 * confidence, 100 * accuracy, color=COLOURS[0], linewidth=1)
+    line = dict(color=COLOURS[0], linewidth=1, capsize=2)
+    axes.errorbar(100 * confidence, 100 * accuracy, errors, **line)
     axes.scatter(
         100 * confidence,
         100 * accuracy,

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from sklearn.metrics import confusion_matrix
 
 from ..descriptions.store import DescriptionStore
-from . import figures, tables
+from . import figures, inference, tables
 from .compare import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
@@ -27,16 +27,22 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
     """The page of a comparison, as made by :func:`compare.compare` of the same methods."""
     base = find_method(methods, comparison['baseline'])
     ordered = [base, *(m for m in methods if m is not base)]
+    columns, constant = tables.split_constant(comparison, tables.COLUMNS)
     script = files(__package__).joinpath('templates/report.js').read_text('utf-8')
     return (
         environment()
         .get_template('report.html')
         .render(
             heading=tables.heading(comparison),
-            columns=tables.COLUMNS,
+            constant=constant,
+            answer=[c for c in columns if c.key in (*tables.ANSWER, 'difference_low')],
+            columns=columns,
             rows=comparison['rows'],
+            summary=tables.summary(comparison),
+            verdicts=[tables.verdict(row) for row in comparison['rows'] if row['baseline']],
             baseline=base.name,
             curves=svg(figures.curves(ordered), 'curves') if has_curves(ordered) else None,
+            several_seeds=any(len(m.runs) > 1 for m in methods),
             gains=class_gains(base, ordered[1:]),
             methods=[describe_method(m, base, i) for i, m in enumerate(ordered)],
             script=Markup(script),
@@ -103,20 +109,19 @@ def confused_pairs(counts: NDArray, shares: NDArray, classes: Sequence[str]) -> 
 
 
 def class_gains(base: Method, others: Sequence[Method]) -> dict:
-    """Recall of each class by the baseline, and the other methods' differences to it."""
-    label = base.first.predictions.label
+    """Recall of each class by the baseline, and the others' differences to it with intervals."""
+    label, group = base.first.predictions.label, base.first.predictions.group
     names = class_names(base)
     rows = []
     for c in np.unique(label):
-        recalls = [m.scores[:, label == c].mean() for m in (base, *others)]
-        rows.append(
-            dict(
-                name=names[c],
-                images=int((label == c).sum()),
-                recall=recalls[0],
-                gains=[recall - recalls[0] for recall in recalls[1:]],
-            )
-        )
+        own = label == c
+        theirs = base.independent_scores[:, own]
+        pairs = [(m.independent_scores[:, own], theirs) for m in others]
+        gains = [
+            (inference.mean_difference(*pair), *inference.interval(group[own], *pair))
+            for pair in pairs
+        ]
+        rows.append(dict(name=names[c], images=int(own.sum()), recall=theirs.mean(), gains=gains))
     return dict(methods=[m.name for m in others], rows=rows)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from .stats import BINS
 
 MISSING = '–'
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ COLUMNS = (
         "'default' settings, or 'tuned' on a validation split",
     ),
     Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
+    Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'what it is compared with'),
     Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
     Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
     Column(
@@ -146,16 +148,23 @@ COLUMNS = (
     ),
 )
 
-SHORT = (
-    'method',
-    'tuning',
-    'seeds',
-    'accuracy',
-    'accuracy_low',
-    'difference',
-    'p_holm',
-    'train_seconds',
-)
+ANSWER = ('method', 'baseline', 'seeds', 'accuracy', 'accuracy_low', 'difference', 'p_holm')
+"""The columns that answer which method is better."""
+
+SETTINGS = ('tuning', 'protocol', 'baseline', 'seeds', 'trained_parameters')
+"""Columns that are left to a sentence where they are the same for all methods."""
+
+
+def split_constant(comparison: dict, columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
+    """The columns in which methods differ, and "heading: text" of those in which they do not."""
+    varying, constant = [], []
+    for column in columns:
+        texts = {column.text(row) for row in comparison['rows']} - {MISSING}
+        if column.key in SETTINGS and len(texts) < 2:
+            constant += [f'{column.heading}: {text}' for text in texts]
+        else:
+            varying.append(column)
+    return varying, constant
 
 
 def heading(comparison: dict) -> str:
@@ -167,18 +176,78 @@ def heading(comparison: dict) -> str:
     )
 
 
+def verdict(row: dict) -> str:
+    """What a row shows about its method, in a sentence."""
+    name, other = row['method'], row['baseline']
+    if other is None:
+        return f'{name} is what others are compared with.'
+    if row['p_holm'] is None:
+        return (
+            f'{name} and {other}: fewer than three seeds show only how these trained models '
+            f'differ, by {points(row["difference"], sign=True)} points (p {p_value(row["p_runs"])} '
+            'without adjustment), not how further ones would.'
+        )
+    if row['p_holm'] < LEVEL:
+        better = 'better' if row['difference'] > 0 else 'worse'
+        return (
+            f'{name} is {better} than {other} by {points(abs(row["difference"]))} points '
+            f'({between(row, "difference", sign=True)}).'
+        )
+    enough = (
+        f'{points(row["detectable"])} points would have been, four times in five'
+        if row['detectable']
+        else 'no difference could have been with so few test images'
+    )
+    difference = points(row['difference'], sign=True)
+    return f'{name} and {other}: no difference shown ({difference}; {enough}).'
+
+
+def summary(comparison: dict) -> str:
+    """What all rows together show, in a sentence."""
+    rows = [row for row in comparison['rows'] if row['baseline']]
+    tested = [row for row in rows if row['p_holm'] is not None]
+    parts = []
+    for word, sign in (('better', 1), ('worse', -1)):
+        shown = [r for r in tested if r['p_holm'] < LEVEL and sign * r['difference'] > 0]
+        if shown:
+            named = ', '.join(f'{row["method"]} (than {row["baseline"]})' for row in shown)
+            parts.append(f'shown to be {word}: {named}')
+    unknown = len(rows) - len(tested)
+    rest = len(tested) - sum(row['p_holm'] < LEVEL for row in tested)
+    if rest:
+        parts.append(f'no difference shown for {rest} of {len(rows)}')
+    if unknown:
+        parts.append(f'{unknown} of {len(rows)} with too few seeds to tell (three are needed)')
+    text = '; '.join(parts) or 'there is nothing to compare'
+    return text[0].upper() + text[1:] + '.'
+
+
 def markdown(comparison: dict) -> str:
-    """The table in Markdown, with what its columns mean."""
-    notes = [f'- {c.heading}: {c.meaning}.' for c in COLUMNS if c.meaning]
-    return '\n'.join([heading(comparison), '', *_rows(comparison, COLUMNS), '', *notes, ''])
+    """The table in Markdown, with what it shows and what its columns mean."""
+    columns, constant = split_constant(comparison, COLUMNS)
+    verdicts = [f'- {verdict(row)}' for row in comparison['rows'] if row['baseline']]
+    notes = [f'- {c.heading}: {c.meaning}.' for c in columns if c.meaning]
+    same = [f'The same for all: {"; ".join(constant)}.', ''] if constant else []
+    table = _rows(comparison, columns)
+    parts = [heading(comparison), '', *same, *table, '', *verdicts, '', *notes, '']
+    return '\n'.join(parts)
 
 
 def short(comparison: dict) -> str:
     """The columns that answer which method is better, in Markdown, aligned for a terminal."""
-    columns = [c for c in COLUMNS if c.key in SHORT]
-    if all(row['tuning'] == 'default' for row in comparison['rows']):
-        columns = [c for c in columns if c.key != 'tuning']
-    return '\n'.join([heading(comparison), '', *_rows(comparison, columns, aligned=True), ''])
+    columns, constant = split_constant(comparison, [c for c in COLUMNS if c.key in ANSWER])
+    seeds = [each for each in constant if each.startswith('Seeds')]
+    table = _rows(comparison, columns, aligned=True)
+    return '\n'.join(
+        [
+            ' '.join([heading(comparison), *(f'{s}.' for s in seeds)]),
+            '',
+            *table,
+            '',
+            summary(comparison),
+            '',
+        ]
+    )
 
 
 def _rows(comparison: dict, columns: Sequence[Column], aligned: bool = False) -> list[str]:

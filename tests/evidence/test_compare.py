@@ -152,6 +152,65 @@ def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
     assert [r['tuning'] for r in compare(methods, 'ours')['rows']] == ['default', 'tuned', '']
 
 
+def swept(make_run, tmp_path, methods):
+    """A sweep's folder of methods with three seeds: {name: {tuning: accuracy}}."""
+    runs = []
+    for name, tunings in methods.items():
+        for tuning, accuracy in tunings.items():
+            for s in range(3):
+                make_run(name, s, made_up(accuracy, s), below=tuning)
+                options = {'lr': 1} if tuning == 'tuned' else {}
+                runs.append(dict(folder=f'{tuning}/{name}-{s}', tuning=tuning, options=options))
+    (tmp_path / 'sweep.json').write_text(json.dumps(dict(runs=runs)))
+    return compare(load_methods([tmp_path]), 'base')['rows']
+
+
+def test_tuned_methods_are_compared_with_the_tuned_baseline(make_run, tmp_path):
+    rows = swept(
+        make_run,
+        tmp_path,
+        {
+            'base': {'default': 0.6, 'tuned': 0.8},
+            'ours': {'default': 0.65, 'tuned': 0.9},
+            'settled': {'default = tuned': 0.7},
+            'fitted': {'default': 0.75},
+        },
+    )
+    assert {row['method']: row['baseline'] for row in rows} == {
+        'base': None,
+        'base (tuned)': None,
+        'ours': 'base',
+        'ours (tuned)': 'base (tuned)',
+        'settled': 'base (tuned)',
+        'fitted': 'base (tuned)',
+    }
+    by_name = {row['method']: row for row in rows}
+    gain = by_name['ours (tuned)']['accuracy'] - by_name['base (tuned)']['accuracy']
+    assert by_name['ours (tuned)']['difference'] == pytest.approx(gain)
+    assert by_name['base (tuned)']['difference'] is None
+    assert max(r['p_holm'] / r['p'] for r in rows if r['p']) == pytest.approx(4)
+
+
+def test_verdicts_say_what_was_shown_and_what_would_have_been():
+    row = dict(method='ours', baseline='base', difference=0.02, difference_low=0.01, p_runs=0.2)
+    row.update(difference_high=0.03, p_holm=0.01, detectable=0.026)
+    assert tables.verdict(row) == 'ours is better than base by 2.00 points (+1.00 to +3.00).'
+    worse = dict(row, difference=-0.02)
+    assert 'ours is worse than base by 2.00 points' in tables.verdict(worse)
+    unclear = dict(row, p_holm=0.3)
+    assert tables.verdict(unclear) == (
+        'ours and base: no difference shown (+2.00; 2.60 points would have been, four times in '
+        'five).'
+    )
+    few = dict(row, p_holm=None)
+    assert 'fewer than three seeds show only how these trained models differ' in tables.verdict(few)
+    base = dict(row, baseline=None)
+    assert tables.summary(dict(rows=[base, row, worse, unclear, few])) == (
+        'Shown to be better: ours (than base); shown to be worse: ours (than base); no difference '
+        'shown for 1 of 4; 1 of 4 with too few seeds to tell (three are needed).'
+    )
+
+
 def test_curve_has_the_epochs_of_all_seeds(make_run):
     short = [dict(epoch=e, accuracy=0.1 * e, seconds=0) for e in (1, 2, 3)]
     methods = load_methods([make_run('m', 0), make_run('m', 1, epochs=short)])
@@ -174,21 +233,14 @@ def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
     assert [float(r['accuracy']) for r in rows] == [r['accuracy'] for r in comparison['rows']]
     lines = (out / 'table.md').read_text().splitlines()
     assert lines[0] == '60 test images in 12 independent groups, 3 classes; baseline: a|b.'
-    assert lines[4].startswith(r'| a\|b | – | split 1 | 2 |')
+    assert lines[2].startswith('The same for all: Protocol: split 1; Against: a|b; Seeds: 2;')
+    assert lines[6].startswith(r'| a\|b | 65.00 ± 4.71 |')
     assert (out / 'curves.png').read_bytes()[:4] == b'\x89PNG'
     assert b'<svg' in (out / 'curves.svg').read_bytes()
     printed = capsys.readouterr().out.splitlines()
     headings = [cell.strip() for cell in printed[2].strip('|').split('|')]
-    assert headings == [
-        'Method',
-        'Tuning',
-        'Seeds',
-        'Accuracy %',
-        '95 % interval',
-        'Difference',
-        'p (Holm)',
-        'Training s',
-    ]
+    assert headings == ['Method', 'Accuracy %', '95 % interval', 'Difference', 'p (Holm)']
+    assert max(map(len, printed[:7])) <= 100 and '1 of 1 with too few seeds' in printed[7]
     assert len({len(line) for line in printed[2:6]}) == 1 and printed[5].startswith('| ours ')
     monkeypatch.setattr(sys, 'argv', [*argv[:-3], 'nobody', *argv[-2:]])
     with pytest.raises(SystemExit, match='2'):

@@ -69,6 +69,10 @@ def test_parts_of_the_page(page):
         'Lost against',
         '2 descriptions',
         '(2 of 2)',
+        'fewer than three seeds show only how these trained models differ',
+        'the band reaches from the worst to the best seed',
+        'Wilson intervals',
+        'Seeds: 2; Trained parameters: 1,234.',
     ):
         assert text in page
     assert 8 <= page.count('data:image/jpeg') <= 16
@@ -93,7 +97,8 @@ def test_images_won_and_lost(make_run):
     assert shown['answers'] == [('ours', '<b>ra$ci$ng</b>'), ('base', 'pole vaulting')]
     gains = report.class_gains(base, [ours])['rows']
     assert [row['images'] for row in gains] == [20, 20, 20]
-    assert [round(row['gains'][0], 3) for row in gains] == [0.05, 0.0, 0.0]
+    assert [round(row['gains'][0][0], 3) for row in gains] == [0.05, 0.0, 0.0]
+    assert [low <= gain <= high for row in gains for gain, low, high in row['gains']] == [True] * 3
 
 
 def test_confused_pairs():
