@@ -3,8 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-DEMO = configs/lmmreg_demo.py configs/baselines/finetune_demo.py \
-	configs/baselines/shuffled_demo.py configs/baselines/class_names_demo.py
+DEMO = configs/lmmreg_demo.py --methods finetune shuffled class_names
 
 .PHONY: demo test
 

@@ -36,3 +36,4 @@ test_dataloader = data
 method = 'lmmreg'
 model = dict(head=dict(num_classes=len(find_classes(data_root, ann_file))))
 default_hooks = dict(class_means=dict(source='auto'))
+keep_descriptions = True  # where they are missing, they are skipped

@@ -4,16 +4,9 @@
 # two cores; a stopped run goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=work_dirs/results configs=configs/baselines
+out=work_dirs/results
 
 compare() { python tools/compare.py "$out/$1" --baseline finetune --out "$out/$1-table"; }
-
-methods() { # DATA_SET METHOD...
-    local data_set=$1 method
-    shift
-    echo "configs/lmmreg_$data_set.py"
-    for method; do echo "$configs/${method}_$data_set.py"; done
-}
 
 tuned() { # NAME DATA_SET [METHOD...] -- options of sweep.py
     local name=$1 data_set=$2 own=()
@@ -21,10 +14,9 @@ tuned() { # NAME DATA_SET [METHOD...] -- options of sweep.py
     while [ "${1:---}" != -- ]; do own+=("$1"); shift; done
     [ $# -eq 0 ] || shift
     local alpha=model.head.alpha=0.001,0.01,0.1 rate=optim_wrapper.optimizer.lr
-    # shellcheck disable=SC2046
-    python tools/sweep.py $(methods "$data_set" finetune linear_probe image_text wise_ft l2_sp \
-        tip_adapter gda logreg zero_shot zero_shot_descriptions shuffled class_names image_means \
-        match_gap labo clip_a_self ${own[@]+"${own[@]}"}) \
+    python tools/sweep.py "configs/lmmreg_$data_set.py" --methods finetune linear_probe image_text \
+        wise_ft l2_sp tip_adapter gda logreg zero_shot zero_shot_descriptions shuffled class_names \
+        image_means match_gap labo clip_a_self ${own[@]+"${own[@]}"} \
         --seeds 0 1 2 3 4 --select val --out "$out/$name" \
         --grid lmmreg:$alpha shuffled:$alpha class_names:$alpha image_means:$alpha \
         match_gap:$alpha finetune:$rate=3e-5,1e-4,3e-4 linear_probe:$rate=1e-4,1e-3,1e-2 \
@@ -35,9 +27,8 @@ tuned() { # NAME DATA_SET [METHOD...] -- options of sweep.py
 }
 
 tuned demo demo coop cocoop
-# shellcheck disable=SC2046
-python tools/sweep.py $(methods demo finetune linear_probe image_text wise_ft l2_sp tip_adapter \
-    gda logreg zero_shot zero_shot_descriptions coop cocoop labo clip_a_self) \
+python tools/sweep.py configs/lmmreg_demo.py --methods finetune linear_probe image_text wise_ft \
+    l2_sp tip_adapter gda logreg zero_shot zero_shot_descriptions coop cocoop labo clip_a_self \
     --seeds 0 1 2 3 4 --out "$out/shots" --cfg-options train_dataloader.dataset.shots=16
 compare shots
 only=dataset.described_only=True

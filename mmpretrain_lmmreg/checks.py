@@ -122,9 +122,11 @@ def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
                 DATASETS.build(loader['dataset'])
             except FileNotFoundError as error:
                 lines.append(str(error))
-    for part in _parts_with_texts(cfg) if training else ():
+    described = _parts_with_texts(cfg) if training else ()
+    for part in described:
         loader = cfg.get(f'{part}_dataloader') or {}
-        lines += _missing_descriptions(loader.get('dataset', {}))
+        split = ' --split all' if len(described) > 1 else ''
+        lines += _missing_descriptions(loader.get('dataset', {}), split)
     return list(dict.fromkeys(lines))
 
 
@@ -132,6 +134,8 @@ def _parts_with_texts(cfg: ConfigDict) -> tuple[str, ...]:
     head = cfg.model.get('head') or {}
     if head.get('type') == 'ImageTextHead':
         return ('train', 'val')
+    if head.get('type') in ('LaBoHead', 'CLIPASelfHead') and not head.get('sentences'):
+        return ('train',)
     hook = cfg.get('default_hooks', {}).get('class_means') or {}
     regularised = head.get('type') == 'ClassMeanRegHead' and head.get('alpha', 1) > 0
     from_texts = regularised and hook.get('source', 'descriptions') == 'descriptions'
@@ -153,7 +157,7 @@ def _missing_weights(backbone: dict) -> list[str]:
     return []
 
 
-def _missing_descriptions(dataset: dict) -> list[str]:
+def _missing_descriptions(dataset: dict, split: str) -> list[str]:
     for transform in dataset.get('pipeline', ()):
         if transform['type'] == 'AttachDescriptions':
             root = transform.get('data_root') or dataset.get('data_root')
@@ -161,6 +165,6 @@ def _missing_descriptions(dataset: dict) -> list[str]:
             if path and not Path(path).exists():
                 return [
                     f"the descriptions '{path}' are not there; make them with: "
-                    'python tools/describe.py CONFIG --describer {minigpt4,hf,openai}'
+                    f'python tools/describe.py CONFIG{split} --describer {{minigpt4,hf,openai}}'
                 ]
     return []

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import traceback
+from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from mmengine.device import get_device
 from mmengine.registry import build_from_cfg
 from torch import distributed
 
+from .config import add_on, config_folder, load_config, put_on, work_dir_of
 from .errors import InputError, MissingInputError
 
 # Where a launcher leaves a process's rank, the number of processes and the rank on its machine
@@ -27,13 +29,6 @@ _START = {
     'slurm': 'bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR, or srun',
     'mpi': "Open MPI's mpirun",
 }
-
-
-def config_folder() -> Path:
-    """Folder of the configs: the wheel's, or the checkout's."""
-    package = Path(__file__).resolve().parent
-    installed = package / '.mim' / 'configs'
-    return installed if installed.is_dir() else package.parent / 'configs'
 
 
 def run_tool(main: Callable[[], None]) -> None:
@@ -79,10 +74,13 @@ def _run_upstream(name: str, training: bool) -> None:
     """Run the installed mmpretrain's tool between our checks of arguments and of the config."""
     tool = upstream_tool(name)
     parse_args, merge_args = tool.parse_args, tool.merge_args
+    on = _take_on()
 
     def parse_and_check():
         args = parse_args()
         check_arguments(args)
+        if on is not None:
+            load_config(args.config, on)  # refuses what cannot be put on each other
         return args
 
     def merge_and_check(cfg, args):
@@ -91,6 +89,7 @@ def _run_upstream(name: str, training: bool) -> None:
                 f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
                 'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it'
             )
+        args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
         cfg = merge_args(cfg, args)
         check_amp(cfg, training)
         check_inputs(cfg, training)
@@ -99,7 +98,22 @@ def _run_upstream(name: str, training: bool) -> None:
         return cfg
 
     tool.parse_args, tool.merge_args = parse_and_check, merge_and_check
-    tool.main()
+    with put_on(on):
+        tool.main()
+
+
+def _take_on() -> str | None:
+    """Take ``--on`` out of the command line, of which mmpretrain's parser reads the rest."""
+    parser = ArgumentParser(
+        description="An option beside mmpretrain's, which follow:",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add_on(parser)
+    if {'-h', '--help'} & set(sys.argv[1:]):
+        print(parser.format_help())
+    args, sys.argv[1:] = parser.parse_known_args()
+    return args.on
 
 
 def upstream_tool(name: str) -> ModuleType:

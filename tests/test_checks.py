@@ -95,6 +95,21 @@ def test_baseline_needs_no_descriptions(tiny_config, tmp_path):
     assert missing_inputs(tiny_config, training=True) == []
 
 
+@pytest.mark.parametrize('head', ['LaBoHead', 'CLIPASelfHead', 'ImageTextHead'])
+def test_methods_that_need_descriptions(tiny_config, tmp_path, head):
+    root = dict(data_root=str(tmp_path), cache=None)
+    attach = dict(type='AttachDescriptions', missing='skip', **root)
+    for part in ('train', 'val', 'test'):
+        tiny_config[f'{part}_dataloader'].dataset.pipeline = [attach]
+    tiny_config.model.head = dict(type=head)
+    (line,) = missing_inputs(tiny_config, training=True)
+    assert f"'{tmp_path}/descriptions.jsonl' are not there" in line
+    assert ('CONFIG --split all --describer' in line) == (head == 'ImageTextHead')
+    if head != 'ImageTextHead':
+        tiny_config.model.head.sentences = 'sentences.json'
+        assert missing_inputs(tiny_config, training=True) == []
+
+
 def test_missing_model_folder(tiny_config, tmp_path):
     tiny_config.model.backbone.model_name = f'local-dir:{tmp_path}/lite0'
     (line,) = missing_inputs(tiny_config, training=True)

@@ -1,5 +1,8 @@
 """configs/lmmreg_custom.py: from a folder of pictures to a trained model, and its mistakes."""
 
+import json
+import os
+import runpy
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +13,11 @@ from mmengine.config import Config
 from smoke.tiny import write_model
 
 from mmpretrain_lmmreg import launch
+from mmpretrain_lmmreg.config import method_file
+from mmpretrain_lmmreg.deploy import predict
+from mmpretrain_lmmreg.evidence.compare import load_methods
+
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
 CHILD = """\
 _base_ = '{{$LMMREG_CONFIGS:configs}}/lmmreg_custom.py'
@@ -68,6 +76,59 @@ def test_pictures_without_descriptions_say_so(own, monkeypatch, capfd):
     assert 'class means are those of prompts with the class names' in printed.out + printed.err
     means = torch.load('run/epoch_1.pth', weights_only=False)['state_dict']['head.class_means']
     assert len({tuple(mean) for mean in means.tolist()}) == 3
+
+
+@pytest.mark.slow
+def test_methods_are_swept_on_own_pictures(own, monkeypatch, capfd):
+    names = ['finetune', 'gda', 'wise_ft', 'image_text', 'labo']
+    argv = ['sweep.py', 'own.py', '--out', 'swept', '--methods']
+    monkeypatch.setattr(sys, 'argv', [*argv, *names, '--grid', 'gda:model.head.alpha=1,10'])
+    runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    methods = {method.name: method for method in load_methods(['swept'])}
+    assert list(methods) == ['lmmreg', 'finetune', 'gda [alpha=1]', 'gda [alpha=10]', *names[2:]]
+    heads = [m.first.record['config'] for m in methods.values()]
+    assert sum("type='GDAHead'" in text for text in heads) == 2
+    for method in methods.values():
+        assert method.first.record['data_root'] == str(own)
+        assert len(method.first.predictions.label) == 12
+    summary = json.loads(Path('swept/sweep.json').read_text())['configs']
+    assert summary['lmmreg'] == 'own.py' and summary['gda'].endswith('methods/gda.py --on own.py')
+    assert 'LMMREG_ON' not in os.environ
+    monkeypatch.setattr(sys, 'argv', [*argv, 'gda', 'dga'])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    assert "no method 'dga'; give a config file, or one of class_names" in capfd.readouterr().err
+
+
+def test_methods_are_trained_tested_and_asked_with_on(own, monkeypatch, capfd):
+    def call(command, *arguments):
+        monkeypatch.setattr(sys, 'argv', ['tool.py', *map(str, arguments)])
+        capfd.readouterr()
+        launch.run_tool(command)
+        return capfd.readouterr().out
+
+    for name in ('gda', 'l2_sp'):
+        method, folder = method_file(name), Path('work_dirs', f'{name}_own')
+        checkpoint = folder / 'epoch_1.pth'
+        call(launch.train, method, '--on', 'own.py')
+        assert Config.fromfile(folder / f'{name}.py').method == name
+        assert 'accuracy/top1' in call(launch.test, method, checkpoint, '--on', 'own.py')
+    assert sorted(path.name for path in Path('work_dirs').iterdir()) == ['gda_own', 'l2_sp_own']
+    rest = (checkpoint, own / 'test' / 'red', '--json')
+
+    def ask():
+        assert predict.run(predict.parser('').parse_args()) == 0
+
+    dumped = call(ask, folder / 'l2_sp.py', *rest)
+    monkeypatch.delenv('CUSTOM_ROOT')  # which the dumped config does not need
+    assert call(ask, folder / 'l2_sp.py', *rest) == dumped
+    monkeypatch.setenv('CUSTOM_ROOT', str(own))
+    assert call(ask, method, *rest, '--on', 'own.py') == dumped and len(json.loads(dumped)) == 4
+    call(launch.train, method, '--on', 'own.py', '--work-dir', 'mine')
+    assert Path('mine', 'epoch_1.pth').is_file()
+    with pytest.raises(SystemExit, match='2'):
+        call(launch.train, 'own.py', '--on', 'own.py')
+    assert 'error: --on own.py: own.py is no method' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from smoke.tiny import CONFIG, write_project
 
+from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.version import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,6 +99,8 @@ def test_readmes_commands_are_those_of_ci_and_makefile():
         assert install < done.index({'demo': 'tools/sweep.py', 'test': '-m pytest'}[target])
         for config in re.findall(r'configs/\S+\.py', done):
             assert (ROOT / config).is_file()
+        for methods in re.findall(r'--methods ([a-z_ ]+) --', done):
+            assert all(method_file(name) for name in methods.split())
     assert 'make test' in ci
 
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from smoke.tiny import write_project
 
 from mmpretrain_lmmreg import launch
+from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,8 +107,9 @@ class TestArguments:
 
 def test_checks_stand_between_upstreams_own_steps(monkeypatch):
     steps = []
+    arguments = argparse.Namespace(auto_scale_lr=True, config='x.py', work_dir=None)
     tool = argparse.Namespace(
-        parse_args=lambda: steps.append('parse') or argparse.Namespace(auto_scale_lr=True),
+        parse_args=lambda: steps.append('parse') or arguments,
         merge_args=lambda cfg, args: steps.append('merge') or cfg,
         main=lambda: tool.merge_args(Config(dict(auto_scale_lr={})), tool.parse_args()),
     )
@@ -254,6 +256,16 @@ class TestRuns:
         done = run(command, tmp_path, LMMREG_CONFIGS=str(ROOT / 'configs'), PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert (tmp_path / 'work_dirs' / 'tiny' / 'epoch_2.pth').is_file()
+
+    def test_upstreams_own_tool_puts_a_method_on_a_config_elsewhere(self, tmp_path, pictures):
+        config = write_project(tmp_path, pictures)
+        upstream, method = launch.upstream_tool('train').__file__, method_file('l2_sp')
+        command = [sys.executable, upstream, method, '--no-persistent-workers']
+        places = dict(LMMREG_CONFIGS=str(ROOT / 'configs'), LMMREG_ON=str(config))
+        ran(command, tmp_path, PYTHONPATH=str(ROOT), **places)
+        work = tmp_path / 'work_dirs' / 'l2_sp'
+        assert weights(work, 2)['head.fc.weight'].shape == (3, 16)
+        assert Config.fromfile(work / 'l2_sp.py').model.type == 'L2SPClassifier'
 
     def test_mistakes_are_plain(self, tmp_path, pictures):
         config = write_project(tmp_path, pictures)

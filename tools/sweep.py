@@ -1,4 +1,7 @@
-"""Train configs x seeds x grid: ``python tools/sweep.py CONFIG... --seeds 0 1 2 --out DIR``."""
+"""Train configs x methods x seeds x grid.
+
+python tools/sweep.py CONFIG... --methods NAME... --seeds 0 1 2 --out DIR
+"""
 
 import argparse
 import sys
@@ -18,6 +21,14 @@ def parse_args() -> argparse.Namespace:
         'what was interrupted goes on. tools/compare.py takes the folder.'
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
+    parser.add_argument(
+        '--methods',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='methods of configs/methods, such as finetune gda, or files, that every config is '
+        'trained with, beside its own',
+    )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument(
         '--grid',
@@ -48,7 +59,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     sweep = Sweep(
-        args.configs, args.seeds, args.grid, args.out, args.val_fraction, args.cfg_options
+        args.configs,
+        args.seeds,
+        args.grid,
+        args.out,
+        args.val_fraction,
+        args.cfg_options,
+        args.methods,
     )
     print(f'{sweep.run(select=args.select == "val")} lists the runs')
 

@@ -1,4 +1,7 @@
-"""Train a model: ``python tools/train.py CONFIG``, with mmpretrain's own options."""
+"""Train a model: ``python tools/train.py CONFIG``, with mmpretrain's own options.
+
+A method on any data: ``python tools/train.py configs/methods/METHOD.py --on DATA_CONFIG``.
+"""
 
 import sys
 from pathlib import Path

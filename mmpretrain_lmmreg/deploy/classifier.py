@@ -19,6 +19,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 
+from ..config import load_config
 from ..errors import InputError
 from ..launch import check_arguments
 
@@ -56,17 +57,18 @@ class Classifier:
         return means.cpu() if means is not None and means.any() else None
 
 
-def load_classifier(config: str, checkpoint: str) -> Classifier:
+def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Classifier:
     """Build a config's model on the best device at hand and load a checkpoint strictly.
 
-    Class names are the checkpoint's, else those of the config's data set.
+    A method's config is put on the config ``on``. Class names are the checkpoint's, else those of
+    the config's data set.
 
     Raises:
         MissingInputError: config or checkpoint are not there.
         InputError: a checkpoint of another model, or a method that predicts with text.
     """
     check_arguments(Namespace(config=config, checkpoint=checkpoint))
-    cfg = Config.fromfile(config)
+    cfg = load_config(config, on)
     pipeline = _test_pipeline(cfg, config)
     model = get_model(cfg, device=get_device())
     if not isinstance(model, ImageClassifier) or not model.with_head:

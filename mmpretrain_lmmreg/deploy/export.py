@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..backbone import OpenCLIPVisual
 from ..clip_model import LOCAL_DIR, load_open_clip
+from ..config import add_on
 from ..errors import InputError
 from . import folder, onnx_model, standalone
 from .classifier import Classifier, load_classifier, quiet_log
@@ -31,6 +32,7 @@ def parser(doc: str | None) -> ArgumentParser:
     p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
     p.add_argument('folder', metavar='OUT', type=Path, help='folder to make')
     p.add_argument('--onnx', action='store_true', help='also write model.onnx')
+    add_on(p)
     return p
 
 
@@ -40,7 +42,7 @@ def run(args: Namespace) -> None:
     if args.onnx:
         onnx_model.require_onnx()
     with folder.new_folder(args.folder) as made:
-        classifier = load_classifier(args.config, args.checkpoint)
+        classifier = load_classifier(args.config, args.checkpoint, args.on)
         print('\n'.join(export(classifier, made, args.folder, args.onnx)))
     print(f'{args.folder} classifies pictures: python {args.folder / "predict.py"} PICTURE...')
 

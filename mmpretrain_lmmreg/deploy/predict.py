@@ -12,6 +12,7 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
+from ..config import add_on
 from ..errors import InputError
 from .classifier import Classifier, load_classifier, quiet_log
 from .explain import Explainer
@@ -35,6 +36,7 @@ def parser(doc: str | None) -> ArgumentParser:
         metavar='N',
         help='also show the N closest descriptions of training images',
     )
+    add_on(p)
     return p
 
 
@@ -44,7 +46,7 @@ def run(args: Namespace) -> int:
         raise InputError('--topk must be 1 or more, and --explain 0 or more')
     quiet_log()
     paths = find_pictures(args.images)
-    classifier = load_classifier(args.config, args.checkpoint)
+    classifier = load_classifier(args.config, args.checkpoint, args.on)
     explainer = Explainer(classifier) if args.explain else None
     broken: dict[str, str] = {}
     results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from ..config import add_on, load_config
 from ..errors import InputError
 from . import describers
 from .images import SPLITS, ConfigImages
@@ -46,12 +47,13 @@ def parser(doc: str | None) -> ArgumentParser:
         help='generation (max_new_tokens, temperature, top_p, repetition_penalty) and the '
         "describer's own; an unknown key lists them",
     )
+    add_on(p)
     return p
 
 
 def run(args: Namespace) -> None:
     """Carry the command out; raises InputError for the user's mistakes."""
-    config = Config.fromfile(args.config)
+    config = load_config(args.config, args.on)
     images = ConfigImages(config, args.split, check_shard(args.shard))
     out = args.out or images.descriptions_file(config)
     prompt = args.prompt or describers.PROMPT.format(args.count)

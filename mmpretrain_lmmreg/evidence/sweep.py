@@ -10,17 +10,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import Config
 from rich.progress import Progress
 
 from ..cache import atomic_write
+from ..config import load_config, method_file
 from ..errors import InputError
 from .holdout import hold_out_validation
 from .results import load_predictions, load_run
 
 Options = dict[str, object]
+
+
+class Source(NamedTuple):
+    """A config file; a method's, and the config that it is put on."""
+
+    path: str
+    on: str | None = None
+
+    def __str__(self) -> str:
+        return f'{self.path} --on {self.on}' if self.on else self.path
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,8 @@ class Sweep:
         val_fraction: Share of the training images that settings are chosen on, see
             :func:`holdout.hold_out_validation`.
         options: Changes to every config.
+        put_on: Methods that each of the configs is also trained with, see
+            :func:`config.method_file`.
     """
 
     configs: Sequence[str]
@@ -43,11 +57,12 @@ class Sweep:
     out: Path
     val_fraction: float = 0.2
     options: Options | None = None
+    put_on: Sequence[str] = ()
 
-    def load(self, path: str, options: Options, seed: int, select: bool = False) -> Config:
+    def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
-        cfg = Config.fromfile(path)
-        cfg.method = cfg.get('method') or Path(path).stem
+        cfg = load_config(*source)
+        cfg.method = cfg.get('method') or Path(source.path).stem
         cfg.merge_from_dict(self.options or {})
         for key in options:
             place = cfg
@@ -55,7 +70,7 @@ class Sweep:
                 place = place.get(part) if isinstance(place, (dict, Config)) else None
             if not isinstance(place, (dict, Config)):
                 raise InputError(
-                    f'--grid {key}: there is no place for it in {path}; give it to '
+                    f'--grid {key}: there is no place for it in {source}; give it to '
                     f'other methods only, as METHOD:{key}=...'
                 )
         cfg.merge_from_dict(options)
@@ -63,16 +78,19 @@ class Sweep:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
         return hold_out_validation(cfg, self.val_fraction) if select else cfg
 
-    def methods(self) -> dict[str, str]:
-        """Config file of each method."""
-        names = [self.load(path, {}, 0).method for path in self.configs]
+    def methods(self) -> dict[str, Source]:
+        """The config of each method."""
+        files = [method_file(name) for name in self.put_on]
+        sources = [Source(config) for config in self.configs]
+        sources += [Source(file, config) for config in self.configs for file in files]
+        names = [self.load(source, {}, 0).method for source in sources]
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
                     f'{names.count(name)} configs are the method {name!r}: give one '
                     'another `method` variable'
                 )
-        return dict(zip(names, self.configs, strict=True))
+        return dict(zip(names, sources, strict=True))
 
     def run(self, select: bool) -> Path:
         """Train what is not trained yet; returns the path of ``sweep.json``.
@@ -95,14 +113,19 @@ class Sweep:
         for run in runs:
             run['tuning'] = tuning_of(run, trials[run['method']], chosen)
         path = self.out / 'sweep.json'
-        summary = dict(configs=methods, grid=list(self.grid), selection=chosen, runs=runs)
+        summary = dict(
+            configs={name: str(source) for name, source in methods.items()},
+            grid=list(self.grid),
+            selection=chosen,
+            runs=runs,
+        )
         with atomic_write(path) as file:
             file.write(json.dumps(summary, indent=1, ensure_ascii=False).encode())
         return path
 
     def train(
         self,
-        methods: dict[str, str],
+        methods: dict[str, Source],
         trials: dict[str, list[Options]],
         part: str,
         select: bool = False,
@@ -153,9 +176,9 @@ class Sweep:
             log_likelihood=[float(np.log(p.clip(1e-30)).mean()) for p in of_label],
         )
 
-    def unlike_default(self, path: str, options: Options) -> list[Options]:
+    def unlike_default(self, source: Source, options: Options) -> list[Options]:
         """The default setting, and the chosen one unless it is the same."""
-        default, tuned = (self.load(path, each, 0).pretty_text for each in ({}, options))
+        default, tuned = (self.load(source, each, 0).pretty_text for each in ({}, options))
         return [{}] if default == tuned else [{}, options]
 
 

@@ -16,7 +16,7 @@ from mmpretrain_lmmreg.evidence import sweep as module
 from mmpretrain_lmmreg.evidence.compare import load_methods
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
 from mmpretrain_lmmreg.evidence.results import load_run, save_predictions, save_run
-from mmpretrain_lmmreg.evidence.sweep import Sweep, check_budgets, grid_of, slug
+from mmpretrain_lmmreg.evidence.sweep import Source, Sweep, check_budgets, grid_of, slug
 
 from .conftest import made_up
 
@@ -153,7 +153,7 @@ def test_mistakes_are_named(configs, tmp_path):
     with pytest.raises(InputError, match="2 configs are the method 'ours'"):
         Sweep([configs[0], configs[0]], [0], [], tmp_path).methods()
     with pytest.raises(InputError, match='model.neck.x: there is no place .*METHOD:model.neck.x='):
-        Sweep(configs, [0], [], tmp_path).load(configs[0], {'model.neck.x': 1}, 0)
+        Sweep(configs, [0], [], tmp_path).load(Source(configs[0]), {'model.neck.x': 1}, 0)
 
 
 def test_a_config_may_say_what_to_select_on(configs, tmp_path):

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 from torch.nn.functional import normalize
 
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.names import BAR_CLASSES
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
@@ -17,7 +17,7 @@ from mmpretrain_lmmreg.heads import WiSEFTHead
 from mmpretrain_lmmreg.text import TextTower
 from mmpretrain_lmmreg.text.hook import collect_descriptions, embed_class_means
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+BAR = config_folder() / 'lmmreg_bar.py'
 CLASSES = ('blue', 'green', 'red')
 METHODS = ('zero_shot', 'zero_shot_descriptions', 'tip_adapter', 'gda', 'logreg')
 
@@ -25,7 +25,7 @@ METHODS = ('zero_shot', 'zero_shot_descriptions', 'tip_adapter', 'gda', 'logreg'
 def config_of(method, tiny_config):
     """A method's own config, on the pictures and the tiny CLIP of ``tiny_config``."""
     cfg, tiny = (
-        Config.fromfile(CONFIGS / f'{method}_bar.py', format_python_code=False),
+        load_config(method_file(method), BAR),
         copy.deepcopy(tiny_config),
     )
     for part in ('train', 'val', 'test'):

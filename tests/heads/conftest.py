@@ -1,13 +1,13 @@
 """A method's own config on the pictures, with the tiny CLIP."""
 
 import copy
-from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 from mmengine.runner import Runner
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
+
+BAR = config_folder() / 'lmmreg_bar.py'
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def config_of(tiny_config):
     """A function: method -> its config for BAR, on ``tiny_config``'s data and model."""
 
     def build(method, **options):
-        cfg = Config.fromfile(CONFIGS / f'{method}_bar.py')
+        cfg = load_config(method_file(method), BAR)
         for part in ('train', 'val', 'test'):
             pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
             described = any(t.type == 'AttachDescriptions' for t in pipeline)

@@ -10,28 +10,27 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
 
 # isort: split
 import torch
-from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.names import UCF101_CLASSES
 from mmpretrain_lmmreg.features.dataset import features_as_inputs
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+UCF101 = config_folder() / 'lmmreg_ucf101.py'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 
 def prepare(method):
     """The method's model, with its texts, and its optimizer."""
-    cfg = Config.fromfile(CONFIGS / f'{method}_ucf101.py')
+    cfg = load_config(method_file(method), UCF101)
     cfg.model.backbone.pretrained = None
     torch.manual_seed(0)
     model = MODELS.build(cfg.model).to(DEVICE)

@@ -1,7 +1,5 @@
 """WiSE-FT and L2-SP: classifiers that stay near what they start from."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -11,9 +9,10 @@ from mmpretrain.structures import DataSample
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import normalize
 
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+BAR = config_folder() / 'lmmreg_bar.py'
 TEXTS = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
 
 
@@ -60,7 +59,7 @@ def test_wise_ft_mix_outside():
 
 
 def test_wise_ft_trains_from_the_texts(tiny_config):
-    cfg = Config.fromfile(CONFIGS / 'wise_ft_bar.py')
+    cfg = load_config(method_file('wise_ft'), BAR)
     assert cfg.train_cfg.max_epochs == 100
     tiny_config.train_cfg.type = cfg.train_cfg.type
     tiny_config.model.backbone.trainable = cfg.model.backbone.trainable
@@ -71,7 +70,7 @@ def test_wise_ft_trains_from_the_texts(tiny_config):
 
 
 def test_l2_sp_by_hand_and_its_effect(tiny_config):
-    model = dict(Config.fromfile(CONFIGS / 'l2_sp_bar.py').model)
+    model = dict(load_config(method_file('l2_sp'), BAR).model)
     assert model['l2_sp'] == 0.1
     tiny_config.model.update(type=model['type'])
     tiny_config.model.head.alpha = 0

@@ -1,20 +1,19 @@
 import copy
 import json
-from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain import ImageClassificationInferencer
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.text import TextTower
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'baselines'
+BAR = config_folder() / 'lmmreg_bar.py'
 EMOTIONS = 'which emotions?'
 
 
@@ -32,7 +31,7 @@ def root(pictures, tmp_path):
 @pytest.fixture
 def config(tiny_config, root):
     """The method's own config on the pictures."""
-    cfg = Config.fromfile(CONFIGS / 'image_text_bar.py')
+    cfg = load_config(method_file('image_text'), BAR)
     pipeline = copy.deepcopy(tiny_config.train_dataloader.dataset.pipeline)
     assert [t.type for t in cfg.test_dataloader.dataset.pipeline] == [t.type for t in pipeline]
     pipeline[-2].cache = str(root)

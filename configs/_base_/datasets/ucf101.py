@@ -5,3 +5,6 @@ data = dict(dataset=dict(type='UCF101', data_root=data_root))
 train_dataloader = data
 val_dataloader = data
 test_dataloader = data
+
+sentences = '{{$UCF101_SENTENCES:data/ucf101/class_sentences.json}}'
+labo_lr = 1e-4

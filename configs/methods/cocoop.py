@@ -1,0 +1,18 @@
+"""CoCoOp (a learned context, shifted by each image).
+
+    python tools/train.py configs/methods/cocoop.py --on configs/lmmreg_bar.py
+
+Original (Zhou et al. 2022): CLIP ViT-B/16, 16 shots of the first half of the classes, 10 epochs,
+one image a step; accuracy on these (the 82.33 % for UCF-101) and on the other half. Ours: this
+model, all classes, all training images (fewer by train_dataloader.dataset.shots), one view, tested
+at the end. Each image costs a pass of the text tower over all classes, also at test time, for
+which the weights of the text tower are needed. A larger train_dataloader.batch_size is quicker.
+"""
+
+_base_ = 'coop.py'
+
+method = 'cocoop'
+protocol = 'all training images, last epoch; class names through the text tower, image by image'
+model = dict(head=dict(type='CoCoOpHead', **_base_.context))
+train_dataloader = dict(batch_size=1)
+train_cfg = dict(max_epochs=10, val_interval=10)

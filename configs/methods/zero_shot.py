@@ -1,0 +1,22 @@
+"""CLIP's zero-shot classifier from class-name prompts.
+
+    python tools/train.py configs/methods/zero_shot.py --on configs/lmmreg_bar.py
+
+Original (Radford et al. 2021): hand-written prompts for each data set, up to 80 of them.
+Ours: the data's `templates`, 'a photo of a {}.' unless they say otherwise.
+"""
+
+_base_ = 'linear_probe.py'
+
+method = 'zero_shot'
+protocol = 'class names only, no training'
+model = dict(
+    head=dict(
+        _delete_=True,
+        type='ZeroShotHead',
+        templates={{_base_.templates}},
+        num_classes={{_base_.model.head.num_classes}},
+        in_channels={{_base_.model.head.in_channels}},
+    )
+)
+train_cfg = dict(_delete_=True, type='FitLoop')

@@ -1,0 +1,106 @@
+"""The configs that come along, and a method's config put on a data set's.
+
+A file of ``configs/methods`` inherits from the config that the environment variable ``LMMREG_ON``
+names, by default the demo's. The commands set it by ``--on CONFIG``.
+"""
+
+import os
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .errors import InputError, MissingInputError
+
+ON = 'LMMREG_ON'
+
+
+def config_folder() -> Path:
+    """Folder of the configs: the wheel's, or the checkout's."""
+    package = Path(__file__).resolve().parent
+    installed = package / '.mim' / 'configs'
+    return installed if installed.is_dir() else package.parent / 'configs'
+
+
+def method_file(name: str) -> str:
+    """The config of a method: one of ``configs/methods`` by its name, or a file.
+
+    Raises:
+        InputError: neither.
+    """
+    known = {path.stem: path for path in sorted((config_folder() / 'methods').glob('*.py'))}
+    if name in known:
+        return str(known[name])
+    if not Path(name).is_file():
+        raise InputError(
+            f'there is no method {name!r}; give a config file, or one of {", ".join(known)}'
+        )
+    return name
+
+
+def add_on(parser: ArgumentParser) -> None:
+    """Add the option ``--on`` to a command that takes a config."""
+    parser.add_argument(
+        '--on',
+        metavar='CONFIG',
+        help="the data set's config that a method of configs/methods is put on (default: the "
+        "demo's)",
+    )
+
+
+@contextmanager
+def put_on(on: str | Path | None) -> Iterator[None]:
+    """Inside, methods inherit from the config ``on``; None changes nothing."""
+    before = os.environ.get(ON)
+    if on is not None:
+        os.environ[ON] = Path(on).absolute().as_posix()
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(ON, None)
+        else:
+            os.environ[ON] = before
+
+
+def load_config(path: str | Path, on: str | Path | None = None) -> Config:
+    """Read a config; a method's is put on the config ``on``.
+
+    Raises:
+        MissingInputError: ``on`` is not there.
+        InputError: ``on`` is itself a method, or lacks what the method takes from it; ``path``
+            would be the same without it.
+    """
+    if on is None:
+        return Config.fromfile(path)
+    if not Path(on).is_file():
+        raise MissingInputError(f'--on {on}: there is no such config')
+    with put_on(config_folder() / 'lmmreg_demo.py'):
+        if ON in Config.fromfile(on).env_variables:
+            raise InputError(f"--on {on}: this is itself a method; give a data set's config")
+    with put_on(on):
+        try:
+            cfg = Config.fromfile(path)
+        except (AttributeError, KeyError) as error:
+            raise InputError(
+                f'{path} cannot be put on {on}, which lacks something that the method takes from '
+                f'it ({error}); let it inherit from one of {config_folder()}/lmmreg_*.py'
+            ) from error
+    if ON not in cfg.env_variables:
+        raise InputError(
+            f'--on {on}: {path} is no method and would not change; the methods are in '
+            f'{config_folder() / "methods"}'
+        )
+    return cfg
+
+
+def work_dir_of(cfg: Config, path: str) -> str | None:
+    """Default work folder of a method, named after it and the data set; None of another config."""
+    on = cfg.env_variables.get(ON)
+    if on is None and Path(path).resolve().parent == config_folder() / 'methods':
+        on = 'lmmreg_demo.py'
+    if on is None:
+        return None
+    return os.path.join('work_dirs', f'{Path(path).stem}_{Path(on).stem.removeprefix("lmmreg_")}')
