@@ -2,7 +2,8 @@
 
     python tools/train.py configs/methods/class_names.py --on configs/lmmreg_bar.py
 
-If this does as well as LMM-Reg., the class names alone suffice.
+If this does as well as LMM-Reg., the class names alone suffice. The prompts are the data's
+`templates`.
 """
 
 _base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'

@@ -16,3 +16,7 @@ protocol = 'all training images, last epoch; class names through the text tower,
 model = dict(head=dict(type='CoCoOpHead', **_base_.context))
 train_dataloader = dict(batch_size=1)
 train_cfg = dict(max_epochs=10, val_interval=10)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', begin=1, end=10, T_max=10),  # 10: train_cfg.max_epochs
+    dict(type='ConstantLR', factor=5e-3, end=2),  # the first epoch at 1e-5
+]

@@ -8,6 +8,7 @@ first half of the classes, with ViT-B/16, from CoCoOp's paper). Ours: this model
 images (fewer by train_dataloader.dataset.shots), one view; M=16, one context, class name at the
 end, batch, rate and epochs are the original's. Others: model.head.length, .class_specific,
 .position, .words.
+With other train_cfg.max_epochs, set param_scheduler alike.
 """
 
 _base_ = 'linear_probe.py'
@@ -31,7 +32,7 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4),
 )
 param_scheduler = [
-    dict(type='CosineAnnealingLR'),
-    dict(type='ConstantLR', factor=5e-3, end=2),  # warm-up at 1e-5
+    dict(type='CosineAnnealingLR', begin=1, end=200, T_max=200),  # 200: train_cfg.max_epochs
+    dict(type='ConstantLR', factor=5e-3, end=2),  # the first epoch at 1e-5
 ]
 train_cfg = dict(max_epochs=200)

@@ -3,7 +3,8 @@
     python tools/train.py configs/methods/zero_shot.py --on configs/lmmreg_bar.py
 
 Original (Radford et al. 2021): hand-written prompts for each data set, up to 80 of them.
-Ours: the data's `templates`, 'a photo of a {}.' unless they say otherwise.
+Ours: the data's `templates`; UCF-101's is 'a photo of a person doing {}.', as in the code of CoOp,
+Tip-Adapter and GDA.
 """
 
 _base_ = 'linear_probe.py'

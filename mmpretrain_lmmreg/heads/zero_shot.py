@@ -1,7 +1,7 @@
 """CLIP's zero-shot classifier: the most similar of the classes' texts."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, zeros
 
 from ..errors import InputError
 from ..text.hook import collect_descriptions
-from ..text.prompts import TEMPLATES, class_prompts
+from ..text.prompts import TEMPLATES, class_prompts, count_texts
 from .fitting import check_checkpoint
 
 TEXTS = ('class_names', 'descriptions')
@@ -81,10 +81,3 @@ class ZeroShotHead(ClsHead):
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         check_checkpoint(self, state_dict, prefix, 'text_weights')
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def count_texts(texts: Iterable[Iterable[str]]) -> tuple[list[str], list[Counter]]:
-    """Unique texts of all classes, and for each class a Counter of indices into them."""
-    index: dict[str, int] = {}
-    counts = [Counter(index.setdefault(text, len(index)) for text in own) for own in texts]
-    return list(index), counts

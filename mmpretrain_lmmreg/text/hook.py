@@ -18,7 +18,7 @@ from ..features.embeddings import image_embeddings
 from ..features.samples import iter_infos, transforms_of
 from ..table import VectorTable
 from .class_means import class_means, means_by_label, sums_by_class
-from .prompts import class_prompts
+from .prompts import TEMPLATES, class_prompts, count_texts
 from .tower import TextTower
 
 SOURCES = ('descriptions', 'class_names', 'auto', 'images')
@@ -40,6 +40,8 @@ class ClassMeanHook(Hook):
         source: What the means are made of: ``'descriptions'``; ``'class_names'``, a prompt with
             each class's name; ``'auto'``, descriptions if there are any, else class names;
             ``'images'``, the training images' own embeddings.
+        templates: Prompts with the class names, each with one ``{}``; by default the config's
+            ``templates``, else CLIP's general one.
         shuffled: A control: give each class the mean of the next one.
         match_gap: Move all means by the same vector, so that they lie around the training
             images' mean embedding instead of the texts' (the modality gap of Liang et al.,
@@ -51,13 +53,15 @@ class ClassMeanHook(Hook):
         model_name: str | None = None,
         pretrained: str | None = None,
         source: str = 'descriptions',
+        templates: Sequence[str] | None = None,
         shuffled: bool = False,
         match_gap: bool = False,
     ) -> None:
         if source not in SOURCES:
             raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
         self.model_name, self.pretrained = model_name, pretrained
-        self.source, self.shuffled, self.match_gap = source, shuffled, match_gap
+        self.source, self.templates = source, templates
+        self.shuffled, self.match_gap = shuffled, match_gap
 
     def before_train(self, runner: Runner) -> None:
         model = get_ori_model(runner.model)
@@ -75,22 +79,24 @@ class ClassMeanHook(Hook):
                 *image_embeddings(model, runner.train_loop.dataloader), model.head.num_classes
             )
         else:
-            means = self._text_means(model, dataset, classes)
+            templates = self.templates or runner.cfg.get('templates') or TEMPLATES
+            means = self._text_means(model, dataset, classes, templates)
         if self.match_gap:
             images, _ = image_embeddings(model, runner.train_loop.dataloader)
             means = means - means.mean(0) + images.mean(0)
         model.head.set_class_means(means.roll(-1, 0) if self.shuffled else means)
 
-    def _text_means(self, model, dataset, classes) -> Tensor:
+    def _text_means(self, model, dataset, classes, templates) -> Tensor:
         texts, counts = [], []
         if self.source != 'class_names':
             texts, counts = collect_descriptions(dataset, model.head.num_classes)
         if not texts and self.source != 'descriptions':
+            texts, counts = count_texts(class_prompts(classes, templates))
             print_log(
-                'class means are those of prompts with the class names; there are no descriptions',
+                f'class means are those of prompts with the class names, such as {texts[0]!r}; no '
+                'descriptions are used',
                 'current',
             )
-            texts, counts = name_prompts(classes)
         source = self if self.model_name else model.backbone
         tower = TextTower(
             source.model_name, source.pretrained, device=next(model.parameters()).device
@@ -102,13 +108,6 @@ class ClassMeanHook(Hook):
                 f"model.backbone.model_name='{model.backbone.model_name}'"
             )
         return embed_class_means(texts, counts, tower, model.head.normalize, classes)
-
-
-def name_prompts(classes: Sequence[str]) -> tuple[list[str], list[Counter]]:
-    """Prompts with the class names, in the form of :func:`collect_descriptions`."""
-    prompts = class_prompts(classes)
-    index = {text: i for i, text in enumerate(dict.fromkeys(t for each in prompts for t in each))}
-    return list(index), [Counter(index[text] for text in each) for each in prompts]
 
 
 def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:

@@ -1,6 +1,7 @@
 """Texts made from class names."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from ..datasets.names import readable_name
 from ..errors import InputError
@@ -25,3 +26,10 @@ def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) 
             raise InputError(f'the template {template!r} must hold one {{}} for the class name')
     names = [readable_name(name) for name in classes]
     return [[template.replace('{}', name) for template in templates] for name in names]
+
+
+def count_texts(texts: Iterable[Iterable[str]]) -> tuple[list[str], list[Counter]]:
+    """Unique texts of all classes, and for each class a Counter of indices into them."""
+    index: dict[str, int] = {}
+    counts = [Counter(index.setdefault(text, len(index)) for text in each) for each in texts]
+    return list(index), counts

@@ -7,6 +7,7 @@ import torch
 from mmengine.runner import Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 
+from mmpretrain_lmmreg.config import load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.text import TextTower
@@ -16,7 +17,8 @@ WIDTH = {'model.head.width': 16}
 
 
 def test_written_context_gives_the_zero_shot_logits(config_of, train):
-    zero_shot = train(config_of('zero_shot')).model.eval()
+    templates = {'model.head.templates': ['a photo of a {}.']}
+    zero_shot = train(config_of('zero_shot', **templates)).model.eval()
     x, still = (torch.randn(5, 24),), {'optim_wrapper.optimizer.lr': 0.0, **ZERO_SHOT, **WIDTH}
     for specific in (False, True):
         model = train(config_of('coop', **still, **{'model.head.class_specific': specific})).model
@@ -88,10 +90,19 @@ def test_resumes_with_the_context_that_it_had(config_of, train):
 
 
 def test_rate_warms_up_for_an_epoch_and_falls(config_of, train):
-    runner = train(config_of('coop', **WIDTH, **{'train_cfg.max_epochs': 4}))
-    rates = runner.message_hub.get_scalar('train/lr').data[0][::3]
-    cosine = [1e-3 * (1 + math.cos(math.pi * epoch / 4)) for epoch in (1, 2, 3)]
+    cfg = config_of('coop', **WIDTH, **{'train_cfg.max_epochs': 4})
+    cfg.param_scheduler[0].T_max = 4
+    rates = train(cfg).message_hub.get_scalar('train/lr').data[0][::3]
+    # As in the authors' code, the cosine begins when the warm-up ends and never comes to its end
+    cosine = [1e-3 * (1 + math.cos(math.pi * epoch / 4)) for epoch in (0, 1, 2)]
     assert rates.tolist() == pytest.approx([1e-5, *cosine])
+
+
+@pytest.mark.parametrize('method', ['coop', 'cocoop', 'clip_a_self'])
+def test_the_cosine_is_as_long_as_the_training(method):
+    cfg = load_config(method_file(method))
+    cosine = cfg.param_scheduler[0]
+    assert cosine.T_max == cosine.end == cfg.train_cfg.max_epochs
 
 
 def test_width_that_is_not_the_towers(config_of, train):

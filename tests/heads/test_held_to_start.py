@@ -1,5 +1,7 @@
 """WiSE-FT and L2-SP: classifiers that stay near what they start from."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config

@@ -6,5 +6,6 @@ train_dataloader = data
 val_dataloader = data
 test_dataloader = data
 
+templates = ['a photo of a person doing {}.']  # of CoOp's zero-shot, Tip-Adapter and GDA
 sentences = '{{$UCF101_SENTENCES:data/ucf101/class_sentences.json}}'
 labo_lr = 1e-4
