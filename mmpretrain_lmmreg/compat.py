@@ -11,32 +11,11 @@ import torch
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from .torchvision_ops import define_missing_torchvision_ops
 from .version import FAMILIES
-
-_libraries = []  # a torch.library.Library takes its operators along when it is collected
 
 # Either distribution provides the module mmcv; the plugin needs none of mmcv's operators.
 _ALTERNATIVES = {'mmcv-lite': 'mmcv'}
-
-
-def define_missing_torchvision_ops() -> None:
-    """Let torchvision import beside a torch that its compiled operators do not fit.
-
-    A CPU build of torch beside PyPI's (CUDA) torchvision is such a pair; transforms and
-    models then work, the detection operators stay without an implementation.
-    """
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError as error:
-        if 'torchvision::' not in str(error):
-            raise
-        library = torch.library.Library('torchvision', 'FRAGMENT')
-        for name in ('nms', 'qnms'):
-            library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        _libraries.append(library)
-        for name in [m for m in sys.modules if m.partition('.')[0] == 'torchvision']:
-            del sys.modules[name]
-        import torchvision  # noqa: F401
 
 
 def check_mm_packages() -> str:

@@ -97,7 +97,7 @@ def test_methods_take_from_the_data_what_they_need(other):
 
 
 def test_methods_keep_the_datas_own_pipelines(other):
-    pixels = ['LoadImageFromFile', 'ResizeEdge']
+    pixels = ['LoadPicture', 'ResizeEdge']
     finetune = load_config(method_file('finetune'), other)
     assert types(finetune.train_dataloader) == ['RandomFlip', *pixels, 'PackInputs']
     both = load_config(method_file('image_text'), other)

@@ -1,4 +1,7 @@
-"""What reaches the trunk equals open_clip's own preprocessing of the upright RGB picture."""
+"""What reaches the trunk equals open_clip's own preprocessing of the upright RGB picture.
+
+Training, prediction, describing and the exported folder read the same pixels of every kind of file.
+"""
 
 from pathlib import Path
 
@@ -11,9 +14,13 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image, ImageOps
 
+from mmpretrain_lmmreg.datasets.pictures import read_rgb
+from mmpretrain_lmmreg.deploy.standalone import Classifier
+from mmpretrain_lmmreg.descriptions.run import load_image
+
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
-MODES = ['RGB', 'L', 'P', 'CMYK', '1', 'RGBA']
+MODES = ['RGB', 'L', 'LA', 'P', 'CMYK', '1', 'RGBA']
 SIZES = [(224, 224), (301, 225), (225, 301), (97, 640), (640, 97), (333, 331), (50, 50)]
 
 
@@ -38,7 +45,7 @@ def preprocess_val():
 def picture(mode, size):
     rng = np.random.default_rng(size[0])
     pixels = rng.integers(0, 256, (*size[::-1], 4), dtype=np.uint8)
-    return Image.fromarray(pixels[..., :3] if mode != 'RGBA' else pixels).convert(mode)
+    return Image.fromarray(pixels if 'A' in mode else pixels[..., :3]).convert(mode)
 
 
 def assert_same(path, pipeline, preprocess_val):
@@ -73,3 +80,68 @@ def test_bar_images_that_are_png_inside(shared, pipeline, preprocess_val):
     assert len(found) == 2
     for path in found:
         assert_same(path, pipeline, preprocess_val)
+
+
+def grey(path, dtype, top):
+    """Write a grey ramp up to ``top`` and return it with the ramp in 8 bits."""
+    ramp = np.linspace(0, 1, 64 * 64).reshape(64, 64)
+    Image.fromarray((ramp * top).astype(dtype)).save(path)
+    return np.round(ramp * 255)
+
+
+@pytest.mark.parametrize(
+    ('suffix', 'dtype', 'top'),
+    [
+        ('.png', np.uint16, 65535),
+        ('.tif', np.uint16, 65535),
+        ('.tif', np.int32, 65535),
+        ('.tif', np.int32, 2**31 - 1),
+        ('.tif', np.float32, 1),
+        ('.tif', np.float32, 255),
+        ('.tif', np.float32, 65535),
+    ],
+)
+def test_grey_of_more_than_8_bits_is_scaled_not_cut_off(tmp_path, suffix, dtype, top):
+    expected = grey(tmp_path / f'x{suffix}', dtype, top)
+    pixels = np.asarray(read_rgb(tmp_path / f'x{suffix}'))
+    assert pixels.shape == (64, 64, 3)
+    np.testing.assert_allclose(pixels, expected[..., None].repeat(3, 2), atol=1)
+
+
+@pytest.mark.parametrize('values', [[-1.0, 1.0], [0.0, 1e6], [0.0, np.nan], [0.0, np.inf]])
+def test_grey_without_a_known_range_is_named(tmp_path, values):
+    Image.fromarray(np.array([values], np.float32)).save(tmp_path / 'x.tif')
+    with pytest.raises(ValueError, match='have no known range; save the picture with 8 or 16 bits'):
+        read_rgb(tmp_path / 'x.tif')
+
+
+def kinds(folder):
+    """A picture of each kind, 301 x 225 where that can be chosen."""
+    for mode in MODES:
+        picture(mode, (301, 225)).save(folder / f'{mode}.{"tif" if mode == "CMYK" else "png"}')
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture('RGB', (301, 225)).save(folder / 'turned.jpg', exif=exif)
+    grey(folder / 'grey16.png', np.uint16, 65535)
+    grey(folder / 'float.tif', np.float32, 1)
+    return sorted(folder.iterdir())
+
+
+def test_all_ways_read_the_same_pixels(tmp_path):
+    """Training and prediction (LoadPicture), describing, and the script of an exported folder."""
+    (tmp_path / 'kinds').mkdir()
+    load = TRANSFORMS.build(dict(type='LoadPicture'))
+    for path in kinds(tmp_path / 'kinds'):
+        expected = np.asarray(read_rgb(path))
+        np.testing.assert_array_equal(load(dict(img_path=str(path)))['img'][:, :, ::-1], expected)
+        loaded = load_image(str(path), np.asarray, lambda _: True)
+        np.testing.assert_array_equal(loaded.content, expected)
+        exported = Classifier.__new__(Classifier)
+        torch.nn.Module.__init__(exported)
+        exported.preprocess = np.asarray
+        np.testing.assert_array_equal(exported.read(path), expected)
+
+
+def test_a_sample_with_pixels_is_left_alone():
+    sample = dict(img=np.zeros((2, 2, 3), np.uint8))
+    assert TRANSFORMS.build(dict(type='LoadPicture'))(sample) is sample

@@ -5,6 +5,7 @@ from .bar import BAR
 from .base import SplitDataset
 from .era import ERA
 from .files import unreadable_images
+from .loading import LoadPicture
 from .own import OwnImages, find_classes
 from .ucf101 import UCF101
 
@@ -13,6 +14,7 @@ __all__ = [
     'ERA',
     'UCF101',
     'ClassWeightHook',
+    'LoadPicture',
     'OwnImages',
     'SplitDataset',
     'class_weights',

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from ..errors import MissingInputError
+from .pictures import read_rgb
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
 
@@ -92,8 +92,7 @@ def unreadable_images(
 
     def reason(path: str) -> str | None:
         try:
-            with Image.open(Path(root) / path) as image:
-                image.load()
+            read_rgb(Path(root) / path)
         except Exception as error:  # pillow raises many kinds on damaged files
             return f'{type(error).__name__}: {error}'
         return None

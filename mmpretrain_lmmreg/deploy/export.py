@@ -1,6 +1,5 @@
 """What ``tools/export.py`` does."""
 
-import shutil
 import tempfile
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
@@ -71,7 +70,7 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
         temperature_from=fitted,
     )
     folder.write_json(made / 'classifier.json', settings)
-    shutil.copyfile(standalone.__file__, made / 'predict.py')
+    folder.write_script(made)
     exported, images, difference = _verify(classifier, made)
     lines = [
         f'{model.backbone.model_name}, {len(classifier.classes)} classes: with open_clip alone '
@@ -82,7 +81,12 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
         lines.append(f'without the text tower, since {missing_text}')
     if onnx:
         with _busy('writing model.onnx'):
-            difference = onnx_model.write_onnx(exported, images, made / 'model.onnx')
+            about = dict(
+                class_names=settings['classes'],
+                temperature=temperature,
+                preprocessing=folder.preprocessing(classifier),
+            )
+            difference = onnx_model.write_onnx(exported, images, made / 'model.onnx', about)
         lines.append(f'model.onnx: equal to {difference:.0e} in onnxruntime')
     folder.write_readme(made, model.backbone.model_name, settings, missing_text)
     return lines
@@ -161,8 +165,8 @@ def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, 
         raise InputError(
             "export: the config's test pipeline gives other pixels than open_clip's preprocessing "
             f'(by {pixels:.1e} of their standard deviation), so the folder could not give the same '
-            'probabilities; use LoadImageFromFile, ResizeEdge and CenterCrop as '
-            'configs/_base_/datasets/bar.py does'
+            'probabilities; use LoadPicture, ResizeEdge and CenterCrop as '
+            'configs/_base_/datasets/clip_images.py does'
         )
     difference = (exported(images)[1] - classifier(pictures)[1]).abs().max().item()
     if not difference <= TOLERANCE:

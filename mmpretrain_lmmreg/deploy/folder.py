@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 from ..cache import fsync_folder
 from ..clip_model import LOCAL_DIR, model_config
 from ..errors import InputError
+from . import standalone
 from .classifier import Classifier
 
 TEXT_FILES = ('*.json', '*.txt', '*.model')  # of a Hugging Face text tower: config and tokenizer
@@ -25,6 +28,7 @@ README = """\
 | `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,), `class_means` (N, D) if any |
 | `classifier.json` | class names, temperature, whether embeddings are normalised |
 | `predict.py` | classifies pictures: `python predict.py PICTURE...` |
+| `pictures.py`, `torchvision_ops.py` | what `predict.py` needs to read them |
 {onnx}
 `predict.py` needs open_clip_torch, safetensors and pillow. It first turns a picture upright
 (EXIF) and to RGB, then applies open_clip's preprocessing; without these two steps the
@@ -44,7 +48,10 @@ The image tower alone, since {reason}.
 MOVED = """
 If this folder is moved, correct `hf_model_name` in `open_clip_config.json` (the text tower's
 configuration lies in this folder); `predict.py` needs no text tower and works anywhere."""
-ONNX = '| `model.onnx` | images (B, 3, H, W), preprocessed -> `logits`, `probabilities` (B, N) |\n'
+ONNX = """\
+| `model.onnx` | images (B, 3, H, W), preprocessed -> `logits`, `probabilities` (B, N); its \
+metadata hold `class_names`, `preprocessing` and `temperature` as JSON |
+"""
 
 
 @contextmanager
@@ -116,6 +123,15 @@ def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
         if file.name != 'open_clip_config.json':
             shutil.copyfile(file, made / file.name)
     text_config.update(hf_model_name=str(out.absolute()), hf_tokenizer_name=str(out.absolute()))
+
+
+def write_script(made: Path) -> None:
+    """Write ``predict.py``, and beside it the modules of this package that it imports."""
+    text = Path(standalone.__file__).read_text(encoding='utf-8')
+    own = re.compile(r'from (mmpretrain_lmmreg(?:\.\w+)*\.(\w+)) import')
+    for module, name in own.findall(text):
+        shutil.copyfile(sys.modules[module].__file__, made / f'{name}.py')
+    (made / 'predict.py').write_text(own.sub(r'from \2 import', text), encoding='utf-8')
 
 
 def write_json(file: Path, content: dict) -> None:

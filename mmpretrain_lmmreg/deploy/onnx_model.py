@@ -1,5 +1,6 @@
 """The exported classifier as ONNX, compared with what it was made from."""
 
+import json
 import warnings
 from pathlib import Path
 
@@ -25,12 +26,19 @@ def require_onnx() -> None:
         ) from error
 
 
-def write_onnx(classifier: Classifier, images: Tensor, file: Path) -> float:
+def write_onnx(classifier: Classifier, images: Tensor, file: Path, about: dict) -> float:
     """Write ``file`` and return its largest difference in probability on images (B, 3, H, W).
+
+    Args:
+        classifier: What is written.
+        images: Preprocessed pictures to compare on.
+        file: The model's path.
+        about: Metadata that any runtime can read beside the model; values become JSON.
 
     Raises:
         InputError: it is larger than :data:`TOLERANCE`.
     """
+    import onnx
     import onnxruntime
 
     size = sum(t.numel() * t.element_size() for t in classifier.state_dict().values())
@@ -47,6 +55,10 @@ def write_onnx(classifier: Classifier, images: Tensor, file: Path) -> float:
             external_data=size > ONE_FILE,
             verbose=False,
         )
+    model = onnx.load(file, load_external_data=False)
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in about.items()}
+    onnx.helper.set_model_props(model, texts)
+    onnx.save(model, file)
     session = onnxruntime.InferenceSession(file, providers=['CPUExecutionProvider'])
     logits, probabilities = map(torch.from_numpy, session.run(None, {'images': images.numpy()}))
     expected_logits, expected = classifier(images)

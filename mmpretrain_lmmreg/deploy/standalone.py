@@ -12,10 +12,14 @@ import logging
 import sys
 from pathlib import Path
 
-import open_clip
 import torch
-from PIL import Image, ImageOps
 from safetensors.torch import load_file
+
+from mmpretrain_lmmreg.datasets.pictures import read_rgb
+from mmpretrain_lmmreg.torchvision_ops import define_missing_torchvision_ops
+
+define_missing_torchvision_ops()
+import open_clip  # noqa: E402  it imports torchvision
 
 # The smallest text tower there is: classifying needs none, so its weights may be missing
 NO_TEXT = dict(context_length=1, vocab_size=1, width=8, heads=1, layers=1)
@@ -44,8 +48,7 @@ class Classifier(torch.nn.Module):
 
     def read(self, path: str) -> torch.Tensor:
         """A picture of any kind, upright and in RGB, as the image tower takes it: (3, H, W)."""
-        with Image.open(path) as image:
-            return self.preprocess(ImageOps.exif_transpose(image).convert('RGB'))
+        return self.preprocess(read_rgb(path))
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         x = self.visual(images)

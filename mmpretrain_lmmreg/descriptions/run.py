@@ -9,9 +9,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from ..cache import digest
+from ..datasets.pictures import read_rgb
 from ..errors import InputError
 from .describers import Answer, Describer
 from .parse import STATUSES, parse_reply
@@ -49,10 +50,9 @@ def load_image(
     if not wanted(sha256):
         return Loaded(sha256)
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return Loaded(sha256, prepare(ImageOps.exif_transpose(image).convert('RGB')))
+        return Loaded(sha256, prepare(read_rgb(io.BytesIO(data))))
     except UnidentifiedImageError:  # its own message is an address in memory
-        return Loaded(sha256, error='cannot decode the image: it is none that Pillow knows')
+        return Loaded(sha256, error='cannot decode the image: its format is unknown to pillow')
     except Exception as error:  # decoders raise whatever a broken file provokes
         return Loaded(sha256, error=f'cannot decode the image: {error}')
 

@@ -5,10 +5,10 @@ from collections import Counter
 import torch
 from mmengine.config import Config
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from PIL import Image, ImageOps
 from rich.progress import track
 
 from ..clip_model import load_visual
+from ..datasets.pictures import read_rgb
 from ..errors import InputError
 from ..text.class_means import class_means, nearest_mean_accuracy, sums_by_class
 from ..text.prompts import class_prompts
@@ -79,9 +79,6 @@ def _embed(model_name: str, weights: str | None, paths: list[str]) -> torch.Tens
     transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     parts = []
     for start in track(range(0, len(paths), _BATCH), description='Embedding images'):
-        batch = []
-        for path in paths[start : start + _BATCH]:
-            with Image.open(path) as image:
-                batch.append(transform(ImageOps.exif_transpose(image).convert('RGB')))
+        batch = [transform(read_rgb(path)) for path in paths[start : start + _BATCH]]
         parts.append(visual(torch.stack(batch)).float())
     return torch.cat(parts)

@@ -11,9 +11,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from sklearn.metrics import confusion_matrix
 
+from ..datasets.pictures import read_rgb
 from ..descriptions.store import DescriptionStore
 from . import figures, inference, tables
 from .compare import Method, find_method
@@ -173,9 +174,8 @@ def descriptions_of(*methods: Method) -> DescriptionStore | None:
 def thumbnail(path: Path) -> str | None:
     """A small JPEG of an image file as a data URI; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
-            small = ImageOps.exif_transpose(image).convert('RGB')
-    except (OSError, Image.DecompressionBombError):
+        small = read_rgb(path)
+    except (OSError, ValueError, Image.DecompressionBombError):
         return None
     small.thumbnail((PIXELS, PIXELS))
     file = io.BytesIO()

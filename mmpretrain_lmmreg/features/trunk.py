@@ -26,7 +26,15 @@ from .images import ImagesOf, collate, first_images
 from .precision import IMAGES, compare_precisions
 from .samples import describe_transform, iter_infos, transforms_of
 
-PIXEL_TRANSFORMS = ('LoadImageFromFile', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'Normalize')
+PIXEL_TRANSFORMS = (
+    'LoadPicture',
+    'LoadImageFromFile',
+    'Resize',
+    'ResizeEdge',
+    'CenterCrop',
+    'Pad',
+    'Normalize',
+)
 TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
 CHUNK = 1024  # images that are kept on disk at a time

@@ -55,7 +55,7 @@ def test_changes_that_count(name, changes):
         ('ResizeEdge', 'interpolation', 'bilinear'),
         ('ResizeEdge', 'scale', 33),
         ('CenterCrop', 'crop_size', 31),
-        ('LoadImageFromFile', 'imdecode_backend', 'cv2'),
+        ('LoadPicture', 'backend_args', dict(backend='local')),
     ],
 )
 def test_settings_of_transforms_count(name, tiny_config, setting):

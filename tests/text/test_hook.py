@@ -47,7 +47,7 @@ def test_no_image_is_decoded_for_the_means(tiny_config, monkeypatch):
     runner = Runner.from_cfg(tiny_config)
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner.model.init_weights()
-    monkeypatch.setattr('mmcv.transforms.LoadImageFromFile.transform', lambda *a: 1 / 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.datasets.LoadPicture.transform', lambda *a: 1 / 0)
     hook = next(h for h in runner.hooks if type(h).__name__ == 'ClassMeanHook')
     hook.before_train(runner)
     assert runner.model.head.class_means.any()

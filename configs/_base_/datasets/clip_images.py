@@ -1,6 +1,6 @@
 # CLIP's own preprocessing, no augmentation; a data set adds its `dataset`.
 pixels = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadPicture'),
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=224),
 ]

@@ -2,7 +2,7 @@
 _base_ = ['clip_images.py']
 
 pixels = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadPicture'),
     dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
 ]
 train_pipeline = [*pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]

@@ -1,0 +1,48 @@
+"""The one way in which a picture file becomes pixels, for training, prediction and describing.
+
+Needs pillow and NumPy alone: exported classifiers carry a copy of this file.
+"""
+
+from os import PathLike
+from typing import IO
+
+import numpy as np
+from PIL import Image, ImageOps
+
+
+def read_rgb(file: str | PathLike | IO[bytes]) -> Image.Image:
+    """Decode a picture upright and in RGB, 8 bits a channel; see :func:`to_rgb`."""
+    with Image.open(file) as image:
+        return to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The picture upright (EXIF) and in RGB, 8 bits a channel.
+
+    It is what open_clip's preprocessing takes of ``exif_transpose(image).convert('RGB')``: palettes
+    are resolved, transparency is dropped, CMYK and 1-bit pictures are converted. Only grey pictures
+    of more than 8 bits differ: pillow would cut their values off at 255, which makes them white;
+    here they are scaled. 16 bits range to 65,535, as 32 do where no value is above it; floating
+    point ranges to the first of 1, 255 and 65,535 that holds all values.
+
+    Raises:
+        ValueError: floating point or 32 bits with values below 0, above the range or not finite.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == 'F' or image.mode.startswith('I'):
+        image = _scaled(image)
+    return image.convert('RGB')
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """A grey picture of more than 8 bits a pixel in 8 bits."""
+    values = np.asarray(image, dtype=np.float64)
+    tops = {'F': (1, 255, 65535), 'I': (65535, 2**31 - 1)}.get(image.mode, (65535,))
+    low, high = values.min(), values.max()
+    top = next((top for top in tops if high <= top), None)
+    if not low >= 0 or top is None:
+        raise ValueError(
+            f'grey values from {low:g} to {high:g} have no known range; save the picture with 8 or '
+            '16 bits'
+        )
+    return Image.fromarray((values * (255 / top)).round().astype(np.uint8))
