@@ -4,7 +4,8 @@
     CUSTOM_ROOT=pictures CUSTOM_LIST=labels.csv python tools/train.py configs/lmmreg_custom.py
 
 Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (tools/describe.py)
-prompts with the class names make the class means.
+prompts with the class names make the class means; ``CUSTOM_NAMES``, a JSON object or a CSV file
+with the columns label,name, says what folders or labels that are no words are called in them.
 """
 
 _base_ = [
@@ -19,7 +20,10 @@ from mmpretrain_lmmreg.datasets import find_classes  # noqa: E402
 
 data_root = '{{$CUSTOM_ROOT:data/custom}}'
 ann_file = os.environ.get('CUSTOM_LIST', '')
-data = dict(dataset=dict(type='OwnImages', data_root=data_root, ann_file=ann_file))
+class_names = os.environ.get('CUSTOM_NAMES', '')
+data = dict(
+    dataset=dict(type='OwnImages', data_root=data_root, ann_file=ann_file, class_names=class_names)
+)
 train_dataloader = dict(
     dataset=dict(
         **data['dataset'],

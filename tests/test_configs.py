@@ -50,7 +50,8 @@ def check(cfg: Config) -> None:
     for part in ('train', 'test'):
         for transform in cfg[f'{part}_dataloader'].dataset.pipeline:
             TRANSFORMS.build(transform)
-    assert cfg.val_dataloader.dataset == cfg.test_dataloader.dataset
+    held_out = cfg.val_dataloader.dataset.get('val_fraction', 0)
+    assert held_out or cfg.val_dataloader.dataset == cfg.test_dataloader.dataset
     with torch.device('meta'):
         assert MODELS.build(cfg.model.head).num_classes == cfg.model.head.num_classes
 

@@ -14,8 +14,9 @@ from smoke.tiny import write_model
 
 from mmpretrain_lmmreg import launch
 from mmpretrain_lmmreg.config import method_file
-from mmpretrain_lmmreg.deploy import predict
+from mmpretrain_lmmreg.deploy import export, predict
 from mmpretrain_lmmreg.evidence.compare import load_methods
+from mmpretrain_lmmreg.evidence.results import load_run
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
@@ -76,6 +77,22 @@ def test_pictures_without_descriptions_say_so(own, monkeypatch, capfd):
     assert 'class means are those of prompts with the class names' in printed.out + printed.err
     means = torch.load('run/epoch_1.pth', weights_only=False)['state_dict']['head.class_means']
     assert len({tuple(mean) for mean in means.tolist()}) == 3
+
+
+def test_the_epoch_is_chosen_on_held_out_training_images(own, monkeypatch, capfd):
+    text = CHILD.replace('lmmreg_custom.py', 'lmmreg_custom_val.py').replace('s=1)', 's=3)')
+    Path('own.py').write_text(text)
+    train(monkeypatch)
+    printed = capfd.readouterr()
+    assert '18 training, 6 validation and 12 test images' in printed.out + printed.err
+    (best,) = Path('run').glob('best_accuracy_top1_epoch_*.pth')
+    curve = {e['epoch']: e['accuracy'] for e in load_run('run')['epochs']}
+    assert curve[int(best.stem.rpartition('_')[2])] == max(curve.values()) and len(curve) == 3
+    monkeypatch.setattr(sys, 'argv', ['test.py', 'own.py', str(best), '--work-dir', 'run'])
+    launch.run_tool(launch.test)
+    assert {split.partition('@')[0] for split in load_run('run')['splits']} == {'val', 'test'}
+    export.run(export.parser('').parse_args(['own.py', str(best), 'exported']))
+    assert 'fitted on 6 validation images' in capfd.readouterr().out
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -12,6 +13,7 @@ from .base import SplitDataset
 from .files import natural_key, some_of
 from .names import readable_name
 from .own_lists import Row, read_folders, read_list
+from .own_names import class_names_of
 from .splits import Sample, hold_out
 
 
@@ -76,6 +78,8 @@ class OwnImages(SplitDataset):
         split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
         ann_file: A CSV with columns path,label[,split][,group] or a JSON list of such objects;
             paths are relative to ``data_root``.
+        class_names: Names of classes in prompts and tables, ``{label: name}`` or a file of it; see
+            :func:`class_names_of`. Other labels are made readable ('polarBear' -> 'polar Bear').
         test_fraction: Share of each class that is the test split, if the data define none.
         **kwargs: See :class:`SplitDataset`; ``split_seed`` decides the test split also.
     """
@@ -87,15 +91,17 @@ class OwnImages(SplitDataset):
         data_root: str,
         split: str = 'train',
         ann_file: str = '',
+        class_names: Mapping[str, str] | str = '',
         test_fraction: float = 0.2,
         **kwargs,
     ) -> None:
         self.list_file, self.test_fraction = ann_file, test_fraction
+        self.class_names = class_names
         super().__init__(data_root, split, **kwargs)
 
     def found_classes(self) -> tuple[str, ...]:
         self._rows = read_rows(self.data_root, self.list_file)
-        return tuple(map(readable_name, _labels(self._rows)))
+        return class_names_of(_labels(self._rows), self.class_names, self.data_root)
 
     def load_data_list(self) -> list[Sample]:
         self._parts = self._divide()

@@ -93,8 +93,9 @@ class ClassMeanHook(Hook):
         if not texts and self.source != 'descriptions':
             texts, counts = count_texts(class_prompts(classes, templates))
             print_log(
-                f'class means are those of prompts with the class names, such as {texts[0]!r}; no '
-                'descriptions are used',
+                f'class means are those of prompts with the class names, such as {texts[0]!r} '
+                "(from the config's `templates` and the data set's class names); no descriptions "
+                'are used',
                 'current',
             )
         source = self if self.model_name else model.backbone

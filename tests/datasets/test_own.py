@@ -8,6 +8,7 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.datasets import OwnImages, find_classes
+from mmpretrain_lmmreg.datasets.own_names import class_names_of
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 
@@ -226,3 +227,45 @@ def test_too_few_for_a_test_split(tmp_path):
     assert len(paths(tmp_path)) == 2
     with pytest.raises(InputError, match='test_fraction=0.2 leaves no image for a test split'):
         samples(tmp_path, 'test')
+
+
+LABELS = ['aGrass', 'dRiverLake', 'polarBear']
+
+
+def own_names(given, root='.'):
+    return class_names_of(LABELS, given, root)
+
+
+def test_class_names_are_given_or_made_readable(tmp_path):
+    assert own_names('') == ('a Grass', 'd River Lake', 'polar Bear')
+    names = {'aGrass': 'grass', 'dRiverLake': 'river or lake'}
+    expected = ('grass', 'river or lake', 'polar Bear')
+    assert own_names(names) == expected
+    (tmp_path / 'names.json').write_text(json.dumps(names))
+    (tmp_path / 'names.csv').write_text('label, name\naGrass, grass\ndRiverLake, river or lake\n')
+    assert own_names('names.json', tmp_path) == expected
+    assert own_names(str(tmp_path / 'names.csv')) == expected
+
+
+def test_given_class_names_reach_the_data_set(flat):
+    dataset = OwnImages(str(flat), class_names={'polar_bear': 'white bear'})
+    assert dataset.metainfo['classes'] == ('Tiger', 'white bear')
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'aGras': 'grass'}, "no image has the label aGras; did you mean 'aGrass'"),
+        ({'aGrass': 'x', 'dRiverLake': 'x'}, 'x names more than one class'),
+        ('nothing.json', "class_names: no file 'nothing.json'"),
+        ('bad.json', 'bad.json is not valid JSON'),
+        ('list.json', 'list.json must be an object'),
+        ('bad.csv', 'bad.csv needs a first line label,name'),
+    ],
+)
+def test_mistakes_in_class_names(tmp_path, given, message):
+    (tmp_path / 'bad.json').write_text('{')
+    (tmp_path / 'list.json').write_text('[]')
+    (tmp_path / 'bad.csv').write_text('folder,name\na,b\n')
+    with pytest.raises(InputError, match=message):
+        own_names(given, tmp_path)
