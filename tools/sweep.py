@@ -52,6 +52,13 @@ def parse_args() -> argparse.Namespace:
         'validation split (default: %(default)s)',
     )
     parser.add_argument('--out', required=True, type=Path, help='folder of all runs')
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=0,
+        metavar='N',
+        help='runs at a time (default: the cores of the CPU, at most 4; 1 with a GPU)',
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in train.py')
     return parser.parse_args()
 
@@ -66,6 +73,7 @@ def main() -> None:
         args.val_fraction,
         args.cfg_options,
         args.methods,
+        args.jobs,
     )
     print(f'{sweep.run(select=args.select == "val")} lists the runs')
 

@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from ..errors import MissingInputError
+from ..progress import track
 from .pictures import read_rgb
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
@@ -98,12 +96,5 @@ def unreadable_images(
         return None
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        console = Console(stderr=True)
-        reasons = track(
-            pool.map(reason, rel_paths),
-            description='checking images',
-            total=len(rel_paths),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        reasons = track(pool.map(reason, rel_paths), 'checking images', len(rel_paths))
         return {path: why for path, why in zip(rel_paths, reasons, strict=True) if why}

@@ -13,11 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import track
-
 from ..cache import atomic_write
 from ..errors import InputError, MissingInputError
+from ..progress import track
 from .era import ERA
 from .files import class_folders, is_image, locate, some_of, unreadable_images
 from .names import BAR_CLASSES, ERA_CLASSES, UCF101_CLASSES, match_folders
@@ -141,10 +139,7 @@ def prepare_bar(source: str, data_root: str, replies: bool = False) -> list[str]
                 problems.append(
                     f'{part}: {classes[name]} images of {name}, {expected} are published'
                 )
-    console = Console(stderr=True)
-    for image, target in track(
-        images, description='copying', console=console, disable=not console.is_terminal
-    ):
+    for image, target in track(images, 'copying', len(images)):
         if not target.exists() or target.stat().st_size != image.stat().st_size:
             _copy(image, target)
     broken = unreadable_images(root, [target.relative_to(root).as_posix() for _, target in images])

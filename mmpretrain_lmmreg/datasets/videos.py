@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
 from ..cache import atomic_write
 from ..errors import InputError
+from ..progress import track
 
 JPEG_QUALITY = 95  # without chroma subsampling: a fifth of a PNG's size
 
@@ -83,19 +82,12 @@ def write_frames(
     import_av()
     todo = {video: image for video, image in videos.items() if not image.exists()}
     problems = {}
-    console = Console(stderr=True)
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         jobs = {
             pool.submit(write_frame, video, image, position): video for video, image in todo.items()
         }
         try:
-            for job in track(
-                as_completed(jobs),
-                description='frames',
-                total=len(jobs),
-                console=console,
-                disable=not console.is_terminal,
-            ):
+            for job in track(as_completed(jobs), 'frames', len(jobs)):
                 try:
                     job.result()
                 except InputError as error:

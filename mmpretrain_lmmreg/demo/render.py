@@ -13,9 +13,9 @@ from random import Random
 
 from mmengine.logging import print_log
 from PIL import __version__ as pillow_version
-from rich.progress import track
 
 from ..cache import atomic_write, cache_dir, digest
+from ..progress import track
 from .actions import CLASSES
 from .backgrounds import BACKGROUNDS
 from .describer import MODEL, PROMPT, describe
@@ -75,8 +75,8 @@ def demo_folder() -> Path:
 
 def render_into(folder: Path) -> None:
     """Write ``train/``, ``test/``, ``scenes.jsonl`` and ``descriptions.jsonl``."""
-    scene_lines, records = [], []
-    for image, group, scene in track(list(scenes()), 'drawing', transient=True):
+    scene_lines, records, drawn = [], [], list(scenes())
+    for image, group, scene in track(drawn, 'drawing', len(drawn)):
         buffer = io.BytesIO()
         draw_scene(scene).save(buffer, 'PNG')
         path = folder / image

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 
 from ..config import add_on
 from ..errors import InputError
+from ..progress import track
 from .classifier import Classifier, load_classifier, quiet_log
 from .explain import Explainer
 from .pictures import BATCH, find_pictures, read_batches
@@ -76,7 +76,8 @@ def predict(
     """
     means = classifier.class_means
     workers = classifier.cfg.test_dataloader.get('num_workers', 0)
-    for batch in _track(read_batches(paths, classifier.read, workers), len(paths)):
+    batches = read_batches(paths, classifier.read, workers)
+    for batch in track(batches, 'batches of pictures', -(-len(paths) // BATCH)):
         broken.update((path, reason) for path, reason in batch if isinstance(reason, str))
         good = [(path, picture) for path, picture in batch if not isinstance(picture, str)]
         if not good:
@@ -101,13 +102,6 @@ def _top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Predi
 def _nearest(embedding: Tensor, means: Tensor, classes: Sequence[str]) -> Prediction:
     distance, label = torch.linalg.vector_norm(means - embedding, dim=1).min(dim=0)
     return dict(distance=distance.item(), nearest_mean=classes[label])
-
-
-def _track(batches: Iterator, pictures: int) -> Iterator:
-    console = Console(stderr=True)
-    total = -(-pictures // BATCH)
-    hidden = not console.is_terminal
-    return track(batches, 'pictures', total, console=console, transient=True, disable=hidden)
 
 
 def _show(results: Sequence[Prediction]) -> None:

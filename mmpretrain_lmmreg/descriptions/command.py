@@ -1,20 +1,18 @@
 """What ``tools/describe.py`` does."""
 
-import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config, DictAction
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from ..config import add_on, load_config
 from ..errors import InputError
+from ..progress import Progress
 from . import describers
 from .images import SPLITS, ConfigImages
 from .merge import merge, reparse
-from .progress import Progress
+from .progress import Progress as Kept
 from .run import Run, Tally, check_shard, settings_of
 from .store import DescriptionStore, DescriptionWriter
 from .summary import projection, summarize
@@ -88,11 +86,10 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
         [images[i] for i in range(0, len(images), step)][: args.preview] if args.preview else images
     )
     with DescriptionWriter(out) as writer:
-        progress = Progress(prompt, describer.model, settings_of(describer), out)
-        with _ProgressBar(len(tasks)) as bar:
-            ask = Run(
-                describer, writer, progress, prompt, args.count, args.retries, report=bar.show
-            )
+        kept = Kept(prompt, describer.model, settings_of(describer), out)
+        with Progress('images', len(tasks)) as bar:
+            report = partial(_show, bar)
+            ask = Run(describer, writer, kept, prompt, args.count, args.retries, report=report)
             tally = ask(tasks)
     if tally.asked and tally.statuses['error'] == tally.asked:
         record = DescriptionStore(out).record(tasks[-1].image, prompt)
@@ -127,36 +124,10 @@ def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt
         print(zero_shot(args.clip, config, images, store, prompt))
 
 
-class _ProgressBar:
-    """Images done, time left, images and tokens a second, counts by status."""
-
-    def __init__(self, total: int) -> None:
-        console = Console(stderr=True)
-        self._bar = Bar(
-            BarColumn(),
-            TextColumn('{task.completed}/{task.total}'),
-            TimeRemainingColumn(),
-            TextColumn('{task.fields[rates]} {task.fields[counts]}'),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task('', total=total, rates='', counts='')
-
-    def __enter__(self) -> '_ProgressBar':
-        self._start = time.monotonic()
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-        self.seconds = time.monotonic() - self._start
-
-    def show(self, tally: Tally) -> None:
-        """Show how far a run is."""
-        if self._bar.disable:
-            return
-        seconds = time.monotonic() - self._start
-        rates = f'{tally.asked / seconds:.1f} images/s {tally.tokens_out / seconds:.0f} tokens/s'
-        counts = ' '.join(f'{count} {name}' for name, count in tally.statuses.items() if count)
-        done = tally.asked + tally.kept
-        self._bar.update(self._task, completed=done, rates=rates, counts=counts)
+def _show(bar: Progress, tally: Tally) -> None:
+    """Images done, images and tokens a second, counts by status."""
+    rates = (
+        f'{tally.asked / bar.seconds:.1f} images/s {tally.tokens_out / bar.seconds:.0f} tokens/s'
+    )
+    counts = ' '.join(f'{count} {name}' for name, count in tally.statuses.items() if count)
+    bar.advance(tally.asked + tally.kept - bar.done, f'{rates} {counts}')

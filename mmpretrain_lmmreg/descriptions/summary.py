@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
 
+from ..progress import duration
 from .run import Tally, Task
 from .store import DescriptionStore
 
@@ -92,13 +93,6 @@ def projection(tally: Tally, seconds: float, images: int) -> str:
     factor = images / tally.asked
     each = f'{seconds / tally.asked:.1f} s an image'
     return (
-        f'{images} images: about {_duration(factor * seconds)} ({each}), '
+        f'{images} images: about {duration(factor * seconds)} ({each}), '
         f'{factor * tally.tokens_in:,.0f} tokens in, {factor * tally.tokens_out:,.0f} out'
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f'{seconds:.0f} s'
-    return f'{minutes} min' if minutes < 120 else f'{minutes / 60:.1f} h'

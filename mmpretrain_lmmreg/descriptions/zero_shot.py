@@ -5,11 +5,11 @@ from collections import Counter
 import torch
 from mmengine.config import Config
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from rich.progress import track
 
 from ..clip_model import load_visual
 from ..datasets.pictures import read_rgb
 from ..errors import InputError
+from ..progress import track
 from ..text.class_means import class_means, nearest_mean_accuracy, sums_by_class
 from ..text.prompts import class_prompts
 from ..text.tower import TextTower
@@ -78,7 +78,8 @@ def _embed(model_name: str, weights: str | None, paths: list[str]) -> torch.Tens
     visual = load_visual(model_name, weights).eval()
     transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     parts = []
-    for start in track(range(0, len(paths), _BATCH), description='Embedding images'):
+    starts = range(0, len(paths), _BATCH)
+    for start in track(starts, 'batches of images', len(starts)):
         batch = [transform(read_rgb(path)) for path in paths[start : start + _BATCH]]
         parts.append(visual(torch.stack(batch)).float())
     return torch.cat(parts)

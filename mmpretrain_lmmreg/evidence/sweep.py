@@ -1,11 +1,7 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
 import ast
-import gc
 import json
-import multiprocessing
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 from mmengine.config import Config
-from rich.progress import Progress
 
 from ..cache import atomic_write
 from ..config import load_config, method_file
 from ..errors import InputError
+from ..progress import Progress
 from .holdout import hold_out_validation
+from .processes import default_jobs, is_done, train_all, write_config
 from .results import load_predictions, load_run
 
 Options = dict[str, object]
@@ -49,6 +46,7 @@ class Sweep:
         options: Changes to every config.
         put_on: Methods that each of the configs is also trained with, see
             :func:`config.method_file`.
+        jobs: Runs at a time; 0 for :func:`default_jobs`.
     """
 
     configs: Sequence[str]
@@ -58,6 +56,7 @@ class Sweep:
     val_fraction: float = 0.2
     options: Options | None = None
     put_on: Sequence[str] = ()
+    jobs: int = 0
 
     def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
@@ -130,7 +129,7 @@ class Sweep:
         part: str,
         select: bool = False,
     ) -> list[dict]:
-        """Train every method, setting and seed, one after the other, below ``out/part``."""
+        """Train every method, setting and seed below ``out/part``."""
         runs = [
             dict(
                 folder=f'{part}/{name}/{slug(options)}/seed{seed}',
@@ -142,13 +141,19 @@ class Sweep:
             for options in each
             for seed in self.seeds
         ]
-        with Progress() as progress:
-            task = progress.add_task('', total=len(runs))
+        with Progress('runs', len(runs)) as progress:
+            todo = []
             for run in runs:
-                progress.update(task, description=run['folder'])
                 cfg = self.load(methods[run['method']], run['options'], run['seed'], select)
-                train_once(cfg, self.out / run['folder'])
-                progress.advance(task)
+                folder = self.out / run['folder']
+                path = write_config(cfg, folder)
+                if is_done(folder):
+                    progress.advance()
+                else:
+                    todo.append((path, folder))
+            # the first one by itself: it makes the feature table that the others share
+            train_all(todo[:1], 1, progress)
+            train_all(todo[1:], self.jobs or default_jobs(), progress)
         return runs
 
     def choose(self, method: str, trials: list[Options]) -> dict:
@@ -230,43 +235,3 @@ def check_budgets(trials: dict[str, list[Options]]) -> None:
             f'the methods have different budgets, in settings: {text}; give each a '
             'grid of the same size'
         )
-
-
-def train_once(cfg: Config, folder: Path) -> None:
-    """Train a config in a process of its own, or go on where it stopped; nothing if it is done."""
-    text, path = cfg.pretty_text, folder.with_suffix('.py')  # mmengine writes into the folder
-    if path.is_file() and path.read_text('utf-8') != text:
-        raise InputError(
-            f'{folder} was trained with another config; take another --out, or remove the folder'
-        )
-    if (folder / 'results' / 'run.json').is_file() and load_run(folder)['finished']:
-        return
-    with atomic_write(path) as file:
-        file.write(text.encode())
-    context = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
-    if os.name != 'nt':
-        context.set_forkserver_preload([__package__])  # imports the heavy libraries once
-    folder.mkdir(parents=True, exist_ok=True)
-    output = folder / 'output.txt'
-    output.touch()
-    process = context.Process(target=train_here, args=(path, folder, output))
-    process.start()
-    process.join()
-    if process.exitcode != 0:
-        lines = output.read_text('utf-8', 'replace').strip().splitlines()
-        raise InputError(
-            f'training in {folder} failed (exit code {process.exitcode}); the end of '
-            f'{output}:\n' + '\n'.join(lines[-5:])
-        )
-
-
-def train_here(config: Path, folder: Path, output: Path) -> None:
-    """``tools/train.py CONFIG --work-dir FOLDER --resume`` in this process."""
-    from ..launch import run_tool, train
-
-    with open(output, 'ab') as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    gc.freeze()  # mmengine collects garbage with each data set: spare the libraries' objects
-    sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
-    run_tool(train)

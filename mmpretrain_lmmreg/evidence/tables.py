@@ -193,6 +193,12 @@ def verdict(row: dict) -> str:
             f'{name} is {better} than {other} by {points(abs(row["difference"]))} points '
             f'({between(row, "difference", sign=True)}).'
         )
+    if row['p'] < LEVEL:
+        return (
+            f'{name} and {other}: no difference shown; by itself it would be '
+            f'({points(row["difference"], sign=True)}, p {p_value(row["p"])}), but not among all '
+            f'these comparisons (p {p_value(row["p_holm"])} after Holm’s adjustment).'
+        )
     enough = (
         f'{points(row["detectable"])} points would have been, four times in five'
         if row['detectable']

@@ -2,7 +2,8 @@
 
 import json
 import os
-import sys
+import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,12 +16,12 @@ from mmengine.dist import (
 )
 from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
-from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from ..cache import atomic_write, cache_dir, digest
 from ..errors import InputError
+from ..progress import Progress
 from ..table import StoredRows, VectorTable
 from .images import ImagesOf, collate, first_images
 from .precision import IMAGES, compare_precisions
@@ -37,7 +38,7 @@ PIXEL_TRANSFORMS = (
 )
 TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
-CHUNK = 1024  # images that are kept on disk at a time
+CHUNK, SECONDS = 1024, 10  # features are kept on disk after so many images or seconds
 IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
 
@@ -188,17 +189,22 @@ def compute(
 ) -> list[str]:
     """Add the features of a loader's images to the table; returns a line for each unreadable."""
     failed, done, rows = [], [], []
-    for paths, images, errors in track(loader, 'trunk features', disable=not sys.stdout.isatty()):
-        failed += errors
-        if images:
+    log = partial(print_log, logger='current')
+    with Progress('images through the trunk', len(loader.dataset), log) as progress:
+        kept = time.monotonic()
+        for paths, images, errors in loader:
+            failed += errors
+            progress.advance(len(images) + len(errors))
+            if not images:
+                continue
             full = images + images[-1:] * (loader.batch_size - len(images))
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
             done += [keys[os.path.abspath(path)] for path in paths]
-        if len(done) >= CHUNK:
-            table.add(done, torch.cat(rows))
-            done, rows = [], []
+            if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:
+                table.add(done, torch.cat(rows))
+                done, rows, kept = [], [], time.monotonic()
     if done:
         table.add(done, torch.cat(rows))
     return failed

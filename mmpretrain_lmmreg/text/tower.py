@@ -1,7 +1,6 @@
 """A frozen text tower: texts to embeddings in the space of the image tower."""
 
 import logging
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
@@ -10,12 +9,11 @@ from pathlib import Path
 import torch
 from mmengine.logging import print_log
 from open_clip.transformer import TextTransformer
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from ..cache import digest, digest_tensors
 from ..clip_model import LOCAL_DIR, build_text, load_text, tokenizer_for
+from ..progress import Progress
 from .trim import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
 
 PACK_TOKENS = 512  # beyond, attention between a pack's unrelated texts costs more than it saves
@@ -112,13 +110,12 @@ class TextTower:
             return torch.empty(0, self.dim)
         tokens = self.tokenizer(list(unique))
         embeddings = None
-        with _progress() as progress:
-            task = progress.add_task('Embedding texts', total=len(unique))
+        with Progress('texts', len(unique)) as progress:
             for indices, part in self._run(tokens, batch_size):
                 if embeddings is None:
                     embeddings = torch.empty(len(unique), part.shape[1])
                 embeddings[indices] = part.float().cpu()
-                progress.advance(task, len(indices))
+                progress.advance(len(indices))
         if normalize:
             embeddings = nn.functional.normalize(embeddings, dim=-1)
         return embeddings[[unique[text] for text in texts]]
@@ -147,11 +144,6 @@ def _batches(lengths: Tensor, size: int) -> Iterator[list[int]]:
             batch = []
         batch.append(index)
     yield batch
-
-
-def _progress() -> Progress:
-    """A bar on a terminal, gone when done."""
-    return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 def _text_part(model: nn.Module) -> nn.Module:

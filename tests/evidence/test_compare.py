@@ -193,11 +193,13 @@ def test_tuned_methods_are_compared_with_the_tuned_baseline(make_run, tmp_path):
 
 def test_verdicts_say_what_was_shown_and_what_would_have_been():
     row = dict(method='ours', baseline='base', difference=0.02, difference_low=0.01, p_runs=0.2)
-    row.update(difference_high=0.03, p_holm=0.01, detectable=0.026)
+    row.update(difference_high=0.03, p=0.01, p_holm=0.01, detectable=0.026)
     assert tables.verdict(row) == 'ours is better than base by 2.00 points (+1.00 to +3.00).'
     worse = dict(row, difference=-0.02)
     assert 'ours is worse than base by 2.00 points' in tables.verdict(worse)
-    unclear = dict(row, p_holm=0.3)
+    by_itself = tables.verdict(dict(row, p_holm=0.3, p=0.01))
+    assert 'p 0.010), but not among all these comparisons (p 0.300 after Holm' in by_itself
+    unclear = dict(row, p_holm=0.3, p=0.1)
     assert tables.verdict(unclear) == (
         'ours and base: no difference shown (+2.00; 2.60 points would have been, four times in '
         'five).'

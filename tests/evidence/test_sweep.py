@@ -15,7 +15,12 @@ from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import sweep as module
 from mmpretrain_lmmreg.evidence.compare import load_methods
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
-from mmpretrain_lmmreg.evidence.results import load_run, save_predictions, save_run
+from mmpretrain_lmmreg.evidence.results import (
+    load_predictions,
+    load_run,
+    save_predictions,
+    save_run,
+)
 from mmpretrain_lmmreg.evidence.sweep import Source, Sweep, check_budgets, grid_of, slug
 
 from .conftest import made_up
@@ -47,7 +52,8 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
     """Training replaced by made-up results: the best alpha is 0.1, and other's 0.01 is right."""
     done = []
 
-    def train_once(cfg, folder):
+    def train(path, folder):
+        cfg = Config.fromfile(path)
         done.append((cfg, folder))
         alpha = cfg.model.head.alpha
         wanted = 0.1 if cfg.method == 'ours' else 0.01
@@ -66,7 +72,11 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
             ),
         )
 
-    monkeypatch.setattr(module, 'train_once', train_once)
+    def train_all(runs, jobs, progress):
+        for run in runs:
+            train(*run)
+
+    monkeypatch.setattr(module, 'train_all', train_all)
     return done
 
 
@@ -228,11 +238,23 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
         'val',
         '--grid',
         'model.head.alpha=0.0,0.5',
+        '--jobs',
+        '2',
         '--out',
         str(out),
     ]
     monkeypatch.setattr(sys, 'argv', argv)
     runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    one_by_one = [*argv[:-1], str(tmp_path / 'one'), '--jobs', '1']
+    monkeypatch.setattr(sys, 'argv', one_by_one)
+    runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    monkeypatch.setattr(sys, 'argv', argv)
+    for path in (tmp_path / 'one').rglob('results/*.npz'):
+        folder = path.parents[1]
+        together = load_predictions(out / folder.relative_to(tmp_path / 'one'), path.stem)
+        np.testing.assert_allclose(
+            together.probs, load_predictions(folder, path.stem).probs, atol=1e-6
+        )
     record = load_run(out / 'select/ours/model.head.alpha=0.5/seed1')
     assert record['curve_split'] == 'val' and list(record['splits']) == ['val']
     assert record['splits']['val']['images'] == 6

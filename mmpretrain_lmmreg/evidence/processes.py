@@ -1,0 +1,103 @@
+"""Training runs in processes of their own, several at a time."""
+
+import gc
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from ..cache import atomic_write
+from ..errors import InputError
+from ..progress import Progress
+from .results import load_run
+
+OUTPUT = 'output.txt'  # in a run's folder: what it printed
+
+
+def is_done(folder: Path) -> bool:
+    """Whether a run of this folder is finished."""
+    return (folder / 'results' / 'run.json').is_file() and load_run(folder)['finished']
+
+
+def write_config(cfg: Config, folder: Path) -> Path:
+    """Write a run's config beside its folder, into which mmengine writes its own.
+
+    Raises:
+        InputError: the folder was trained with another config.
+    """
+    text, path = cfg.pretty_text, folder.with_suffix('.py')
+    if path.is_file() and path.read_text('utf-8') != text:
+        raise InputError(
+            f'{folder} was trained with another config; take another --out, or remove the folder'
+        )
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def default_jobs() -> int:
+    """Runs at a time where nobody says: the cores of the CPU, at most four; one with a GPU."""
+    return 1 if get_device() != 'cpu' else min(os.cpu_count() or 1, 4)
+
+
+def train_all(runs: Sequence[tuple[Path, Path]], jobs: int, progress: Progress) -> None:
+    """Train (config, folder) pairs, each in a process of its own, ``jobs`` at a time.
+
+    What is running when one fails, or at Ctrl-C, is ended; it goes on from its last checkpoint
+    another time.
+
+    Raises:
+        InputError: a run failed; with the end of its output.
+    """
+    context = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
+    if os.name != 'nt':
+        context.set_forkserver_preload([__package__])  # imports the heavy libraries once
+    # Small matrices are no faster on several threads, which then wait for each other
+    threads = 1 if jobs > 1 else os.cpu_count() or 1
+    waiting, running = list(reversed(runs)), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                config, folder = waiting.pop()
+                process = context.Process(target=train_here, args=(config, folder, threads))
+                process.start()
+                running[process.sentinel] = process, folder
+            for sentinel in wait(list(running)):
+                process, folder = running.pop(sentinel)
+                process.join()
+                _check_exit(process.exitcode, folder)
+                progress.advance(note=str(folder))
+    finally:
+        for process, _ in running.values():
+            process.terminate()
+            process.join()
+
+
+def _check_exit(code: int | None, folder: Path) -> None:
+    if code != 0:
+        output = folder / OUTPUT
+        lines = output.read_text('utf-8', 'replace').strip().splitlines()
+        raise InputError(
+            f'training in {folder} failed (exit code {code}); the end of {output}:\n'
+            + '\n'.join(lines[-5:])
+        )
+
+
+def train_here(config: Path, folder: Path, threads: int) -> None:
+    """``tools/train.py CONFIG --work-dir FOLDER --resume`` in this process."""
+    from ..launch import run_tool, train
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / OUTPUT, 'ab') as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    torch.set_num_threads(threads)
+    gc.freeze()  # mmengine collects garbage with each data set: spare the libraries' objects
+    sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
+    run_tool(train)

@@ -1,0 +1,66 @@
+"""A live bar on a terminal, a line now and then elsewhere."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from mmpretrain_lmmreg import progress as module
+from mmpretrain_lmmreg.progress import Progress, duration, track
+
+SCRIPT = """
+import time
+import mmpretrain_lmmreg
+from mmpretrain_lmmreg.progress import track
+for _ in track(range(3), 'pieces', 3):
+    time.sleep(0.3)
+"""
+
+
+def test_a_live_bar_on_a_terminal_after_all_imports():
+    """An import that redirects stdout must not switch rich's bars off for good."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, 'TERM': 'xterm'}
+    process = subprocess.Popen([sys.executable, '-c', SCRIPT], stderr=theirs, env=environment)
+    os.close(theirs)
+    seen = b''
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        seen += part
+    assert process.wait() == 0
+    assert b'pieces' in seen and b'1/3' in seen and b'2/3' in seen and b'0:00:0' in seen
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time that the test moves on."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, 'monotonic', lambda: now[0])
+    return now
+
+
+def test_a_line_now_and_then_in_a_log(clock):
+    lines = []
+    with Progress('images through the trunk', 9537, lines.append) as progress:
+        for _ in range(9):
+            clock[0] += 15
+            progress.advance(1024)
+    assert lines[0] == 'images through the trunk: 1,024 of 9,537, about 2 min left'
+    # the pause grows from 10 to 20, 40, 60 seconds; here a batch takes 15
+    assert [line.split()[4] for line in lines] == ['1,024', '3,072', '6,144']
+
+
+def test_nothing_is_said_of_quick_work(clock, capsys):
+    assert list(track('abc', 'letters', 3)) == ['a', 'b', 'c']
+    assert capsys.readouterr() == ('', '')
+
+
+def test_durations():
+    assert [duration(s) for s in (40, 89, 720, 12600)] == ['40 s', '89 s', '12 min', '3.5 h']
