@@ -7,12 +7,15 @@ from typing import Any
 from mmengine.config import ConfigDict
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.logging import print_log
+from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from .errors import InputError
 from .features.samples import iter_infos, rel_path
+
+NAMES = 20  # classes that the log names
 
 
 @HOOKS.register_module()
@@ -46,12 +49,14 @@ class RunChecksHook(Hook):
             )
         _check_width(runner)
         classes = dataset.metainfo.get('classes') or ()
+        names = ', '.join(classes[:NAMES]) + ', ...' * (len(classes) > NAMES)
         print_log(
             f'{len(train)} training, {len(val)} validation and {len(test)} test images'
             + ' (the validation images are test images)' * bool(val & test)
-            + f'; {len(classes)} classes: {", ".join(classes)}',
+            + f'; {len(classes)} classes: {names}',
             'current',
         )
+        print_log(_describe_model(runner), 'current')
 
     def after_train_iter(
         self,
@@ -70,6 +75,19 @@ class RunChecksHook(Hook):
             'lower the learning rate or alpha, or look at the images of this batch:\n'
             + '\n'.join(names)
         )
+
+
+def _describe_model(runner: Runner) -> str:
+    """What is trained, and where to."""
+    model = get_ori_model(runner.model)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    name = getattr(model.backbone, 'model_name', type(model.backbone).__name__)
+    weights = getattr(model.backbone, 'pretrained', None)
+    return (
+        f'{runner.cfg.get("method", "")}: {type(model.head).__name__} on {name} '
+        f'({f"weights {weights}" if weights else "its own weights"}), {trained:,} trained '
+        f'parameters; into {runner.work_dir}'
+    )
 
 
 def _samples(dataset: Any) -> set[tuple[str, str]]:
@@ -119,7 +137,8 @@ def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
         loader = cfg.get(f'{part}_dataloader')
         if loader:
             try:
-                DATASETS.build(loader['dataset'])
+                with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
+                    DATASETS.build(loader['dataset'])
             except FileNotFoundError as error:
                 lines.append(str(error))
     described = _parts_with_texts(cfg) if training else ()

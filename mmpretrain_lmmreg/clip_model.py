@@ -161,6 +161,13 @@ def _from_hub(model_name: str, what: str) -> Iterator[None]:
     try:
         with clip_weights.no_waiting_for_hub():
             yield
+    except (ImportError, RuntimeError) as error:
+        if 'transformers' not in str(error):
+            raise
+        raise InputError(
+            f'the text tower of {model_name!r} is one of Hugging Face, which needs a package: '
+            "pip install 'transformers>=4.53,<5'"
+        ) from error
     except (OSError, ValueError) as error:
         raise InputError(
             f'the {what} of {model_name!r} is not on disk and cannot be fetched: on a machine '

@@ -13,3 +13,7 @@ class MissingInputError(InputError, FileNotFoundError):
 
     def __str__(self) -> str:  # OSError's own would print a tuple
         return str(self.args[0]) if self.args else ''
+
+
+class UnreadableError(InputError):
+    """Pictures that cannot be read, by file."""

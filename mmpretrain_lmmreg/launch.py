@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 import traceback
@@ -12,11 +13,14 @@ from types import ModuleType
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import build_from_cfg
+from mmengine.logging import MMLogger
+from mmengine.registry import build_functions
 from torch import distributed
 
 from .config import add_on, config_folder, load_config, put_on, work_dir_of
 from .errors import InputError, MissingInputError
+from .runner import CommandRunner, shorten_terminal
+from .settings import check_keys, hint_of
 
 # Where a launcher leaves a process's rank, the number of processes and the rank on its machine
 _RANKS = {
@@ -31,12 +35,17 @@ _START = {
 }
 
 
-def run_tool(main: Callable[[], None]) -> None:
-    """Run a command: the user's mistakes are one plain message (exit code 2), Ctrl-C is quiet.
+def run_tool(main: Callable[[], None], kept: str = '') -> None:
+    """Run a command: the user's mistakes are one plain message (exit code 2), Ctrl-C another (130).
 
-    A mistake is an InputError, an OSError, or what a config's component raises when it is built.
+    A mistake is an InputError, an OSError, an ImportError (of a package that a setting needs), or
+    what a config's component raises when it is built.
     ``LMMREG_TRACEBACK=1`` shows where it was found. Configs may inherit from
     ``{{$LMMREG_CONFIGS:configs}}/...``, which is set here.
+
+    Args:
+        main: The command.
+        kept: What Ctrl-C leaves behind, and how to go on; the interrupt's own text comes first.
     """
     os.environ.setdefault('LMMREG_CONFIGS', str(config_folder()))
     try:
@@ -44,20 +53,27 @@ def run_tool(main: Callable[[], None]) -> None:
         if distributed.is_available() and distributed.is_initialized():
             distributed.barrier()  # none leaves while another still needs it
             distributed.destroy_process_group()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        print(f'\nstopped. {stop}{kept}', file=sys.stderr, flush=True)
         sys.exit(130)
     except Exception as error:
-        known = isinstance(error, InputError | OSError) or _raised_while_building(error)
+        component = _component_of(error)
+        known = isinstance(error, InputError | OSError | ImportError) or component is not None
         if not known or os.environ.get('LMMREG_TRACEBACK') == '1':
             raise
-        print(f'error: {error}', file=sys.stderr, flush=True)
+        text = str(error.args[0] if isinstance(error, KeyError) else error)
+        print(f'error: {text}{hint_of(text, component)}', file=sys.stderr, flush=True)
         sys.exit(2)
 
 
-def _raised_while_building(error: Exception) -> bool:
-    """Whether a registry was making a component of a config: a misspelt option, for one."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_code is build_from_cfg.__code__ for frame, _ in frames)
+def _component_of(error: Exception) -> object:
+    """What a registry was making of a config when it failed, a misspelt option for one, or None.
+
+    mmengine passes on whatever a component raises, so that the kind of error does not tell.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    making = [f for f in frames if f.f_globals.get('__name__') == build_functions.__name__]
+    return (making[-1].f_locals.get('obj_cls') or '') if making else None
 
 
 def train() -> None:
@@ -76,6 +92,9 @@ def _run_upstream(name: str, training: bool) -> None:
     parse_args, merge_args = tool.parse_args, tool.merge_args
     on = _take_on()
 
+    shorten_terminal(MMLogger.get_current_instance())
+    work_dir = None
+
     def parse_and_check():
         args = parse_args()
         check_arguments(args)
@@ -84,6 +103,8 @@ def _run_upstream(name: str, training: bool) -> None:
         return args
 
     def merge_and_check(cfg, args):
+        nonlocal work_dir
+        check_keys(cfg, getattr(args, 'cfg_options', None) or ())
         if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
             raise InputError(
                 f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
@@ -91,21 +112,46 @@ def _run_upstream(name: str, training: bool) -> None:
             )
         args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
         cfg = merge_args(cfg, args)
+        work_dir = cfg.work_dir
         check_amp(cfg, training)
         check_inputs(cfg, training)
         adapt_loaders(cfg)
         adapt_launcher(cfg)
         return cfg
 
-    tool.parse_args, tool.merge_args = parse_and_check, merge_and_check
-    with put_on(on):
-        tool.main()
+    tool.parse_args, tool.merge_args, tool.Runner = parse_and_check, merge_and_check, CommandRunner
+    try:
+        with put_on(on):
+            tool.main()
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        raise KeyboardInterrupt(_what_is_kept(work_dir) if training and work_dir else '') from None
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C began it; mmengine makes a SyntaxError of one while it formats a config."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _what_is_kept(work_dir: str) -> str:
+    """What a stopped training leaves behind, and the command that goes on."""
+    last = Path(work_dir, 'last_checkpoint')
+    kept = Path(last.read_text()).stem if last.is_file() else 'no checkpoint yet'
+    again = [argument for argument in sys.argv[1:] if argument != '--resume']
+    return (
+        f'Kept in {work_dir}: {kept}; features computed so far are kept, too. Go on with:\n'
+        f'  python {shlex.join([sys.argv[0], *again, "--resume"])}'
+    )
 
 
 def _take_on() -> str | None:
     """Take ``--on`` out of the command line, of which mmpretrain's parser reads the rest."""
     parser = ArgumentParser(
-        description="An option beside mmpretrain's, which follow:",
+        description='Ctrl-C keeps the last checkpoint and all features; --resume goes on. An '
+        "option beside mmpretrain's, which follow:",
         add_help=False,
         allow_abbrev=False,
     )
@@ -136,6 +182,12 @@ def upstream_tool(name: str) -> ModuleType:
 
 def check_arguments(args) -> None:
     """Refuse file arguments that no run could use, before anything is loaded."""
+    checkpoint = getattr(args, 'checkpoint', None) or ''
+    if checkpoint.endswith('.py') or args.config.endswith(('.pth', '.pt')):
+        raise InputError(
+            f'{args.config} is taken for the config and {checkpoint or "nothing"} for the '
+            'checkpoint: give the config (.py) first, then the checkpoint (.pth)'
+        )
     if not Path(args.config).is_file():
         raise MissingInputError(
             f'config {args.config} is not there; the configs that come along are in '

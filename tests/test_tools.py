@@ -63,14 +63,14 @@ class TestRunTool:
         with pytest.raises(InputError, match='no such thing'):
             launch.run_tool(self.fail)
 
-    def test_ctrl_c_is_quiet_and_130(self, capsys):
+    def test_ctrl_c_says_what_is_kept_and_is_130(self, capsys):
         def interrupted():
             raise KeyboardInterrupt
 
         with pytest.raises(SystemExit) as exit_:
-            launch.run_tool(interrupted)
+            launch.run_tool(interrupted, 'Replies are kept.')
         assert exit_.value.code == 130
-        assert capsys.readouterr() == ('', '')
+        assert capsys.readouterr() == ('', '\nstopped. Replies are kept.\n')
 
     def test_bug_keeps_its_traceback(self):
         with pytest.raises(ZeroDivisionError):
@@ -88,6 +88,11 @@ class TestArguments:
     def test_missing_config_says_where_configs_are(self):
         with pytest.raises(MissingInputError, match=f'config x.py is not there.*{ROOT}/configs'):
             launch.check_arguments(self.arguments(config='x.py'))
+
+    def test_config_and_checkpoint_swapped(self):
+        message = r'e\.pth is taken for the config and c\.py for the checkpoint: give the config'
+        with pytest.raises(InputError, match=message):
+            launch.check_arguments(self.arguments(config='e.pth', checkpoint='c.py'))
 
     @pytest.mark.parametrize('name', ['checkpoint', 'resume'])
     def test_missing_checkpoint(self, name):
@@ -227,8 +232,9 @@ class TestRuns:
         half = ('--cfg-options', 'train_dataloader.batch_size=2')
         command = ['bash', TOOLS / 'dist_train.sh', config, 2, '--work-dir', 'two', *half]
         path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
-        two = ran(command, tmp_path, PATH=path, PORT=free_port())
-        assert 'Distributed launcher: pytorch' in two
+        ran(command, tmp_path, PATH=path, PORT=free_port())
+        (log,) = (tmp_path / 'two').glob('*/*.log')
+        assert 'Distributed launcher: pytorch' in log.read_text()
         expected, got = weights(tmp_path / 'one', 2), weights(tmp_path / 'two', 2)
         for name, tensor in expected.items():
             assert difference(got[name], tensor) <= 1e-5, name

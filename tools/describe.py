@@ -4,7 +4,8 @@
     python tools/describe.py CONFIG --describer hf --model FOLDER
     python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE
 
-Replies are kept as they come; the same command resumes. --preview 5 shows what to expect.
+Replies are kept as they come: after Ctrl-C the same command goes on. --preview 5 shows what to
+expect and keeps nothing, unless --out names a file.
 """
 
 import sys
@@ -16,4 +17,7 @@ from mmpretrain_lmmreg.descriptions.command import parser, run  # noqa: E402
 from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 if __name__ == '__main__':
-    run_tool(lambda: run(parser(__doc__).parse_args()))
+    run_tool(
+        lambda: run(parser(__doc__).parse_args()),
+        'Replies are kept as they came; the same command goes on.',
+    )

@@ -17,8 +17,8 @@ from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Train every config with every seed and setting; what is done is skipped, '
-        'what was interrupted goes on. tools/compare.py takes the folder.'
+        description='Train every config with every seed and setting. Ctrl-C keeps what is done, '
+        'and the same command goes on. tools/compare.py takes the folder.'
     )
     parser.add_argument('configs', nargs='+', metavar='CONFIG')
     parser.add_argument(
@@ -79,4 +79,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_tool(main)
+    run_tool(
+        main,
+        'Finished runs are kept, others up to their last checkpoint; the same command goes on.',
+    )

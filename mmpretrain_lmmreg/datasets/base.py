@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -9,7 +10,7 @@ from mmpretrain.datasets import BaseDataset
 
 from ..descriptions.attach import open_store
 from ..errors import InputError, MissingInputError
-from .files import require_all
+from .files import require_all, some_of
 from .splits import Sample, few_shot, half_of_classes, hold_out
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -104,7 +105,7 @@ class SplitDataset(BaseDataset):
         new_label = {label: i for i, label in enumerate(self.kept_labels)}
         samples = [s for s in samples if s['gt_label'] in new_label]
         if self.shots is not None:
-            samples = few_shot(samples, self.shots, self.shot_seed)
+            samples = self._few_shot(samples)
         paths = require_all(
             self.data_root, [s['rel_path'] for s in samples], type(self).__name__, self._remedy()
         )
@@ -118,6 +119,18 @@ class SplitDataset(BaseDataset):
             }
             for sample, path in zip(samples, paths, strict=True)
         ]
+
+    def _few_shot(self, samples: list[Sample]) -> list[Sample]:
+        counts = Counter(sample['gt_label'] for sample in samples)
+        fewer = [self.all_classes[c] for c, count in counts.items() if count < self.shots]
+        if fewer:
+            print_log(
+                f'shots={self.shots}, but {len(fewer)} of {len(counts)} classes have fewer images '
+                f'and give all of theirs: {some_of(fewer)}',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return few_shot(samples, self.shots, self.shot_seed)
 
     def _choose_split(self) -> list[Sample]:
         if self.split == 'test':

@@ -23,6 +23,7 @@ SPLIT_NAMES = {
     'test': 'test',
     'testing': 'test',
 }
+SPLITS = ('train', 'val', 'test')
 Row = dict[str, Any]
 
 
@@ -147,14 +148,16 @@ def _row(root: Path, entry: Mapping, where: str) -> Row:
     if isinstance(label, list | tuple | dict) or any(mark in str(label) for mark in ';|'):
         raise InputError(f'{where}: several labels, {label!r}. {_MULTI_LABEL}')
     split = str(_given(entry, 'split')).strip()
-    if split and split.lower() not in SPLIT_NAMES:
-        raise InputError(f'{where}: split must be train, val or test, not {split!r}')
+    if split and split.lower() not in SPLITS:
+        meant = SPLIT_NAMES.get(split.lower())
+        hint = f'; did you mean {meant}?' if meant else ''
+        raise InputError(f'{where}: split must be train, val or test, not {split!r}{hint}')
     path = os.path.relpath(os.path.join(os.path.abspath(root), str(entry['path']).strip()), root)
     if path.split(os.sep)[0] == os.pardir:
         raise InputError(f'{where}: {entry["path"]!r} is outside of the data root {root}')
     return {
         'rel_path': Path(path).as_posix(),
         'label': str(label).strip(),
-        'split': SPLIT_NAMES[split.lower()] if split else None,
+        'split': split.lower() or None,
         'group': str(_given(entry, 'group')).strip() or None,
     }

@@ -60,8 +60,10 @@ class AttachDescriptions(BaseTransform):
         found = open_store(path).get(image)
         if found is None and self.missing == 'error':
             raise InputError(
-                f'{image} has no descriptions in {path}: describe it with `python '
-                "tools/describe.py CONFIG`, or leave such images out with missing='skip'"
+                f'{image} has no descriptions in {path}, which has those of other images. Either '
+                'describe the rest (`python tools/describe.py CONFIG` goes on), or let class '
+                "means come from what is there (missing='skip'), or from class names "
+                '(default_hooks.class_means.source=class_names)'
             )
         return found or []
 

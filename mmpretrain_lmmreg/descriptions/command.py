@@ -1,5 +1,6 @@
 """What ``tools/describe.py`` does."""
 
+import tempfile
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,12 @@ def parser(doc: str | None) -> ArgumentParser:
     p.add_argument('--retries', type=int, default=3, help='of bad replies and of requests (3)')
     p.add_argument('--shard', default='1/1', metavar='i/n', help='a part of the images, 1/4 to 4/4')
     p.add_argument('--merge', nargs='+', type=Path, metavar='FILE', help='put files into --out')
-    p.add_argument('--preview', type=int, metavar='N', help='describe N images, project the rest')
+    p.add_argument(
+        '--preview',
+        type=int,
+        metavar='N',
+        help='describe N images, project the rest; keeps nothing without --out',
+    )
     p.add_argument('--reparse', action='store_true', help='read the kept replies anew; ask nobody')
     p.add_argument('--clip', metavar='MODEL,WEIGHTS', help='judge the descriptions by a CLIP model')
     p.add_argument(
@@ -63,6 +69,10 @@ def run(args: Namespace) -> None:
         print(f'{added} replies read better now')
         if worse:
             print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
+    elif args.describer and args.preview and not args.out:
+        with tempfile.TemporaryDirectory() as folder:  # half a file would make trouble in training
+            _describe(args, images, Path(folder, 'preview.jsonl'), prompt)
+        print('the preview kept nothing; --out FILE would')
     elif args.describer:
         _describe(args, images, out, prompt)
     elif not args.clip:

@@ -59,9 +59,12 @@ class ResultsHook(Hook):
             data = describe_training_data(runner.train_loop.dataloader.dataset)
             self.run['descriptions'] = data.pop('descriptions', None)
             self.run['fingerprints'].update(data)
-        self.save_run(runner)
+        self.saved = False
 
     def before_train_epoch(self, runner: Runner) -> None:
+        if not self.saved:  # nothing refuses the run any more
+            self.save_run(runner)
+            self.saved = True
         self.started = time.perf_counter()
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -116,6 +119,13 @@ class ResultsHook(Hook):
         self.run['fingerprints'].update(describe_features(runner))
         self.run['finished'] = True
         self.save_split(runner, runner.epoch)
+        if self.predictions is not None:
+            p, folder = self.predictions, Path(runner.work_dir)
+            print_log(
+                f'{p.split} accuracy {100 * p.correct.mean():.2f} % after epoch {runner.epoch}: '
+                f'{folder / "results" / f"{p.split}.npz"}; checkpoints are in {folder}',
+                'current',
+            )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         meta = checkpoint.get('meta') or {}

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..text.hook import embed_class_means
 from ..text.tower import TextTower
 from .dataset import FeatureDataset
-from .loops import FrozenTrunkTrainLoop, _use_features
+from .loops import FrozenTrunkTrainLoop, _use_all_features
 
 
 @LOOPS.register_module()
@@ -60,7 +60,7 @@ class FitLoop(FrozenTrunkTrainLoop):
                 f'FitLoop fits the head, but {type(head).__name__} cannot be fitted; '
                 "use train_cfg=dict(type='FrozenTrunkTrainLoop')"
             )
-        _use_features(self)
+        _use_all_features(self)
         data = self.dataloader.dataset
         classes = data.metainfo.get('classes') or ()
         if len(classes) != head.num_classes:

@@ -7,7 +7,7 @@ from mmpretrain.engine.hooks import VisualizationHook
 from mmpretrain.registry import LOOPS
 from mmpretrain.utils import get_ori_model
 
-from ..errors import InputError
+from ..errors import InputError, UnreadableError
 from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
 from .recording import Recording
 
@@ -19,7 +19,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     """``EpochBasedTrainLoop`` on trunk features, with the same batches and the same weights."""
 
     def run_epoch(self) -> None:
-        _use_features(self)
+        _use_all_features(self)
         self.recording = Recording(self.runner, len(self.dataloader))
         with features_as_inputs(self.runner.model):
             super().run_epoch()
@@ -59,6 +59,25 @@ class FrozenTrunkValLoop(_FrozenTrunkEvalMixin, ValLoop):
 @LOOPS.register_module()
 class FrozenTrunkTestLoop(_FrozenTrunkEvalMixin, TestLoop):
     """``TestLoop`` on trunk features."""
+
+
+def _use_all_features(loop: FrozenTrunkTrainLoop) -> None:
+    """Get the features of the training and the validation images, before the first epoch.
+
+    Raises:
+        InputError: pictures of either that cannot be read, all in one message.
+    """
+    loops = [loop]
+    if isinstance(loop.runner.val_loop, FrozenTrunkValLoop) and not _needs_images(loop.runner):
+        loops.append(loop.runner.val_loop)
+    problems = []
+    for each in loops:
+        try:
+            _use_features(each)
+        except UnreadableError as error:
+            problems.append(str(error))
+    if problems:
+        raise InputError('\n'.join(problems))
 
 
 def _needs_images(runner: Runner) -> str | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from ..cache import atomic_write, cache_dir, digest
-from ..errors import InputError
+from ..errors import InputError, UnreadableError
 from ..progress import Progress
 from ..table import StoredRows, VectorTable
 from .images import ImagesOf, collate, first_images
@@ -56,8 +56,8 @@ def trunk_features(
         where they take more than a GiB, and the row of each by absolute path.
 
     Raises:
-        InputError: random transforms or batch augmentation, by name; unreadable images, by file,
-            once all the others are done.
+        InputError: random transforms or batch augmentation, by name.
+        UnreadableError: unreadable images, by file, once all the others are done.
     """
     dataset = images.dataset
     check_deterministic(model, dataset)
@@ -85,7 +85,7 @@ def trunk_features(
     failed = compute(model, loader, table, keys) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
-        raise InputError(
+        raise UnreadableError(
             f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:20])
         )

@@ -65,6 +65,7 @@ def test_image_that_was_never_described(root):
     with pytest.raises(InputError) as error:
         build().lookup(sample(root, 'train/z.jpg'))
     assert 'train/z.jpg has no descriptions in' in str(error.value)
+    assert "missing='skip'" in str(error.value) and 'source=class_names' in str(error.value)
     assert str(root / 'descriptions.jsonl') in str(error.value)
     assert 'python tools/describe.py CONFIG' in str(error.value)
     assert "missing='skip'" in str(error.value)

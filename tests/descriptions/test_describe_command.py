@@ -62,11 +62,14 @@ def test_preview_shows_descriptions_and_projects_the_whole(config, default, endp
         endpoint(server)
         call(config, *OPENAI, '--preview', '2')
         out = capsys.readouterr().out
-        assert len(server.bodies) == len(DescriptionStore(default)) == 2
+        assert len(server.bodies) == 2 and not default.exists()
         assert 'train/cat/a 0000.png: ok' in out
         assert '  10. A ' in out
         assert '6 images: about ' in out
         assert '600 tokens in, 300 out' in out
+        assert 'the preview kept nothing' in out
+        call(config, *OPENAI, '--preview', '2', '--out', str(default))
+        assert len(DescriptionStore(default)) == 2
         call(config, *OPENAI)
         assert '4 images asked about, 2 had been' in capsys.readouterr().out
 

@@ -1,0 +1,60 @@
+"""mmengine's Runner as the commands use it: a short log on the terminal, no config overwritten."""
+
+import logging
+import os
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+# How messages begin that fill screens; the log file has them
+FILE_ONLY = (
+    '\n---',  # system and runtime environment
+    'Config:\n',
+    'Hooks will be executed',
+    'Distributed training is not used',
+    'Using env variable',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'Checkpoints will be saved to',
+    'Exp name:',
+    'Saving checkpoint at',
+)
+
+
+def shorten_terminal(logger: MMLogger) -> None:
+    """Leave what begins like one of ``FILE_ONLY`` out of what a logger writes to the terminal."""
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.addFilter(_is_short)
+
+
+def _is_short(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(FILE_ONLY)
+
+
+class CommandRunner(Runner):
+    """``Runner`` that writes the config into the work folder when nothing refuses the run any more.
+
+    A start that is refused leaves the config of an earlier run there as it was, and so does a test.
+    """
+
+    dumped = False
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger, with a short log on the terminal."""
+        logger = super().build_logger(*args, **kwargs)
+        shorten_terminal(logger)
+        return logger
+
+    def dump_config(self) -> None:
+        """Do nothing yet: the first epoch will."""
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """Call the hooks; when the first epoch begins, write the config."""
+        if not self.dumped and fn_name in ('before_train_epoch', 'before_test_epoch'):
+            self.dumped = True
+            path = Path(self.work_dir, os.path.basename(self.cfg.filename or ''))
+            if fn_name == 'before_train_epoch' or not path.is_file():
+                super().dump_config()
+        super().call_hook(fn_name, **kwargs)
