@@ -24,8 +24,13 @@ BLUES = LinearSegmentedColormap.from_list('blues', ['#0072b200', '#0072b2a6'])
 
 
 def styles():
-    """(colour, dash) pairs, different for 32 methods."""
-    return cycle((colour, dash) for dash in DASHES for colour in COLOURS)
+    """(colour, dash) pairs, different for 32 methods; neighbours differ in both.
+
+    Where two curves run over each other, the gaps of one show the other.
+    """
+    count = len(COLOURS)
+    pairs = range(count * len(DASHES))
+    return cycle((COLOURS[i % count], DASHES[(i + i // count) % len(DASHES)]) for i in pairs)
 
 
 def curve(method: Method) -> tuple[NDArray, NDArray]:

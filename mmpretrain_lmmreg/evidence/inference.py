@@ -12,7 +12,7 @@ whether or not runs of one seed start from the same weights.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -200,13 +200,13 @@ def smallest_difference(
     raised to d where it is less. nan where no difference can be shown.
     """
     n = images / design_effect
-    runs = max(known.runs - known.noise, 0) if known else 0.0
-    df = known.df if known and known.total > 0 else np.inf
-    alpha, beta = stats.t.ppf(1 - level / 2, df), stats.t.ppf(power, df)
+    shifts = max(known.runs - known.noise, 0) if known else 0.0
 
     def surplus(d: float) -> float:
         psi = max(discordance, d)
-        return d - alpha * np.sqrt(psi / n + runs) - beta * np.sqrt((psi - d**2) / n + runs)
+        df = replace(known, images=psi / n).df if known else np.inf
+        alpha, beta = stats.t.ppf(1 - level / 2, df), stats.t.ppf(power, df)
+        return d - alpha * np.sqrt(psi / n + shifts) - beta * np.sqrt((psi - d**2) / n + shifts)
 
     if surplus(1.0) < 0:
         return float('nan')
