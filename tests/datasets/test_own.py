@@ -100,7 +100,7 @@ def test_csv_with_splits_and_groups(tmp_path):
         tmp_path,
         'x/1 a.jpg,cat,train,g1',
         f'{tmp_path}/2.jpg,dog,Train,g2',
-        './3.jpg, dog ,valid,',
+        './3.jpg, dog ,val,',
         '4.jpg,cat,TEST,g3',
         header='Path,Label,split,group',
     )
@@ -167,6 +167,10 @@ def test_mistakes_in_folders(tmp_path, files, text):
 @pytest.mark.parametrize(
     'lines, text',
     [
+        (
+            ['path,label,split', '1.jpg,a,training', '2.jpg,b,test'],
+            "split must be train, val or test, not 'training'; did you mean train?",
+        ),
         (['file,class', '1.jpg,a'], "columns path,label.*, not 'file,class'"),
         (['path,cat,dog', '1.jpg,0,1'], "columns path,label.*, not 'path,cat,dog'"),
         ([''], 'needs a first line that names the columns'),

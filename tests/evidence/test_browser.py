@@ -11,7 +11,7 @@ from .test_report import page  # noqa: F401
 pytestmark = pytest.mark.slow
 
 AXE = Path(os.environ.get('AXE_CORE') or 'node_modules/axe-core/axe.min.js')
-SIZES = dict(phone=(390, 844), desktop=(1280, 900))
+SIZES = dict(phone=(390, 844), narrow=(420, 900), desktop=(1280, 900), wide=(1440, 900))
 
 
 @pytest.fixture
@@ -55,11 +55,11 @@ def test_tables_sort_and_images_open_without_a_mouse(open_page):
     from selenium.webdriver.common.keys import Keys
 
     driver = open_page()
-    heads = driver.find_elements(By.CSS_SELECTOR, 'main table:first-of-type thead button')
+    heads = driver.find_elements(By.CSS_SELECTOR, '.answer thead button')
     accuracy = next(head for head in heads if head.text.startswith('Accuracy'))
 
     def names():
-        cells = driver.find_elements(By.CSS_SELECTOR, 'section:first-of-type tbody th')
+        cells = driver.find_elements(By.CSS_SELECTOR, '.answer tbody th')
         return [cell.text for cell in cells]
 
     accuracy.send_keys(Keys.ENTER)
@@ -67,10 +67,10 @@ def test_tables_sort_and_images_open_without_a_mouse(open_page):
     assert accuracy.find_element(By.XPATH, '..').get_attribute('aria-sort') == 'descending'
     accuracy.send_keys(Keys.ENTER)
     assert names() == ['<i>base</i>', 'ours']
-    p = next(head for head in heads if head.text == 'p')
+    difference = next(head for head in heads if head.text == 'Difference')
     for _ in range(2):
-        p.send_keys(Keys.ENTER)
-        assert names() == ['ours', '<i>base</i>']  # the baseline has no p: last both ways
+        difference.send_keys(Keys.ENTER)
+        assert names() == ['ours', '<i>base</i>']  # the baseline has none: last both ways
 
     viewer = driver.find_element(By.ID, 'viewer')
     image = driver.find_element(By.CSS_SELECTOR, '.open')
@@ -81,6 +81,34 @@ def test_tables_sort_and_images_open_without_a_mouse(open_page):
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not viewer.is_displayed() and driver.switch_to.active_element == image
     assert driver.get_log('browser') == []
+
+
+@pytest.mark.parametrize(
+    ('size', 'wanted'),
+    [
+        ('narrow', ['Method', 'Accuracy %', 'Difference', 'p (Holm)']),
+        (
+            'wide',
+            [
+                'Method',
+                'Accuracy %',
+                '95 % interval',
+                'Difference',
+                'Its 95 % interval',
+                'p (Holm)',
+            ],
+        ),
+    ],
+)
+def test_what_tells_methods_apart_is_not_cut_off(open_page, size, wanted):
+    driver = open_page(size)
+    shown = driver.execute_script(
+        'const box = document.querySelector(".answer").getBoundingClientRect();'
+        'return [...document.querySelectorAll(".answer thead th")].filter('
+        '(e) => e.offsetParent && e.getBoundingClientRect().right <= box.right + 1'
+        ').map((e) => e.textContent.trim());'
+    )
+    assert shown == wanted
 
 
 @pytest.mark.parametrize('size', SIZES)
