@@ -48,6 +48,7 @@ def run_tool(main: Callable[[], None], kept: str = '') -> None:
         kept: What Ctrl-C leaves behind, and how to go on; the interrupt's own text comes first.
     """
     os.environ.setdefault('LMMREG_CONFIGS', str(config_folder()))
+    shorten_terminal(MMLogger.get_current_instance())
     try:
         main()
         if distributed.is_available() and distributed.is_initialized():
@@ -92,7 +93,6 @@ def _run_upstream(name: str, training: bool) -> None:
     parse_args, merge_args = tool.parse_args, tool.merge_args
     on = _take_on()
 
-    shorten_terminal(MMLogger.get_current_instance())
     work_dir = None
 
     def parse_and_check():
