@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.features import trunk
 from mmpretrain_lmmreg.features.dataset import FeatureDataset
 from mmpretrain_lmmreg.features.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.table import StoredRows
@@ -211,6 +212,25 @@ def test_unreadable_images_are_named_after_all_others_are_done(tiny_config, pict
     assert sorted(len(load_file(path)['rows']) for path in kept) == [12, 23]  # test and training
     bad.write_bytes(good)
     train(tiny_config, 'mended')
+
+
+def test_features_are_kept_while_more_are_computed(tiny_config, tmp_path, monkeypatch):
+    """Ctrl-C loses what was computed in the last ten seconds, here in the last batch."""
+    backbone = OpenCLIPVisual
+    forward, calls = backbone.forward_trunk, []
+
+    def third_is_interrupted(self, images):
+        calls.append(len(images))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return forward(self, images)
+
+    monkeypatch.setattr(trunk, 'SECONDS', 0)
+    monkeypatch.setattr(backbone, 'forward_trunk', third_is_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config, 'stopped')
+    kept = list((tmp_path / 'cache' / 'features').glob('*/*.safetensors'))
+    assert [len(load_file(path)['rows']) for path in kept] == [8, 8]
 
 
 def test_visualization_falls_back_to_images(tiny_config, monkeypatch):

@@ -1,11 +1,15 @@
 """The text tower gives what open_clip's encode_text gives, on fewer positions."""
 
+import json
+import sys
+
 import open_clip
 import pytest
 import torch
 from transformers import BertConfig, BertTokenizerFast
 
-from mmpretrain_lmmreg.clip_model import build_open_clip
+from mmpretrain_lmmreg.clip_model import build_open_clip, build_text
+from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.text.tower import TextTower
 from mmpretrain_lmmreg.text.trim import pack_texts
 
@@ -216,3 +220,16 @@ def test_vit_l_14_equals_encode_text():
     tower = TextTower.from_model(model, open_clip.get_tokenizer('ViT-L-14-quickgelu'))
     assert relative_difference(tower.encode(TEXTS), expected(model, tower.tokenizer)) < 1e-5
     assert tower.dim == 768
+
+
+def test_a_hugging_face_tower_without_transformers(tmp_path, monkeypatch):
+    """open_clip then raises of its own; a newcomer is told what to install."""
+    text = dict(hf_model_name='bert-base-uncased', hf_tokenizer_name='bert-base-uncased')
+    vision = dict(image_size=16, layers=1, width=16, patch_size=8)
+    config = dict(embed_dim=8, vision_cfg=vision, text_cfg=text)
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
+    monkeypatch.setattr('open_clip.hf_model.transformers', None)
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    message = "one of Hugging Face, which needs a package: pip install 'transformers"
+    with pytest.raises(InputError, match=message):
+        build_text(f'local-dir:{tmp_path}')
