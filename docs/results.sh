@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The README's tables of all methods, into work_dirs/results: the demo (all training images, 16
-# shots) and the described part of BAR with lite0-minilm (BAR_ROOT, LITE0_ROOT). About two hours on
+# shots) and the described part of BAR with lite0-minilm (BAR_ROOT, LITE0_ROOT). About an hour on
 # two cores; a stopped run goes on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
