@@ -1,6 +1,6 @@
 """``python -m mmpretrain_lmmreg``: print the folder of the configs that come along."""
 
-from .launch import config_folder
+from .config import config_folder
 
 if __name__ == '__main__':
     print(config_folder())

@@ -104,3 +104,22 @@ def work_dir_of(cfg: Config, path: str) -> str | None:
     if on is None:
         return None
     return os.path.join('work_dirs', f'{Path(path).stem}_{Path(on).stem.removeprefix("lmmreg_")}')
+
+
+def check_files(config: str, checkpoint: str | None = None) -> None:
+    """Refuse a config or checkpoint that is not there, or one in place of the other.
+
+    Raises:
+        InputError, MissingInputError: see above.
+    """
+    if (checkpoint or '').endswith('.py') or config.endswith(('.pth', '.pt')):
+        raise InputError(
+            f'{config} is taken for the config and {checkpoint or "nothing"} for the '
+            'checkpoint: give the config (.py) first, then the checkpoint (.pth)'
+        )
+    if not Path(config).is_file():
+        raise MissingInputError(
+            f'config {config} is not there; the configs that come along are in {config_folder()}'
+        )
+    if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
+        raise MissingInputError(f'checkpoint: there is no file {checkpoint}')

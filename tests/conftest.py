@@ -55,7 +55,7 @@ def _save_random_clip(folder: Path, config: dict) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from mmpretrain_lmmreg.clip_model import build_open_clip
+    from mmpretrain_lmmreg.clip.model import build_open_clip
 
     (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
     torch.manual_seed(0)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from mmpretrain_lmmreg.benchmark.measure import Row, markdown  # noqa: E402
+from benchmarks.measure import Row, markdown  # noqa: E402
 from mmpretrain_lmmreg.cache import atomic_write  # noqa: E402
+from mmpretrain_lmmreg.cli import run_tool  # noqa: E402
 from mmpretrain_lmmreg.errors import InputError  # noqa: E402
-from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
 
 PARTS = ('trunk', 'text', 'train', 'run', 'memory')
 ENDINGS = ('.jpg', '.jpeg', '.png')
@@ -59,7 +59,7 @@ def pictures(folder: Path | None) -> list[Path]:
 
 def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows of the parts that were asked for, as they come."""
-    from mmpretrain_lmmreg.benchmark import memory, run, text, train, trunk
+    from benchmarks import memory, run, text, train, trunk
 
     wanted = PARTS if args.part == 'all' else (args.part,)
     if 'trunk' in wanted:

@@ -1,35 +1,11 @@
-"""Check BAR's images and copy them to where the configs look for them.
+"""Check BAR's images. See ``python tools/prepare_bar.py --help``."""
 
-    python tools/prepare_bar.py SOURCE data/bar
-
-SOURCE holds train and test, flat folders of <class>_<n>.jpg; SOURCE and DATA_ROOT may be the
-same. Wrong counts and images that cannot be decoded are listed, and the exit code is then 1.
-(Two of the .jpg files are PNGs inside, which is fine.)
-"""
-
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from mmpretrain_lmmreg.datasets.prepare import prepare_bar, run  # noqa: E402
-from mmpretrain_lmmreg.launch import run_tool  # noqa: E402
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', help='folder with the unpacked train and test folders')
-    parser.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
-    parser.add_argument(
-        '--replies',
-        action='store_true',
-        help="also write the package's 480 replies of a multimodal model as descriptions.jsonl",
-    )
-    sys.exit(run(prepare_bar, **vars(parser.parse_args())))
-
+from mmpretrain_lmmreg.cli import run  # noqa: E402
 
 if __name__ == '__main__':
-    run_tool(main)
+    run('prepare_bar')

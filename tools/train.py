@@ -1,6 +1,6 @@
-"""Train a model: ``python tools/train.py CONFIG``, with mmpretrain's own options.
+"""Train a model, with mmpretrain's own options and ``--on``, which puts a method on any data.
 
-A method on any data: ``python tools/train.py configs/methods/METHOD.py --on DATA_CONFIG``.
+See ``python tools/train.py --help``.
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from mmpretrain_lmmreg.launch import run_tool, train  # noqa: E402
+from mmpretrain_lmmreg.cli import run  # noqa: E402
 
 if __name__ == '__main__':
-    run_tool(train)
+    run('train')

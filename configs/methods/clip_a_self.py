@@ -28,7 +28,6 @@ model = dict(
         in_channels={{_base_.model.head.in_channels}},
     ),
 )
-default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
 train_dataloader = dict(batch_size=32)
 optim_wrapper = dict(
     _delete_=True,

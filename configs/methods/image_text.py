@@ -20,7 +20,6 @@ model = dict(
         in_channels={{_base_.model.head.in_channels}},
     ),
 )
-default_hooks = dict(image_texts=dict(type='ImageTextHook'))
 described = [
     transform
     for transform in _base_.train_dataloader.dataset.pipeline

@@ -27,5 +27,4 @@ model = dict(
         in_channels={{_base_.model.head.in_channels}},
     ),
 )
-default_hooks = dict(learned_text=dict(type='LearnedTextHook'))
 optim_wrapper = dict(optimizer=dict(lr={{_base_.labo_lr}}))

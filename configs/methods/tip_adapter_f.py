@@ -15,6 +15,6 @@ method = 'tip_adapter_f'
 protocol = 'all training images, last epoch'
 model = dict(head=dict(train_keys=True))
 train_dataloader = dict(batch_size=256)
-train_cfg = dict(_delete_=True, type='FitLoop', max_epochs=20, val_interval=1)
+train_cfg = dict(max_epochs=20)
 optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01, eps=1e-4))
 param_scheduler = [dict(type='CosineAnnealingLR', convert_to_iter_based=True)]

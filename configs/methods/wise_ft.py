@@ -17,12 +17,10 @@ model = dict(
     head=dict(
         _delete_=True,
         type='WiSEFTHead',
-        templates={{_base_.templates}},
         num_classes={{_base_.model.head.num_classes}},
         in_channels={{_base_.model.head.in_channels}},
     )
 )
-train_cfg = dict(type='FitLoop')
 optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1), clip_grad=dict(max_norm=1.0)
 )

@@ -3,6 +3,7 @@
 from .balance import ClassWeightHook, class_weights
 from .bar import BAR
 from .base import SplitDataset
+from .demo import DemoActions
 from .era import ERA
 from .files import unreadable_images
 from .loading import LoadPicture
@@ -14,6 +15,7 @@ __all__ = [
     'ERA',
     'UCF101',
     'ClassWeightHook',
+    'DemoActions',
     'LoadPicture',
     'OwnImages',
     'SplitDataset',

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 
-from ..config import load_config
+from ..config import check_files, load_config
+from ..descriptions import AttachDescriptions
 from ..errors import InputError
-from ..launch import check_arguments
 
 
 @dataclass
@@ -67,7 +66,7 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
         MissingInputError: config or checkpoint are not there.
         InputError: a checkpoint of another model, or a method that predicts with text.
     """
-    check_arguments(Namespace(config=config, checkpoint=checkpoint))
+    check_files(config, checkpoint)
     cfg = load_config(config, on)
     pipeline = _test_pipeline(cfg, config)
     model = get_model(cfg, device=get_device())
@@ -96,13 +95,14 @@ def _test_pipeline(cfg: Config, config: str) -> Compose:
     if not loader:
         raise InputError(f'{config} has no test_dataloader, whose pipeline reads the pictures')
     transforms = loader.dataset.pipeline
-    if any(transform.type == 'AttachDescriptions' for transform in transforms):
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        built = [TRANSFORMS.build(transform) for transform in transforms]
+    if any(isinstance(transform, AttachDescriptions) for transform in built):
         raise InputError(
             f'{Path(config).stem} classifies with the descriptions of each test image '
             '(AttachDescriptions in its test pipeline), which a picture by itself does not have'
         )
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        return Compose([TRANSFORMS.build(transform) for transform in transforms])
+    return Compose(built)
 
 
 def quiet_log() -> None:

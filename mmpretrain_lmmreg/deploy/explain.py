@@ -5,9 +5,10 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from torch import Tensor
 
+from ..clip.text_tower import TextTower
 from ..errors import InputError
-from ..text.hook import collect_descriptions, embed
-from ..text.tower import TextTower
+from ..text.class_sentences import collect_descriptions
+from ..text.embedding import embed
 from .classifier import Classifier
 
 

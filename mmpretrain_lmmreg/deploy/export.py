@@ -1,7 +1,6 @@
-"""What ``tools/export.py`` does."""
+"""Make a folder that classifies with open_clip alone."""
 
 import tempfile
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 import numpy as np
@@ -13,37 +12,14 @@ from rich.status import Status
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..backbone import OpenCLIPVisual
-from ..clip_model import LOCAL_DIR, load_open_clip
-from ..config import add_on
+from ..clip.backbone import OpenCLIPVisual
+from ..clip.model import LOCAL_DIR, load_open_clip
 from ..errors import InputError
 from . import folder, onnx_model, standalone
-from .classifier import Classifier, load_classifier, quiet_log
+from .classifier import Classifier
 from .temperature import calibrate
 
 TOLERANCE = 1e-5
-
-
-def parser(doc: str | None) -> ArgumentParser:
-    """The command's options."""
-    p = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
-    p.add_argument('config', help='the config that the checkpoint was trained with')
-    p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
-    p.add_argument('folder', metavar='OUT', type=Path, help='folder to make')
-    p.add_argument('--onnx', action='store_true', help='also write model.onnx')
-    add_on(p)
-    return p
-
-
-def run(args: Namespace) -> None:
-    """Carry the command out and print what was made."""
-    quiet_log()
-    if args.onnx:
-        onnx_model.require_onnx()
-    with folder.new_folder(args.folder) as made:
-        classifier = load_classifier(args.config, args.checkpoint, args.on)
-        print('\n'.join(export(classifier, made, args.folder, args.onnx)))
-    print(f'{args.folder} classifies pictures: python {args.folder / "predict.py"} PICTURE...')
 
 
 def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) -> list[str]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..cache import fsync_folder
-from ..clip_model import LOCAL_DIR, model_config
+from ..clip.model import LOCAL_DIR, model_config
 from ..errors import InputError
 from . import standalone
 from .classifier import Classifier

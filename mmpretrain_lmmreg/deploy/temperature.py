@@ -10,8 +10,8 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.samples import iter_infos
 from ..features.embeddings import image_embeddings
-from ..features.samples import iter_infos
 from .classifier import Classifier
 
 LIMITS = (0.05, 20.0)  # where every image is classified rightly, ever smaller fits ever better

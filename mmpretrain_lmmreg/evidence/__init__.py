@@ -1,3 +1,4 @@
+from .checks import RunChecksHook
 from .hook import ResultsHook
 
-__all__ = ['ResultsHook']
+__all__ = ['ResultsHook', 'RunChecksHook']

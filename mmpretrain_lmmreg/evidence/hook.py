@@ -13,11 +13,11 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from ..datasets.samples import iter_infos
 from ..errors import InputError
-from ..features.samples import iter_infos
+from ..features.dataset import source_of
 from .record import (
     count_trained,
-    data_of,
     data_root_of,
     describe_features,
     describe_run,
@@ -56,7 +56,7 @@ class ResultsHook(Hook):
         if self.run['epochs']:
             self.run['train_seconds'] = self.run['epochs'][-1]['seconds']
         if is_main_process():
-            data = describe_training_data(runner.train_loop.dataloader.dataset)
+            data = describe_training_data(source_of(runner.train_loop.dataloader))
             self.run['descriptions'] = data.pop('descriptions', None)
             self.run['fingerprints'].update(data)
         self.saved = False
@@ -164,7 +164,7 @@ class ResultsHook(Hook):
         parts = all_gather_object(self.rows)
         self.rows = {}
         if is_main_process():
-            dataset = data_of(loader)
+            dataset = source_of(loader)
             rows = {path: row for part in parts for path, row in part.items()}
             split = split_name(runner, dataset, mode)
             infos = list(iter_infos(dataset))

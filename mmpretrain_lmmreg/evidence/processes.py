@@ -1,14 +1,11 @@
 """Training runs in processes of their own, several at a time."""
 
-import gc
 import multiprocessing
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
@@ -17,6 +14,7 @@ from ..errors import InputError
 from ..progress import Progress
 from .results import load_run
 
+TrainHere = Callable[[Path, Path, int], None]  # of a config, a folder and a number of threads
 OUTPUT = 'output.txt'  # in a run's folder: what it printed
 
 
@@ -46,8 +44,10 @@ def default_jobs() -> int:
     return 1 if get_device() != 'cpu' else min(os.cpu_count() or 1, 4)
 
 
-def train_all(runs: Sequence[tuple[Path, Path]], jobs: int, progress: Progress) -> None:
-    """Train (config, folder) pairs, each in a process of its own, ``jobs`` at a time.
+def train_all(
+    train_here: TrainHere, runs: Sequence[tuple[Path, Path]], jobs: int, progress: Progress
+) -> None:
+    """Train (config, folder) pairs by ``train_here``, each in its own process, ``jobs`` at a time.
 
     What is running when one fails, or at Ctrl-C, is ended; it goes on from its last checkpoint
     another time.
@@ -57,7 +57,7 @@ def train_all(runs: Sequence[tuple[Path, Path]], jobs: int, progress: Progress) 
     """
     context = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
     if os.name != 'nt':
-        context.set_forkserver_preload([__package__])  # imports the heavy libraries once
+        context.set_forkserver_preload([train_here.__module__])  # imports the heavy libraries once
     # Small matrices are no faster on several threads, which then wait for each other
     threads = 1 if jobs > 1 else os.cpu_count() or 1
     waiting, running = list(reversed(runs)), {}
@@ -87,17 +87,3 @@ def _check_exit(code: int | None, folder: Path) -> None:
             f'training in {folder} failed (exit code {code}); the end of {output}:\n'
             + '\n'.join(lines[-5:])
         )
-
-
-def train_here(config: Path, folder: Path, threads: int) -> None:
-    """``tools/train.py CONFIG --work-dir FOLDER --resume`` in this process."""
-    from ..launch import run_tool, train
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / OUTPUT, 'ab') as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    torch.set_num_threads(threads)
-    gc.freeze()  # mmengine collects garbage with each data set: spare the libraries' objects
-    sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
-    run_tool(train)

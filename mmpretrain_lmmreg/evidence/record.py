@@ -14,12 +14,13 @@ from mmpretrain.utils import get_ori_model
 from torch import nn
 
 from ..cache import digest
+from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..features.dataset import FeatureDataset
-from ..features.samples import iter_infos, leaf_datasets
 from ..features.trunk import trunk_about
+from ..heads import ClassMeanRegHead
 from .results import Predictions
 
 PACKAGES = (
@@ -40,12 +41,12 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
     ``method`` and ``protocol`` are the config's variables of that name; a config without
     ``method`` is called by its file name.
     """
-    head = cfg.get('model', {}).get('head') or {}
+    head = getattr(model, 'head', None)
     return dict(
         method=cfg.get('method') or Path(cfg.filename or 'unnamed').stem,
         protocol=cfg.get('protocol', ''),
         seed=cfg.get('randomness', {}).get('seed'),
-        alpha=head.get('alpha') if head.get('type') == 'ClassMeanRegHead' else None,
+        alpha=head.alpha if isinstance(head, ClassMeanRegHead) else None,
         trained_parameters=count_trained(model),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,
@@ -106,11 +107,6 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def data_of(loader: Any) -> Any:
-    """The data set of images behind a data loader, which may load the features of its images."""
-    return getattr(loader.dataset, 'source', loader.dataset)
 
 
 def split_name(runner: Runner, dataset: Any, mode: str) -> str:

@@ -16,7 +16,7 @@ from ..config import load_config, method_file
 from ..errors import InputError
 from ..progress import Progress
 from .holdout import hold_out_validation
-from .processes import default_jobs, is_done, train_all, write_config
+from .processes import TrainHere, default_jobs, is_done, train_all, write_config
 from .results import load_predictions, load_run
 
 Options = dict[str, object]
@@ -47,6 +47,7 @@ class Sweep:
         put_on: Methods that each of the configs is also trained with, see
             :func:`config.method_file`.
         jobs: Runs at a time; 0 for :func:`default_jobs`.
+        train_here: Trains a config into a folder on some threads, in the process that calls it.
     """
 
     configs: Sequence[str]
@@ -57,6 +58,7 @@ class Sweep:
     options: Options | None = None
     put_on: Sequence[str] = ()
     jobs: int = 0
+    train_here: TrainHere | None = None
 
     def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
@@ -152,8 +154,8 @@ class Sweep:
                 else:
                     todo.append((path, folder))
             # the first one by itself: it makes the feature table that the others share
-            train_all(todo[:1], 1, progress)
-            train_all(todo[1:], self.jobs or default_jobs(), progress)
+            train_all(self.train_here, todo[:1], 1, progress)
+            train_all(self.train_here, todo[1:], self.jobs or default_jobs(), progress)
         return runs
 
     def choose(self, method: str, trials: list[Options]) -> dict:

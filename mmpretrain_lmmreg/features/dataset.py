@@ -12,8 +12,9 @@ from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from ..datasets.samples import transforms_of
+from ..descriptions import AttachDescriptions
 from ..table import StoredRows
-from .samples import transforms_of
 from .trunk import PIXEL_TRANSFORMS, trunk_features
 
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
@@ -101,8 +102,8 @@ class FeatureDataset(Dataset):
 def without_pixels(transforms: Sequence[Any]) -> list[Any]:
     """What remains of a pipeline: no pixels, and texts only if they are packed."""
     packed = {key for t in transforms for key in getattr(t, 'algorithm_keys', ())}
-    left_out = PIXEL_TRANSFORMS + (() if 'descriptions' in packed else ('AttachDescriptions',))
-    return [t for t in transforms if type(t).__name__ not in left_out]
+    left_out = PIXEL_TRANSFORMS + (() if 'descriptions' in packed else (AttachDescriptions,))
+    return [t for t in transforms if type(t) not in left_out]
 
 
 class FeatureLoader(DataLoader):
@@ -111,6 +112,11 @@ class FeatureLoader(DataLoader):
     def __iter__(self) -> Iterator[dict]:
         super().__iter__()  # draws a number from torch's generator, as a loader of images does
         return map(self.dataset.__getitems__, self.batch_sampler)
+
+
+def source_of(loader: DataLoader) -> Any:
+    """The data set of images behind a loader, which may load the features of its images."""
+    return getattr(loader.dataset, 'source', loader.dataset)
 
 
 def feature_dataloader(model: nn.Module, images: DataLoader) -> FeatureLoader:
@@ -124,7 +130,8 @@ def feature_dataloader(model: nn.Module, images: DataLoader) -> FeatureLoader:
 def features_as_inputs(model: nn.Module) -> Iterator[None]:
     """Let the classifier take batches of trunk features, which need no pixel preprocessing.
 
-    The preprocessor stays in place, since EMA pairs the model's buffers with its copy's by order.
+    mmpretrain's preprocessor has no switch for that, and it stays in place, since EMA pairs the
+    model's buffers with its copy's by order.
     """
     preprocessor = get_ori_model(model).data_preprocessor
     preprocessor.forward = lambda batch, training=False: batch

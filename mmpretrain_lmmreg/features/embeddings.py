@@ -1,26 +1,29 @@
-"""Embeddings of the training images before any training."""
+"""Embeddings of images before any training."""
 
 import torch
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from .samples import iter_infos
-from .trunk import trunk_features
+from ..errors import InputError
+from .dataset import FeatureDataset, feature_dataloader
 
 
 @torch.no_grad()
 def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Tensor]:
-    """Embed each image of a loader's data set once: (N, D) and labels (N,), on the CPU.
+    """Embeddings (N, D) and labels (N,) of a loader's samples in order, on the model's device.
 
     Uses the feature table; the embeddings are unit vectors where ``model.head.normalize``.
+
+    Raises:
+        InputError: multi-label data.
     """
-    features, _ = trunk_features(model, images)
+    data = images.dataset
+    if not isinstance(data, FeatureDataset):
+        data = feature_dataloader(model, images).dataset
+    if data.labels is None:
+        raise InputError('multi-label data are not supported: each image needs one label')
     device = next(model.parameters()).device
-    x = torch.cat(
-        [
-            model.head.pre_logits(model.backbone(chunk.to(device))).cpu()
-            for chunk in features.split(1024)
-        ]
-    )
-    return x, torch.tensor([info['gt_label'] for info in iter_infos(images.dataset)])
+    chunks = (data.features[rows] for rows in data.rows.split(1024))
+    x = [model.head.pre_logits(model.backbone(chunk.to(device, torch.float32))) for chunk in chunks]
+    return torch.cat(x), data.labels

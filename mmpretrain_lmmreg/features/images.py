@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .samples import iter_infos, transforms_of
+from ..datasets.samples import iter_infos, transforms_of
+from ..descriptions import AttachDescriptions
 
 
 class ImagesOf(Dataset):
@@ -28,7 +29,7 @@ class ImagesOf(Dataset):
         path = results['img_path']
         try:
             for transform in self.transforms:
-                if type(transform).__name__ != 'AttachDescriptions':
+                if not isinstance(transform, AttachDescriptions):
                     results = transform(results)
             return path, results['inputs']
         except Exception as error:  # whatever a decoder raises

@@ -9,33 +9,27 @@ from mmpretrain.utils import get_ori_model
 
 from ..errors import InputError, UnreadableError
 from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
-from .recording import Recording
 
 HISTORY = 1000  # values of a scalar that are kept at least
 
 
 @LOOPS.register_module()
 class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
-    """``EpochBasedTrainLoop`` on trunk features, with the same batches and the same weights."""
+    """``EpochBasedTrainLoop`` on trunk features, with the same batches and the same weights.
+
+    An epoch has no steps where nothing has a gradient, as in a head fitted before training.
+    """
 
     def run_epoch(self) -> None:
-        _use_all_features(self)
-        self.recording = Recording(self.runner, len(self.dataloader))
-        with features_as_inputs(self.runner.model):
-            super().run_epoch()
-        _shorten_histories(self)
-
-    def run_iter(self, idx: int, data_batch: dict) -> None:
-        """A step, recorded only where a line of the log needs it; see :class:`Recording`."""
-        recording = self.recording
-        if recording.includes(idx):
-            super().run_iter(idx, data_batch)
-            return
-        recording.call('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        recording.call('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
-        recording.pass_time()
-        self._iter += 1
+        use_all_features(self)
+        if any(parameter.requires_grad for parameter in self.runner.model.parameters()):
+            with features_as_inputs(self.runner.model):
+                super().run_epoch()
+            _shorten_histories(self)
+        else:
+            self.runner.call_hook('before_train_epoch')
+            self.runner.call_hook('after_train_epoch')
+            self._epoch += 1
 
 
 class _FrozenTrunkEvalMixin:
@@ -61,7 +55,7 @@ class FrozenTrunkTestLoop(_FrozenTrunkEvalMixin, TestLoop):
     """``TestLoop`` on trunk features."""
 
 
-def _use_all_features(loop: FrozenTrunkTrainLoop) -> None:
+def use_all_features(loop: FrozenTrunkTrainLoop) -> None:
     """Get the features of the training and the validation images, before the first epoch.
 
     Raises:
@@ -109,10 +103,11 @@ def _use_features(loop) -> None:
 
 def _shorten_histories(loop: FrozenTrunkTrainLoop) -> None:
     """Let mmengine keep an epoch of each scalar: it copies the history in every iteration."""
-    recording = loop.recording
-    if recording.whole_run:
+    processor = loop.runner.log_processor
+    windows = [processor.window_size, *(c.get('window_size', 0) for c in processor.custom_cfg)]
+    if 'global' in windows:
         return
-    keep = max(recording.steps, recording.window, HISTORY)
+    keep = max(len(loop.dataloader), HISTORY, *(w for w in windows if isinstance(w, int)))
     for name, history in loop.runner.message_hub.log_scalars.items():
         if name.startswith('train/'):
             history.max_length = keep

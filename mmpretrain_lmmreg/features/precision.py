@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..backbone import OpenCLIPVisual
+from ..clip.backbone import OpenCLIPVisual
 
 IMAGES = 64
 SMALLEST_COSINE = 0.999

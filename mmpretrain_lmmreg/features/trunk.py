@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from mmcv.transforms import CenterCrop, LoadImageFromFile, Normalize, Pad, Resize
 from mmengine.dist import (
     all_gather_object,
     barrier,
@@ -15,28 +16,32 @@ from mmengine.dist import (
     is_main_process,
 )
 from mmengine.logging import print_log
+from mmpretrain.datasets import PackInputs, ResizeEdge
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from ..cache import atomic_write, cache_dir, digest
+from ..datasets.loading import LoadPicture
+from ..datasets.samples import describe_transform, iter_infos, transforms_of
+from ..descriptions import AttachDescriptions
 from ..errors import InputError, UnreadableError
 from ..progress import Progress
 from ..table import StoredRows, VectorTable
 from .images import ImagesOf, collate, first_images
 from .precision import IMAGES, compare_precisions
-from .samples import describe_transform, iter_infos, transforms_of
 
+# Exactly these classes: one that inherits from them may be random
 PIXEL_TRANSFORMS = (
-    'LoadPicture',
-    'LoadImageFromFile',
-    'Resize',
-    'ResizeEdge',
-    'CenterCrop',
-    'Pad',
-    'Normalize',
+    LoadPicture,
+    LoadImageFromFile,
+    Resize,
+    ResizeEdge,
+    CenterCrop,
+    Pad,
+    Normalize,
 )
-TEXT_TRANSFORMS = ('AttachDescriptions', 'PackInputs')
+TEXT_TRANSFORMS = (AttachDescriptions, PackInputs)
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
 CHUNK, SECONDS = 1024, 10  # features are kept on disk after so many images or seconds
 IN_MEMORY = 2**30  # bytes of features up to which all are read at once
@@ -104,8 +109,8 @@ def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
         "it, or train on images (train_cfg.type='EpochBasedTrainLoop')"
     )
     for transform in transforms_of(dataset):
-        name = type(transform).__name__
-        if name not in PIXEL_TRANSFORMS + TEXT_TRANSFORMS:
+        if type(transform) not in PIXEL_TRANSFORMS + TEXT_TRANSFORMS:
+            name = type(transform).__name__
             raise InputError(f"transform '{name}' may be random: {advice}")
     augments = getattr(model.data_preprocessor, 'batch_augments', None)
     if augments is not None:
@@ -115,11 +120,7 @@ def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
 
 def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
     """Everything but the image file itself that determines a row of the feature table."""
-    pixels = [
-        describe_transform(t)
-        for t in transforms_of(dataset)
-        if type(t).__name__ in PIXEL_TRANSFORMS
-    ]
+    pixels = [describe_transform(t) for t in transforms_of(dataset) if type(t) in PIXEL_TRANSFORMS]
     prep = model.data_preprocessor
     settings = {
         name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor', 'pad_value')

@@ -3,10 +3,10 @@ from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
 from .coop import CoOpHead
 from .gda import GDAHead
-from .image_text import ImageTextHead, ImageTextHook
+from .hook import ClassMeanHook
+from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
-from .learned_text import LearnedTextHook
 from .logreg import LogisticRegressionHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
@@ -14,15 +14,14 @@ from .zero_shot import ZeroShotHead
 
 __all__ = [
     'CLIPASelfHead',
+    'ClassMeanHook',
     'ClassMeanRegHead',
     'CoCoOpHead',
     'CoOpHead',
     'GDAHead',
     'ImageTextHead',
-    'ImageTextHook',
     'L2SPClassifier',
     'LaBoHead',
-    'LearnedTextHook',
     'LogisticRegressionHead',
     'TipAdapterHead',
     'WiSEFTHead',

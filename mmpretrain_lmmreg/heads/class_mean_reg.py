@@ -8,6 +8,8 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..errors import InputError
+from .base import SetUpHead
+from .inputs import HeadInputs
 
 REDUCTIONS = ('batch_mean', 'batch_sum', 'element_mean')
 FC_INITS = ('pytorch', 'class_means')
@@ -35,7 +37,7 @@ def class_mean_distance(x: Tensor, targets: Tensor, reduction: str = 'batch_mean
 
 
 @MODELS.register_module()
-class ClassMeanRegHead(LinearClsHead):
+class ClassMeanRegHead(SetUpHead, LinearClsHead):
     """Linear classifier with the objective of eq. 3, J = CE + alpha * J_reg.
 
     Logs ``loss_ce``, ``loss_reg`` (alpha * J_reg) and ``reg_ratio`` (alpha * J_reg / CE). The
@@ -91,10 +93,15 @@ class ClassMeanRegHead(LinearClsHead):
         self.register_buffer('class_means', torch.zeros(num_classes, in_channels))
         self.means_seen = False  # since looking takes time, which every step would pay for
 
-    @property
-    def needs_class_means(self) -> bool:
-        """Whether training uses the class means."""
-        return self.alpha > 0 or self.fc_init == 'class_means'
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        used = head.get('alpha', 1) > 0 or head.get('fc_init') == 'class_means'
+        return ('train',) if used and means.get('source', 'descriptions') == 'descriptions' else ()
+
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over the class means, where training uses them."""
+        if not inputs.trained and (self.alpha > 0 or self.fc_init == 'class_means'):
+            self.set_class_means(inputs.class_means)
 
     def set_class_means(self, means: Tensor) -> None:
         """Take over the targets C, (num_classes, in_channels), before training."""
@@ -158,17 +165,6 @@ class ClassMeanRegHead(LinearClsHead):
                 f'{several.gt_label.tolist()}'
             )
         return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for name in ('class_means', 'fc.weight'):
-            found = state_dict.get(prefix + name)
-            if found is not None and found.shape != (self.num_classes, self.in_channels):
-                raise InputError(
-                    f"the checkpoint's {prefix}{name} is of {found.shape[0]} classes and "
-                    f'D={found.shape[1]}, the config says num_classes={self.num_classes} and '
-                    f'in_channels={self.in_channels}; use it with the config it was trained with'
-                )
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _name(sample: DataSample) -> str:

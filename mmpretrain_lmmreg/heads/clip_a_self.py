@@ -2,15 +2,14 @@
 
 import torch
 import torch.nn.functional as F
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader
 
 from ..errors import InputError
-from ..text.class_sentences import class_sentences, embed_sentences
-from .learned_text import LearnedTextHead, tower_of
+from ..text.embedding import embed_lists
+from .inputs import HeadInputs
+from .learned_text import LearnedTextHead, sentences_of
 
 
 class SentenceAttention(nn.Module):
@@ -56,7 +55,7 @@ class CLIPASelfHead(LearnedTextHead):
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
-        InputError: a ratio outside [0, 1]; what :func:`class_sentences` raises.
+        InputError: a ratio outside [0, 1]; what :func:`sentences_of` raises.
     """
 
     def __init__(
@@ -75,11 +74,14 @@ class CLIPASelfHead(LearnedTextHead):
         self.attention = SentenceAttention(in_channels)
         self.norm = nn.LayerNorm(in_channels) if layer_norm else nn.Identity()
 
-    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        return () if head.get('sentences') else ('train',)
+
+    def take_texts(self, inputs: HeadInputs) -> None:
         """Embed the sentences of the data's classes."""
-        sentences = class_sentences(images.dataset, self.sentences)
-        tower = tower_of(model)
-        embeddings = [own.to(tower.device) for own in embed_sentences(sentences, tower)]
+        sentences, tower = sentences_of(inputs, self.sentences), inputs.text_tower
+        embeddings = [own.to(tower.device) for own in embed_lists(sentences, tower)]
         self.embeddings = pad_sequence(embeddings, batch_first=True)
         ones = [own.new_ones(len(own), dtype=torch.bool) for own in embeddings]
         self.there = pad_sequence(ones, batch_first=True)

@@ -2,13 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from .coop import CoOpHead
+from .inputs import HeadInputs
 
 
 @MODELS.register_module()
@@ -33,7 +32,7 @@ class CoCoOpHead(CoOpHead):
         InputError: what :class:`CoOpHead` raises; a text tower other than in training.
     """
 
-    text_at_test = True
+    inputs_at_test = True
 
     def __init__(
         self,
@@ -51,14 +50,11 @@ class CoCoOpHead(CoOpHead):
             nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, self.context.shape[1])
         )
 
-    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+    def take_texts(self, inputs: HeadInputs) -> None:
         """Get the text tower ready, and check that it is the one of training."""
-        super().set_up(model, images, resumed)
-        if resumed:
-            with torch.no_grad():
-                found, kept = (
-                    F.normalize(t, dim=1) for t in (self.class_weights(), self.text_weights)
-                )
+        super().take_texts(inputs)
+        if inputs.trained:
+            found, kept = (F.normalize(t, dim=1) for t in (self.class_weights(), self.text_weights))
             if not torch.allclose(found, kept, atol=1e-3):
                 raise InputError(
                     'the text tower or the class names are not those that the '

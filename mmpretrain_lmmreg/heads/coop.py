@@ -1,14 +1,13 @@
 """CoOp: prompts whose context is learned instead of written."""
 
 import torch
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from ..text.prompt_learning import PromptTower
-from .learned_text import LearnedTextHead, tower_of
+from .inputs import HeadInputs
+from .learned_text import LearnedTextHead
 
 
 @MODELS.register_module()
@@ -56,17 +55,16 @@ class CoOpHead(LearnedTextHead):
         )
         nn.init.normal_(self.context, std=0.02)
 
-    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+    def take_texts(self, inputs: HeadInputs) -> None:
         """Get the text tower ready for the data's classes."""
-        classes = images.dataset.metainfo['classes']
-        specific = self.context.ndim == 3
-        self.prompts = PromptTower(tower_of(model), classes, self.length, self.position, specific)
+        tower, specific = inputs.text_tower, self.context.ndim == 3
+        self.prompts = PromptTower(tower, inputs.classes, self.length, self.position, specific)
         if self.prompts.width != self.context.shape[-1]:
             raise InputError(
                 f'the text tower has token embeddings of width {self.prompts.width}, the head '
                 f'{self.context.shape[-1]}; set model.head.width={self.prompts.width}'
             )
-        if self.words and not resumed:
+        if self.words and not inputs.trained:
             self.context.data.copy_(self.prompts.context_of(self.words, self.length))
 
     def class_weights(self) -> Tensor:

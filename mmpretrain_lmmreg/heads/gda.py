@@ -9,7 +9,8 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from .fitting import class_counts
+from .base import class_counts
+from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
 
@@ -19,8 +20,8 @@ class GDAHead(ZeroShotHead):
 
     Wang, Liang, Sheng, He, Wang and Tan, "A Hard-to-Beat Baseline for Training-free CLIP-based
     Adaptation", ICLR 2024: s * cos(x, t_c) + alpha * (w_c x + b_c) for x of unit length, see
-    :func:`gaussian_classifier`. Fitted by :class:`FitLoop`; ``gda_weight`` and ``gda_bias`` are
-    buffers. The authors fit on ten random crops of each image, this on one view.
+    :func:`gaussian_classifier`. ``gda_weight`` and ``gda_bias`` are buffers. The authors fit on ten
+    random crops of each image, this on one view.
 
     Args:
         alpha: Weight of the Gaussian classifier. The authors choose it on validation images from
@@ -34,9 +35,14 @@ class GDAHead(ZeroShotHead):
         self.register_buffer('gda_weight', torch.zeros(num_classes, in_channels))
         self.register_buffer('gda_bias', torch.zeros(num_classes))
 
-    def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
-        """Fit both classifiers to embeddings (N, D), labels (N,) and text means (N_c, D)."""
-        super().fit(x, labels, text_means)
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Fit both classifiers."""
+        super().set_up(inputs)
+        if not inputs.trained:
+            self.fit(*inputs.image_embeddings)
+
+    def fit(self, x: Tensor, labels: Tensor) -> None:
+        """Fit the Gaussian classifier to embeddings (N, D) and labels (N,)."""
         class_counts(labels, self.num_classes)
         x = F.normalize(x.double(), dim=1)
         weight, bias = gaussian_classifier(x, labels, self.num_classes)

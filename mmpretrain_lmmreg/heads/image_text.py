@@ -1,4 +1,4 @@
-"""Image and text embeddings side by side, and the hook that fetches the text."""
+"""Image and text embeddings side by side."""
 
 import os
 from collections.abc import Sequence
@@ -7,33 +7,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 from mmpretrain.models.heads import LinearClsHead
-from mmpretrain.registry import HOOKS, MODELS
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from mmpretrain.utils import get_ori_model
 from torch import Tensor
 
+from ..clip.text_tower import TextTower
+from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..features.samples import iter_infos, transforms_of
-from ..text.hook import embed_together
-from ..text.tower import TextTower
+from ..text.embedding import embed_together
+from .base import SetUpHead
+from .inputs import HeadInputs
 
 
 @MODELS.register_module()
-class ImageTextHead(LinearClsHead):
+class ImageTextHead(SetUpHead, LinearClsHead):
     """Linear classifier on an image's embedding beside the mean embedding of its descriptions.
 
     Tzelepi and Mezaris, "Exploiting LMM-based knowledge for image classification tasks", EANN
     2024; with a second prompt, about emotions, their "Disturbing Image Detection Using LMM-Elicited
     Emotion Embeddings", ICIP workshops 2024. Needs the descriptions of every image that it
-    classifies, also at test time: :class:`ImageTextHook` fetches them, from the
-    ``AttachDescriptions`` of each data set's pipeline.
+    classifies, also at test time, from the ``AttachDescriptions`` of each data set's pipeline;
+    with its ``missing='skip'`` an image without any counts with a zero vector. So the text tower's
+    weights are needed for testing, too.
 
     Args:
         num_classes: N_c.
@@ -45,6 +45,8 @@ class ImageTextHead(LinearClsHead):
     Raises:
         InputError: an image without fetched text, as in mmpretrain's Inferencer.
     """
+
+    inputs_at_test = True
 
     def __init__(
         self,
@@ -61,6 +63,18 @@ class ImageTextHead(LinearClsHead):
         self.prompts = prompts
         self.texts: dict[str, Tensor] = {}  # of each image, by absolute path
 
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        return ('train', 'val')
+
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over the text embeddings of the data sets' images."""
+        texts: dict[str, list[list[str]]] = {}
+        for dataset in inputs.datasets:
+            texts |= descriptions_of(dataset, self.prompts)
+        means = embed_means(list(texts.values()), inputs.text_tower)
+        self.texts.update(zip(texts, means, strict=True))
+
     def join(self, feats: tuple[Tensor], data_samples: list[DataSample] | None) -> Tensor:
         """Image and text embeddings, (B, D + P * D)."""
         x = self.pre_logits(feats)
@@ -71,7 +85,7 @@ class ImageTextHead(LinearClsHead):
                 'ImageTextHead classifies with the descriptions of each image, and has none of '
                 f"{unknown[0] or 'an image handed over in memory'}: mmpretrain's "
                 'ImageClassificationInferencer cannot be used; test with tools/test.py, whose '
-                'config has ImageTextHook in default_hooks'
+                'config has the ClassMeanHook in default_hooks'
             )
         texts = torch.stack([self.texts[os.path.abspath(path)] for path in paths])
         return torch.cat([x, texts.to(x)], dim=1)
@@ -89,45 +103,6 @@ class ImageTextHead(LinearClsHead):
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Refused: embeddings alone do not say which image they are of."""
         self.join(feats, None)
-
-
-@HOOKS.register_module()
-class ImageTextHook(Hook):
-    """Before training, validation and test: mean text embeddings of the images -> the head.
-
-    Descriptions are read from the store of each data set's ``AttachDescriptions``, whose
-    ``missing='skip'`` lets an image without any count with a zero vector. The text tower is the
-    backbone's, with its weights, so these are needed for testing, too, unless all texts are on
-    disk already.
-    """
-
-    def __init__(self) -> None:
-        self.done: list[Any] = []
-
-    def before_train(self, runner: Runner) -> None:
-        loops = [runner.train_loop, runner.val_loop]
-        self.fetch(runner, [loop.dataloader.dataset for loop in loops if loop is not None])
-
-    def before_val(self, runner: Runner) -> None:
-        self.fetch(runner, [runner.val_loop.dataloader.dataset])
-
-    def before_test(self, runner: Runner) -> None:
-        self.fetch(runner, [runner.test_loop.dataloader.dataset])
-
-    def fetch(self, runner: Runner, datasets: list[Any]) -> None:
-        """Give the head the text embeddings of the images of data sets, once."""
-        datasets = [getattr(dataset, 'source', dataset) for dataset in datasets]
-        if all(any(dataset is done for done in self.done) for dataset in datasets):
-            return
-        self.done += datasets
-        model = get_ori_model(runner.model)
-        if not isinstance(getattr(model, 'head', None), ImageTextHead):
-            raise InputError('ImageTextHook needs an ImageTextHead (and no test-time augmentation)')
-        texts: dict[str, list[list[str]]] = {}
-        for dataset in datasets:
-            texts |= descriptions_of(dataset, model.head.prompts)
-        means = embed_means(list(texts.values()), model)
-        model.head.texts.update(zip(texts, means, strict=True))
 
 
 def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, list[list[str]]]:
@@ -175,11 +150,9 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
     return found
 
 
-def embed_means(texts: list[list[list[str]]], model: torch.nn.Module) -> Tensor:
+def embed_means(texts: list[list[list[str]]], tower: TextTower) -> Tensor:
     """Mean embeddings of the texts of N images and P prompts, (N, P * D); zeros where none."""
     unique = list(dict.fromkeys(chain.from_iterable(chain.from_iterable(texts))))
-    device = next(model.parameters()).device
-    tower = TextTower(model.backbone.model_name, model.backbone.pretrained, device)
     embeddings, row = embed_together(unique, tower), {text: i for i, text in enumerate(unique)}
     means = torch.zeros(len(texts), len(texts[0]), embeddings.shape[1])
     for i, lists in enumerate(texts):

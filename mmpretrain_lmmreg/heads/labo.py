@@ -2,17 +2,15 @@
 
 import torch
 from mmengine.logging import print_log
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from ..features.embeddings import image_embeddings
 from ..text.class_means import means_by_label
-from ..text.class_sentences import class_sentences, embed_sentences
+from ..text.embedding import embed_lists
+from .base import class_counts
 from .concepts import candidate_concepts, discriminability, select_concepts
-from .fitting import class_counts
-from .learned_text import LearnedTextHead, tower_of
+from .inputs import HeadInputs
+from .learned_text import LearnedTextHead, sentences_of
 
 
 @MODELS.register_module()
@@ -40,7 +38,7 @@ class LaBoHead(LearnedTextHead):
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
-        InputError: what :func:`class_sentences` raises; a class without training images.
+        InputError: what :func:`sentences_of` raises; a class without training images.
     """
 
     def __init__(
@@ -61,14 +59,18 @@ class LaBoHead(LearnedTextHead):
         # of each class in turn, and zeros where it has no more
         self.register_buffer('concepts', torch.zeros(self.association.shape[1], in_channels))
 
-    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        return () if head.get('sentences') else ('train',)
+
+    def take_texts(self, inputs: HeadInputs) -> None:
         """Choose the concepts; those of a resumed run are in its checkpoint."""
-        if resumed:
+        if inputs.trained:
             return
-        classes = images.dataset.metainfo['classes']
-        candidates = candidate_concepts(class_sentences(images.dataset, self.sentences), classes)
-        embeddings = embed_sentences(candidates, tower_of(model))
-        x, labels = image_embeddings(model, images)
+        classes = inputs.classes
+        candidates = candidate_concepts(sentences_of(inputs, self.sentences), classes)
+        embeddings = embed_lists(candidates, inputs.text_tower)
+        x, labels = (t.cpu() for t in inputs.image_embeddings)
         class_counts(labels, self.num_classes)
         class_images = means_by_label(x, labels, self.num_classes)
         kept = self.concepts.unflatten(0, (self.num_classes, -1)).zero_()

@@ -1,29 +1,23 @@
-"""What methods have in common that learn class embeddings from texts, and their hook."""
-
-from typing import Any
+"""What methods have in common that learn class embeddings from texts."""
 
 import torch
 import torch.nn.functional as F
-from mmengine.hooks import Hook
-from mmengine.runner import Runner
-from mmpretrain.models import ImageClassifier
 from mmpretrain.models.heads import ClsHead
-from mmpretrain.registry import HOOKS
-from mmpretrain.utils import get_ori_model
 from torch import Tensor
-from torch.utils.data import DataLoader
 
+from ..datasets.names import bare_name
 from ..errors import InputError
-from ..text.tower import TextTower
-from .fitting import check_checkpoint
+from ..text.class_sentences import read_sentences
+from .base import SetUpHead
+from .inputs import HeadInputs
 
 
-class LearnedTextHead(ClsHead):
+class LearnedTextHead(SetUpHead, ClsHead):
     """Logits s * cos(x, t_c), where the class embeddings t are a function of what trains.
 
-    In training t is computed at each step; :class:`LearnedTextHook` keeps the result of each
-    epoch in the buffer ``text_weights`` (num_classes, in_channels), so that a checkpoint is
-    tested without any text. A subclass has :meth:`set_up` and :meth:`class_weights`.
+    In training t is computed at each step; :class:`ClassMeanHook` has the result of each epoch
+    kept in the buffer ``text_weights`` (num_classes, in_channels), so that a checkpoint is tested
+    without any text. A subclass has :meth:`take_texts` and :meth:`class_weights`.
 
     Args:
         num_classes: N_c.
@@ -34,8 +28,7 @@ class LearnedTextHead(ClsHead):
         InputError: use before training; training without the hook; a checkpoint of another shape.
     """
 
-    ready = False  # whether set_up was run: what it hands over is not in the checkpoint
-    text_at_test = False  # whether class_weights depends on the image
+    ready = False  # whether the texts are there, which are not in the checkpoint
 
     def __init__(
         self, num_classes: int, in_channels: int, logit_scale: float = 100.0, **kwargs
@@ -45,8 +38,16 @@ class LearnedTextHead(ClsHead):
         self.logit_scale = logit_scale
         self.register_buffer('text_weights', torch.zeros(num_classes, in_channels))
 
-    def set_up(self, model: ImageClassifier, images: DataLoader, resumed: bool) -> None:
-        """Take over texts, and training images if need be, before training."""
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over the texts, once."""
+        if not self.ready:
+            self.take_texts(inputs)
+            self.ready = True
+            if not inputs.trained:
+                self.keep_class_weights()
+
+    def take_texts(self, inputs: HeadInputs) -> None:
+        """Take over texts, and training images if need be."""
         raise NotImplementedError
 
     def class_weights(self) -> Tensor:
@@ -73,72 +74,31 @@ class LearnedTextHead(ClsHead):
     def check_ready(self) -> None:
         """Raise InputError where the texts are not there, or nothing was trained."""
         name = type(self).__name__
-        if not self.ready and (self.training or self.text_at_test):
+        if not self.ready and (self.training or self.inputs_at_test):
             raise InputError(
-                f'{name} has no texts: keep LearnedTextHook in default_hooks, and use '
+                f'{name} has no texts: keep the ClassMeanHook in default_hooks, and use '
                 'tools/train.py and tools/test.py'
             )
         if not self.text_weights.any():
             raise InputError(f'{name} is not trained: train it, or test a checkpoint')
 
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        check_checkpoint(self, state_dict, prefix, 'text_weights')
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
-
-def tower_of(model: ImageClassifier) -> TextTower:
-    """The text tower that belongs to a model's image tower, on its device.
+def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
+    """Sentences of each class, as often as they occur: from a file, else the descriptions.
 
     Raises:
-        InputError: one of another D than the head's.
+        MissingInputError, InputError: what :func:`read_sentences` raises; a class without any.
     """
-    device = next(model.parameters()).device
-    tower = TextTower(model.backbone.model_name, model.backbone.pretrained, device)
-    if tower.dim != model.head.in_channels:
+    if file:
+        found = read_sentences(file)
+        sentences = [found.get(bare_name(name), []) for name in inputs.classes]
+    else:
+        texts, counts = inputs.descriptions
+        sentences = [[texts[i] for i in counter.elements()] for counter in counts]
+    empty = [name for name, own in zip(inputs.classes, sentences, strict=True) if not own]
+    if empty:
         raise InputError(
-            f'the text tower gives D={tower.dim}, the head says '
-            f'in_channels={model.head.in_channels}'
+            f'{file or "the descriptions of the training images"}: no sentences of '
+            f'the classes {", ".join(empty)}'
         )
-    return tower
-
-
-@HOOKS.register_module()
-class LearnedTextHook(Hook):
-    """Hands texts to a :class:`LearnedTextHead`, and keeps its class embeddings of each epoch."""
-
-    def before_train(self, runner: Runner) -> None:
-        self.set_up(runner, runner.train_loop.dataloader, resumed=runner.iter > 0)
-        get_ori_model(runner.model).head.keep_class_weights()
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        get_ori_model(runner.model).head.keep_class_weights()
-
-    def before_val(self, runner: Runner) -> None:
-        self.before_evaluation(runner, runner.val_loop.dataloader)
-
-    def before_test(self, runner: Runner) -> None:
-        self.before_evaluation(runner, runner.test_loop.dataloader)
-
-    def before_evaluation(self, runner: Runner, images: Any) -> None:
-        """Hand texts to a head that classifies with them."""
-        head = getattr(get_ori_model(runner.model), 'head', None)
-        if getattr(head, 'text_at_test', False) and not head.ready:
-            self.set_up(runner, images, resumed=True)
-
-    def set_up(self, runner: Runner, images: Any, resumed: bool) -> None:
-        """Let the head take over what it needs, after a check of the classes."""
-        model = get_ori_model(runner.model)
-        head = model.head
-        if not isinstance(head, LearnedTextHead):
-            raise InputError(
-                f'LearnedTextHook has nothing to hand to {type(head).__name__}; '
-                'take it out of default_hooks'
-            )
-        classes = images.dataset.metainfo.get('classes') or ()
-        if len(classes) != head.num_classes:
-            raise InputError(
-                f'the data have {len(classes)} classes, the head says '
-                f'num_classes={head.num_classes}'
-            )
-        head.set_up(model, images, resumed)
-        head.ready = True
+    return sentences

@@ -1,7 +1,5 @@
 """L2-regularised logistic regression on image embeddings."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
@@ -9,16 +7,17 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError
-from .fitting import check_checkpoint, class_counts
+from .base import SetUpHead, class_counts
+from .inputs import HeadInputs
 
 
 @MODELS.register_module()
-class LogisticRegressionHead(ClsHead):
+class LogisticRegressionHead(SetUpHead, ClsHead):
     """scikit-learn's logistic regression: min |W|^2 / 2 + C * sum of the cross-entropies.
 
     The linear probe of Radford et al., "Learning Transferable Visual Models From Natural Language
-    Supervision", 2021, appendix A.3: L-BFGS to convergence, C chosen on validation images. Fitted
-    by :class:`FitLoop`; ``weight`` (N_c, D) and ``bias`` (N_c,) are buffers.
+    Supervision", 2021, appendix A.3: L-BFGS to convergence, C chosen on validation images.
+    ``weight`` (N_c, D) and ``bias`` (N_c,) are buffers.
 
     Args:
         num_classes: N_c.
@@ -43,10 +42,12 @@ class LogisticRegressionHead(ClsHead):
         self.register_buffer('weight', torch.zeros(num_classes, in_channels))
         self.register_buffer('bias', torch.zeros(num_classes))
 
-    def class_texts(self, dataset: Any) -> None:
-        """No text is used."""
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Fit to all training images."""
+        if not inputs.trained:
+            self.fit(*inputs.image_embeddings)
 
-    def fit(self, x: Tensor, labels: Tensor, text_means: None = None) -> None:
+    def fit(self, x: Tensor, labels: Tensor) -> None:
         """Fit to embeddings (N, D) and labels (N,)."""
         try:
             from sklearn.linear_model import LogisticRegression
@@ -67,11 +68,7 @@ class LogisticRegressionHead(ClsHead):
         """Logits (B, N_c) of embeddings (B, D)."""
         if not self.weight.any():
             raise InputError(
-                "LogisticRegressionHead is not fitted: train with train_cfg=dict(type='FitLoop'), "
-                'or test a checkpoint of such a run'
+                'LogisticRegressionHead is not fitted: keep the ClassMeanHook in '
+                'default_hooks.class_means and train, or test a checkpoint'
             )
         return F.linear(self.pre_logits(feats), self.weight, self.bias)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        check_checkpoint(self, state_dict, prefix, 'weight')
-        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
 
@@ -16,7 +17,7 @@ class TipAdapterHead(ZeroShotHead):
 
     Zhang, Zhang, Fang, Gao, Li, Dai, Qiao and Li, "Tip-Adapter: Training-free Adaption of CLIP for
     Few-shot Classification", ECCV 2022. The cache, ``keys`` (N, D) of unit length and
-    ``key_labels`` (N,), is filled by :class:`FitLoop` and kept in the checkpoint. The authors
+    ``key_labels`` (N,), is filled before training and kept in the checkpoint. The authors
     average ten random crops of each image into its key, this takes one view.
 
     Args:
@@ -46,9 +47,14 @@ class TipAdapterHead(ZeroShotHead):
         self.keys = nn.Parameter(torch.zeros(0, in_channels), requires_grad=train_keys)
         self.register_buffer('key_labels', torch.zeros(0, dtype=torch.long))
 
-    def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over class names and training images."""
+        super().set_up(inputs)
+        if not inputs.trained:
+            self.fit(*inputs.image_embeddings)
+
+    def fit(self, x: Tensor, labels: Tensor) -> None:
         """Keep the embeddings (N, D) and labels (N,) of all training images."""
-        super().fit(x, labels, text_means)
         self.keys.data = F.normalize(x, dim=1)  # in place, the optimiser holds the parameter
         self.key_labels = labels
 

@@ -15,8 +15,8 @@ class WiSEFTHead(ZeroShotHead):
 
     Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, for the linear
     classifier on frozen embeddings of unit length. As in the authors' code the logit scale is
-    part of the weights, which start from s * t_c, and the classifier has a bias, which starts
-    from 0. :class:`FitLoop` sets the start, then trains ``fc``.
+    part of the weights, which start from s * t_c, and the classifier ``fc`` has a bias, which
+    starts from 0.
 
     Args:
         mix: The paper's alpha: 0 is zero-shot, 1 plain fine-tuning; 0.5 is what it recommends
@@ -31,9 +31,9 @@ class WiSEFTHead(ZeroShotHead):
         self.mix = mix
         self.fc = nn.Linear(in_channels, num_classes)
 
-    def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
-        """Start from the mean embedding of each class's texts, (N_c, D)."""
-        super().fit(x, labels, text_means)
+    def take_text_means(self, means: Tensor) -> None:
+        """Start from these text embeddings, (N_c, D)."""
+        super().take_text_means(means)
         self.fc.weight.data.copy_(self.logit_scale * self.text_weights)
         self.fc.bias.data.zero_()
 

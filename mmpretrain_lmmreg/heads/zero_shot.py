@@ -1,8 +1,6 @@
 """CLIP's zero-shot classifier: the most similar of the classes' texts."""
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
@@ -10,16 +8,15 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, zeros
 
 from ..errors import InputError
-from ..text.hook import collect_descriptions
-from ..text.prompts import TEMPLATES, class_prompts, count_texts
-from .fitting import check_checkpoint
+from .base import SetUpHead
+from .inputs import HeadInputs
 
 TEXTS = ('class_names', 'descriptions')
 
 
 @MODELS.register_module()
-class ZeroShotHead(ClsHead):
-    """Logits s * cos(x, t_c), without training on images; fitted by :class:`FitLoop`.
+class ZeroShotHead(SetUpHead, ClsHead):
+    """Logits s * cos(x, t_c), without training on images.
 
     Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021,
     section 3.1. The classifier t is the buffer ``text_weights`` (num_classes, in_channels), unit
@@ -31,7 +28,8 @@ class ZeroShotHead(ClsHead):
         texts: ``'class_names'``: the mean of the normalised embeddings of a class's prompts;
             ``'descriptions'``: the class means of eq. 1, from the descriptions of the training
             images (the train pipeline needs ``AttachDescriptions``).
-        templates: Prompts of ``'class_names'``, see :func:`class_prompts`.
+        templates: Prompts of ``'class_names'``, see :func:`class_prompts`; by default the config's
+            ``templates``.
         logit_scale: s; CLIP's trained value is 100, and the adapters built on it assume that.
 
     Raises:
@@ -43,7 +41,7 @@ class ZeroShotHead(ClsHead):
         num_classes: int,
         in_channels: int,
         texts: str = 'class_names',
-        templates: Sequence[str] = TEMPLATES,
+        templates: Sequence[str] | None = None,
         logit_scale: float = 100.0,
         **kwargs,
     ) -> None:
@@ -54,30 +52,27 @@ class ZeroShotHead(ClsHead):
         self.texts, self.templates, self.logit_scale = texts, templates, logit_scale
         self.register_buffer('text_weights', zeros(num_classes, in_channels))
 
-    @property
-    def normalize_texts(self) -> bool:
-        """Whether each text counts by its direction alone; eq. 1 averages embeddings as is."""
-        return self.texts == 'class_names'
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        return ('train',) if head.get('texts') == 'descriptions' else ()
 
-    def class_texts(self, dataset: Any) -> tuple[list[str], list[Counter]]:
-        """Unique texts, and how often each occurs in each class."""
-        if self.texts == 'descriptions':
-            return collect_descriptions(dataset, self.num_classes)
-        return count_texts(class_prompts(dataset.metainfo['classes'], self.templates))
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over the mean embedding of each class's texts; a name's prompts count alike."""
+        if inputs.trained:
+            return
+        by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
+        texts = inputs.name_texts(self.templates) if by_name else inputs.descriptions
+        self.take_text_means(inputs.text_means(*texts, normalize=by_name))
 
-    def fit(self, x: Tensor, labels: Tensor, text_means: Tensor) -> None:
-        """Take over the mean embedding of each class's texts, (N_c, D); images are not used."""
-        self.text_weights.copy_(F.normalize(text_means, dim=1))
+    def take_text_means(self, means: Tensor) -> None:
+        """Classify by these text embeddings, (N_c, D)."""
+        self.text_weights.copy_(F.normalize(means, dim=1))
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         if not self.text_weights.any():
             raise InputError(
-                f"{type(self).__name__} is not fitted: train with train_cfg=dict(type='FitLoop'), "
-                'or test a checkpoint of such a run'
+                f'{type(self).__name__} is not fitted: keep the ClassMeanHook in '
+                'default_hooks.class_means and train, or test a checkpoint'
             )
         return self.logit_scale * F.normalize(self.pre_logits(feats), dim=1) @ self.text_weights.T
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        check_checkpoint(self, state_dict, prefix, 'text_weights')
-        super()._load_from_state_dict(state_dict, prefix, *args)

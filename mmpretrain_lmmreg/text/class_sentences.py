@@ -1,47 +1,58 @@
-"""Sentences about classes: from a file that an LLM wrote, or the LMM's own of the images."""
+"""Sentences about classes: the LMM's own of their images, or an LLM's from a file."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-from torch import Tensor
+from mmengine.logging import print_log
 
 from ..datasets.names import bare_name
+from ..datasets.samples import iter_infos, transforms_of
+from ..descriptions import AttachDescriptions
 from ..errors import InputError, MissingInputError
-from .hook import collect_descriptions, embed_together
-from .tower import TextTower
 
 
-def class_sentences(dataset: Any, file: str | None = None) -> list[list[str]]:
-    """Sentences of each of a data set's classes, as often as they occur.
+def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
+    """Unique texts of a training set, and how often each occurs in each class.
 
-    Args:
-        dataset: Of the training images; its pipeline has ``AttachDescriptions`` unless ``file``.
-        file: JSON, {class: [sentence, ...]}; classes are found whatever their case, spaces and
-            punctuation. By default the descriptions of the images.
-
-    Raises:
-        MissingInputError, InputError: no such file; not of that form; a class without sentences.
+    Returns:
+        U texts in the order of first use, and for each class a Counter of indices into them.
     """
-    classes = dataset.metainfo['classes']
-    if file:
-        found = read_sentences(file)
-        sentences = [found.get(bare_name(name), []) for name in classes]
-    else:
-        texts, counts = collect_descriptions(dataset, len(classes))
-        sentences = [[texts[i] for i in counter.elements()] for counter in counts]
-    missing = [name for name, own in zip(classes, sentences, strict=True) if not own]
-    if missing:
+    attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
+    if attach is None:
         raise InputError(
-            f'{file or "the descriptions of the training images"}: no sentences of '
-            f'the classes {", ".join(missing)}'
+            "descriptions are needed: put dict(type='AttachDescriptions') into the train pipeline, "
+            'or set model.head.alpha=0 where only class means would need them'
         )
-    return sentences
+    index: dict[str, int] = {}
+    counts = [Counter() for _ in range(num_classes)]
+    images = described = 0
+    for info in iter_infos(dataset):
+        label = info['gt_label']
+        if not isinstance(label, int) or not 0 <= label < num_classes:
+            raise InputError(
+                f"{info['img_path']} has label {label}, the head's num_classes is {num_classes}"
+            )
+        texts = attach.lookup(info)
+        images, described = images + 1, described + bool(texts)
+        counts[label].update(index.setdefault(text, len(index)) for text in texts)
+    total = sum(sum(counter.values()) for counter in counts)
+    print_log(
+        f'{described} of {images} training images have descriptions: {total} texts, '
+        f'{len(index)} of them different',
+        'current',
+    )
+    return list(index), counts
 
 
 def read_sentences(file: str) -> dict[str, list[str]]:
-    """A file of :func:`class_sentences`, by the letters and digits of the classes' names."""
+    """A JSON file {class: [sentence, ...]}, by the letters and digits of the classes' names.
+
+    So classes are found whatever their case, spaces and punctuation.
+
+    Raises:
+        MissingInputError, InputError: no such file; not of that form.
+    """
     path = Path(file).expanduser()
     if not path.is_file():
         raise MissingInputError(
@@ -57,10 +68,3 @@ def read_sentences(file: str) -> dict[str, list[str]]:
     if not good:
         raise InputError(f'{file} is not a JSON file of the form {{class: [sentence, ...]}}')
     return {bare_name(name): own for name, own in found.items()}
-
-
-def embed_sentences(sentences: Sequence[Sequence[str]], tower: TextTower) -> list[Tensor]:
-    """Embeddings of each class's sentences, (S_c, D), computed once and kept on disk."""
-    texts = list(dict.fromkeys(text for own in sentences for text in own))
-    embeddings, row = embed_together(texts, tower), {text: i for i, text in enumerate(texts)}
-    return [embeddings[[row[text] for text in own]] for own in sentences]

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ..clip.packing import Pack, embed_pack, is_causal, pack_texts, used_lengths
+from ..clip.text_tower import TextTower
 from ..datasets.names import readable_name
 from ..errors import InputError
-from .tower import TextTower
-from .trim import Pack, embed_pack, is_causal, pack_texts, used_lengths
 
 # Words of context before the class name, of a context of n
 POSITIONS = {'end': lambda n: n, 'middle': lambda n: n // 2, 'front': lambda n: 0}

@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from safetensors import safe_open
 
-from mmpretrain_lmmreg.clip_model import load_open_clip, tokenizer_for
+from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
 from mmpretrain_lmmreg.demo import CLIP_FOLDER, CLIP_NAME, CLIP_TAG
 from mmpretrain_lmmreg.demo.actions import CLASSES
 

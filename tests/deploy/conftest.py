@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from mmpretrain_lmmreg.text.tower import TextTower
+from mmpretrain_lmmreg.clip.text_tower import TextTower
 
 CLASSES = ('a [red] one', 'green', 'blue')
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from mmpretrain_lmmreg.deploy import export as command
+from mmpretrain_lmmreg.cli import export as command
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.pictures import find_pictures
@@ -38,7 +38,7 @@ sys.meta_path.insert(0, NoMM())
 
 
 def export(saved, out: Path, *options: str) -> None:
-    command.run(command.parser('').parse_args([*saved, str(out), *options]))
+    command.run(command.parser().parse_args([*saved, str(out), *options]))
 
 
 def elsewhere(exported: Path, tmp_path: Path, *arguments) -> dict[str, dict[str, float]]:

@@ -11,7 +11,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmpretrain.registry import DATASETS
 
-from mmpretrain_lmmreg.deploy import predict as command
+from mmpretrain_lmmreg.cli import predict as command
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.explain import Explainer
 from mmpretrain_lmmreg.deploy.pictures import BATCH, find_pictures, read_batches
@@ -24,7 +24,7 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'predict.py'
 
 
 def run(saved, *arguments) -> int:
-    return command.run(command.parser('').parse_args([*saved, *map(str, arguments)]))
+    return command.run(command.parser().parse_args([*saved, *map(str, arguments)]))
 
 
 class TestFindPictures:

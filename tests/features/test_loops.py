@@ -11,11 +11,11 @@ from mmengine.runner import Runner
 from PIL import Image
 from safetensors.torch import load_file
 
-from mmpretrain_lmmreg.backbone import OpenCLIPVisual
+from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
+from mmpretrain_lmmreg.datasets.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features import trunk
 from mmpretrain_lmmreg.features.dataset import FeatureDataset
-from mmpretrain_lmmreg.features.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.table import StoredRows
 
 PLAIN = {
@@ -161,7 +161,7 @@ def test_second_run_does_not_touch_the_trunk(tiny_config, monkeypatch):
     def fail(*args):
         raise AssertionError('the trunk ran')
 
-    monkeypatch.setattr('mmpretrain_lmmreg.backbone.OpenCLIPVisual.forward_trunk', fail)
+    monkeypatch.setattr('mmpretrain_lmmreg.clip.backbone.OpenCLIPVisual.forward_trunk', fail)
     assert_same_weights(first, train(tiny_config, 'second'))
 
 

@@ -8,7 +8,7 @@ import torch
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
-from mmpretrain_lmmreg.backbone import OpenCLIPVisual
+from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.features import precision, trunk
 from mmpretrain_lmmreg.features.images import first_images
 from mmpretrain_lmmreg.features.precision import compare_precisions

@@ -23,6 +23,8 @@ from mmpretrain.structures import DataSample
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.names import UCF101_CLASSES
 from mmpretrain_lmmreg.features.dataset import features_as_inputs
+from mmpretrain_lmmreg.heads.inputs import HeadInputs
+from mmpretrain_lmmreg.text.prompts import TEMPLATES
 
 UCF101 = config_folder() / 'lmmreg_ucf101.py'
 DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -42,7 +44,8 @@ def prepare(method):
         head.there = torch.ones(101, 20, dtype=torch.bool, device=DEVICE)
     else:
         dataset = SimpleNamespace(metainfo=dict(classes=UCF101_CLASSES))
-        head.set_up(model, SimpleNamespace(dataset=dataset), resumed=False)
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+        head.set_up(HeadInputs(model, [loop], TEMPLATES))
     head.ready = True
     head.keep_class_weights()
     return cfg, model.train(), build_optim_wrapper(model, cfg.optim_wrapper)

@@ -101,7 +101,6 @@ def test_class_means_as_initial_weights():
     head = MODELS.build(
         dict(type='ClassMeanRegHead', num_classes=3, in_channels=2, alpha=0, fc_init='class_means')
     )
-    assert head.needs_class_means
     head.set_class_means(MEANS)
     assert torch.equal(head.fc.weight, MEANS)
     assert not head.fc.bias.any()
@@ -172,6 +171,6 @@ def test_multi_label_is_refused_by_name():
 @pytest.mark.parametrize(('classes', 'dim'), [(4, 2), (3, 5)])
 def test_checkpoint_of_another_shape(classes, dim):
     state = ClassMeanRegHead(num_classes=classes, in_channels=dim).state_dict()
-    message = f'is of {classes} classes and D={dim}, the config says num_classes=3'
+    message = rf'has the shape \({classes}, {dim}\), the config.s has \(3, 2\)'
     with pytest.raises(InputError, match=message):
         copy.deepcopy(build()).load_state_dict(state)

@@ -7,10 +7,10 @@ import torch
 from mmengine.runner import Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 
+from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
-from mmpretrain_lmmreg.text import TextTower
 
 ZERO_SHOT = {'model.head.words': 'a photo of a', 'model.head.length': 4}
 WIDTH = {'model.head.width': 16}
@@ -113,7 +113,7 @@ def test_width_that_is_not_the_towers(config_of, train):
 def test_checkpoint_of_other_classes(config_of, train):
     runner = train(config_of('coop', **WIDTH))
     cfg = config_of('coop', **WIDTH, **{'model.head.num_classes': 4})
-    with pytest.raises(InputError, match='of 3 classes and D=24, the config says num_classes=4'):
+    with pytest.raises(InputError, match=r'text_weights has the shape \(3, 24\), .*num_classes=4'):
         load_checkpoint(Runner.from_cfg(cfg).model, f'{runner.work_dir}/epoch_2.pth')
 
 
@@ -129,14 +129,7 @@ def test_no_context():
 
 def test_use_without_the_hook_or_training():
     head = MODELS.build(dict(type='CoOpHead', num_classes=3, in_channels=24))
-    with pytest.raises(InputError, match='CoOpHead has no texts: keep LearnedTextHook'):
+    with pytest.raises(InputError, match='CoOpHead has no texts: keep the ClassMeanHook'):
         head.train()((torch.randn(2, 24),))
     with pytest.raises(InputError, match='CoOpHead is not trained'):
         head.eval()((torch.randn(2, 24),))
-
-
-def test_the_hook_with_another_head(config_of, train, tiny_config):
-    cfg = config_of('coop')
-    cfg.model.head = dict(tiny_config.model.head, alpha=0)
-    with pytest.raises(InputError, match='nothing to hand to ClassMeanRegHead'):
-        train(cfg)

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 from scipy.stats import entropy
 from torch.nn.functional import cross_entropy, normalize
 
+from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.concepts import (
@@ -18,7 +19,6 @@ from mmpretrain_lmmreg.heads.concepts import (
     discriminability,
     select_concepts,
 )
-from mmpretrain_lmmreg.text import TextTower
 
 
 def worth(chosen, scores, embeddings, coverage):

@@ -40,7 +40,7 @@ def write_model(folder: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
-    from mmpretrain_lmmreg.clip_model import build_open_clip
+    from mmpretrain_lmmreg.clip.model import build_open_clip
 
     folder.mkdir(parents=True)
     (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=MODEL)))

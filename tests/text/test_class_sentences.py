@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
-from mmpretrain_lmmreg.text import TextTower
-from mmpretrain_lmmreg.text.class_sentences import class_sentences, embed_sentences
+from mmpretrain_lmmreg.heads.learned_text import sentences_of
+from mmpretrain_lmmreg.text.embedding import embed_lists
 
-DATA = SimpleNamespace(metainfo=dict(classes=('HandstandPushups', 'YoYo')))
+INPUTS = SimpleNamespace(classes=('HandstandPushups', 'YoYo'))
 
 
 @pytest.fixture
@@ -22,22 +23,22 @@ def file(tmp_path):
 
 
 def test_of_a_file_whatever_the_spelling(file):
-    assert class_sentences(DATA, str(file)) == [['c'], ['b', 'a', 'b']]
+    assert sentences_of(INPUTS, str(file)) == [['c'], ['b', 'a', 'b']]
 
 
 def test_of_ucf101(shared):
     from mmpretrain_lmmreg.datasets.names import UCF101_CLASSES
 
-    data = SimpleNamespace(metainfo=dict(classes=UCF101_CLASSES))
-    sentences = class_sentences(data, str(shared / 'data' / 'ucf101' / 'class_sentences.json'))
+    inputs = SimpleNamespace(classes=UCF101_CLASSES)
+    sentences = sentences_of(inputs, str(shared / 'data' / 'ucf101' / 'class_sentences.json'))
     assert len(sentences) == 101 and {len(own) for own in sentences} == {20}
     assert sentences[0][0] == 'The person is using an eyeliner to define their eyes.'
 
 
 def test_a_class_that_is_not_in_the_file(file):
-    data = SimpleNamespace(metainfo=dict(classes=('YoYo', 'Rafting', 'Rowing')))
+    inputs = SimpleNamespace(classes=('YoYo', 'Rafting', 'Rowing'))
     with pytest.raises(InputError, match=r'sentences.json: no sentences of .* Rafting, Rowing'):
-        class_sentences(data, str(file))
+        sentences_of(inputs, str(file))
 
 
 @pytest.mark.parametrize('content', ['[1]', '{"a": "b"}', '{"a": [1]}', '{'])
@@ -45,12 +46,12 @@ def test_a_file_of_another_form(content, tmp_path):
     path = tmp_path / 'x.json'
     path.write_text(content)
     with pytest.raises(InputError, match=r'x.json is not a JSON file of the form {class:'):
-        class_sentences(DATA, str(path))
+        sentences_of(INPUTS, str(path))
 
 
 def test_no_file(tmp_path):
     with pytest.raises(MissingInputError, match=r'no file .*none.json: give model.head.sentences'):
-        class_sentences(DATA, str(tmp_path / 'none.json'))
+        sentences_of(INPUTS, str(tmp_path / 'none.json'))
 
 
 def test_each_text_is_embedded_once(tiny_clip, monkeypatch):
@@ -58,8 +59,8 @@ def test_each_text_is_embedded_once(tiny_clip, monkeypatch):
     encode = tower.encode
     monkeypatch.setattr(tower, 'encode', lambda texts: seen.extend(texts) or encode(texts))
     sentences = [['a', 'both'], ['both', 'c', 'd', 'c']]
-    embeddings = embed_sentences(sentences, tower)
-    embed_sentences(sentences, tower)
+    embeddings = embed_lists(sentences, tower)
+    embed_lists(sentences, tower)
     assert sorted(seen) == ['a', 'both', 'c', 'd']
     for own, found in zip(sentences, embeddings, strict=True):
         torch.testing.assert_close(found, encode(own), rtol=1e-5, atol=1e-6)

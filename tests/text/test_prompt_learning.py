@@ -6,8 +6,9 @@ import torch
 from open_clip.hf_model import HFTextEncoder
 from transformers import BertConfig
 
+from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.text import TextTower, prompt_learning
+from mmpretrain_lmmreg.text import prompt_learning
 from mmpretrain_lmmreg.text.prompt_learning import PromptTower, context_slots
 
 CLASSES = ['climbing', 'PoleVaulting', 'X ray of a YoYo']

@@ -1,0 +1,48 @@
+"""Compare runs: ``python tools/compare.py WORK_DIR... --baseline NAME --out DIR``."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ..cache import atomic_write
+from ..errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        description='Table, curves and report page of runs that were tested on the same images.'
+    )
+    p.add_argument(
+        'work_dirs', nargs='+', metavar='WORK_DIR', help="a run's work folder, or a sweep's folder"
+    )
+    p.add_argument('--baseline', required=True, help='the method that others are compared to')
+    p.add_argument('--out', required=True, type=Path, help='folder to write')
+    p.add_argument('--split', default='test', help='the tested split (default: test)')
+    return p
+
+
+def main() -> None:
+    """Write the comparison of the runs that the command line names."""
+    args = parser().parse_args()
+    try:
+        from ..evidence import compare, figures, report, tables
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f'{error.name} is not installed: pip install "mmpretrain_lmmreg[evidence]"'
+        ) from error
+    methods = compare.load_methods(args.work_dirs, args.split)
+    comparison = compare.compare(methods, args.baseline)
+    curves = figures.curves(methods)
+    contents = {
+        'table.md': tables.markdown(comparison).encode(),
+        'table.csv': tables.comma_separated(comparison).encode(),
+        'table.json': json.dumps(comparison, indent=1, ensure_ascii=False).encode(),
+        'curves.png': figures.image(curves, 'png'),
+        'curves.svg': figures.image(curves, 'svg'),
+        'report.html': report.render(comparison, methods).encode(),
+    }
+    for name, content in contents.items():
+        with atomic_write(args.out / name) as file:
+            file.write(content)
+    print(tables.short(comparison))
+    print(f'{args.out / "table.md"} has all columns, {args.out / "report.html"} figures and images')

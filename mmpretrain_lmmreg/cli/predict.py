@@ -1,0 +1,94 @@
+"""Classify pictures: ``python tools/predict.py CONFIG CHECKPOINT IMAGE...``
+
+    python tools/predict.py CONFIG work_dirs/x/epoch_100.pth holiday/ 'more/*.jpg' --topk 3
+
+Shown are the likeliest classes and, where the checkpoint has class means, the Euclidean
+distance of the picture's embedding to the nearest of them, as a score for "none of these". Try it
+on pictures you know before you rely on it: embeddings of unsure pictures are short, and a short
+embedding can be near all means. A low probability of the likeliest class is a second sign.
+Pictures that cannot be read are named on stderr and skipped, and the
+exit code is then 1.
+"""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..config import add_on
+from ..deploy.classifier import load_classifier, quiet_log
+from ..deploy.explain import Explainer
+from ..deploy.pictures import find_pictures
+from ..deploy.predict import Prediction, predict
+from ..errors import InputError
+
+
+def parser() -> ArgumentParser:
+    """The command's options."""
+    p = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    p.add_argument('config', help='the config that the checkpoint was trained with')
+    p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
+    p.add_argument('images', nargs='+', metavar='IMAGE', help='pictures, folders or patterns')
+    p.add_argument('--topk', type=int, default=5, help='classes shown for each picture (5)')
+    p.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    p.add_argument(
+        '--explain',
+        type=int,
+        default=0,
+        metavar='N',
+        help='also show the N closest descriptions of training images',
+    )
+    add_on(p)
+    return p
+
+
+def run(args: Namespace) -> int:
+    """Carry the command out; returns 1 where a picture could not be read, else 0."""
+    if args.topk < 1 or args.explain < 0:
+        raise InputError('--topk must be 1 or more, and --explain 0 or more')
+    quiet_log()
+    paths = find_pictures(args.images)
+    classifier = load_classifier(args.config, args.checkpoint, args.on)
+    explainer = Explainer(classifier) if args.explain else None
+    broken: dict[str, str] = {}
+    results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
+    if args.json:
+        print(json.dumps(results, indent=1, ensure_ascii=False))
+    elif results:
+        _show(results)
+    for path, reason in broken.items():
+        print(f'skipped {path}: {reason}', file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _show(results: Sequence[Prediction]) -> None:
+    table = Table('picture', 'class', 'probability')
+    table.columns[0].overflow = 'fold'
+    if 'distance' in results[0]:
+        table.add_column('distance to the nearest class mean')
+    if 'descriptions' in results[0]:
+        table.add_column('closest training descriptions')
+    for result in results:
+        top = result['predictions']
+        cells = [
+            result['image'],
+            '\n'.join(p['class'] for p in top),
+            '\n'.join(f'{p["probability"]:.1%}' for p in top),
+        ]
+        if 'distance' in result:
+            cells.append(f'{result["distance"]:.3g} ({result["nearest_mean"]})')
+        if 'descriptions' in result:
+            texts = (f'{d["text"]} ({", ".join(d["classes"])})' for d in result['descriptions'])
+            cells.append('\n'.join(texts))
+        table.add_row(*map(escape, cells), end_section=True)
+    console = Console(width=None if sys.stdout.isatty() else 10_000)  # a file is never wrapped
+    console.print(table)
+
+
+def main() -> None:
+    """Classify pictures; the exit code is 1 where one could not be read."""
+    sys.exit(run(parser().parse_args()))

@@ -1,0 +1,28 @@
+"""Check BAR's images and copy them to where the configs look for them.
+
+    python tools/prepare_bar.py SOURCE data/bar
+
+SOURCE holds train and test, flat folders of <class>_<n>.jpg; SOURCE and DATA_ROOT may be the
+same. Wrong counts and images that cannot be decoded are listed, and the exit code is then 1.
+(Two of the .jpg files are PNGs inside, which is fine.)
+"""
+
+import argparse
+import sys
+
+from ..datasets.prepare import prepare_bar, run
+
+
+def main() -> None:
+    """Prepare the data set; the exit code is 1 where images are missing."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('source', help='folder with the unpacked train and test folders')
+    parser.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
+    parser.add_argument(
+        '--replies',
+        action='store_true',
+        help="also write the package's 480 replies of a multimodal model as descriptions.jsonl",
+    )
+    sys.exit(run(prepare_bar, **vars(parser.parse_args())))

@@ -1,0 +1,139 @@
+"""mmpretrain's own train.py and test.py: its options, then this project's checks, then the run."""
+
+import importlib.util
+import shlex
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from types import ModuleType
+
+import mmengine
+from mmengine.config import Config
+from mmengine.evaluator import DumpResults
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..config import add_on, check_files, load_config, work_dir_of
+from ..errors import InputError, MissingInputError
+from .inputs import check_inputs
+from .launchers import adapt_launcher, adapt_loaders, check_amp
+from .runner import CommandRunner
+from .settings import check_keys
+
+
+def train() -> None:
+    """mmpretrain's ``tools/train.py`` with ``--on`` and this project's checks."""
+    work_dir = None
+    try:
+        cfg, _ = read_command('train')
+        work_dir = cfg.work_dir
+        build_runner(cfg).train()
+    except BaseException as error:
+        if not _interrupted(error):
+            raise
+        raise KeyboardInterrupt(_what_is_kept(work_dir) if work_dir else '') from None
+
+
+def test() -> None:
+    """mmpretrain's ``tools/test.py`` with ``--on`` and this project's checks."""
+    cfg, args = read_command('test')
+    runner = build_runner(cfg)
+    if args.out and args.out_item != 'metrics':
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics':
+        mmengine.dump(metrics, args.out)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """The runner of a config, which may name one of its own by ``runner_type``."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else CommandRunner.from_cfg(cfg)
+
+
+def read_command(name: str) -> tuple[Config, Namespace]:
+    """The config of a command line of mmpretrain's tool, checked, and its arguments.
+
+    Raises:
+        InputError: arguments, settings or inputs that no run could use.
+    """
+    tool, on = upstream_tool(name), _take_on()
+    args = tool.parse_args()
+    _check_arguments(args)
+    cfg = load_config(args.config, on)
+    check_keys(cfg, args.cfg_options or ())
+    if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
+        raise InputError(
+            f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
+            'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it'
+        )
+    args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
+    cfg = tool.merge_args(cfg, args)
+    check_amp(cfg, training=name == 'train')
+    check_inputs(cfg, training=name == 'train')
+    adapt_loaders(cfg)
+    adapt_launcher(cfg)
+    return cfg, args
+
+
+def _check_arguments(args: Namespace) -> None:
+    """Refuse file arguments that no run could use, before anything is loaded."""
+    check_files(args.config, getattr(args, 'checkpoint', None))
+    resume = getattr(args, 'resume', None)
+    if resume and resume != 'auto' and '://' not in resume and not Path(resume).is_file():
+        raise MissingInputError(f'--resume: there is no file {resume}')
+    out, item = getattr(args, 'out', None), getattr(args, 'out_item', None)
+    if item and not out:
+        raise InputError('--out-item: give --out FILE, too')
+    if out and item != 'metrics' and not out.endswith(('.pkl', '.pickle')):
+        raise InputError(f'--out {out}: predictions are written as .pkl only, choose such a name')
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C began it; mmengine makes a SyntaxError of one while it formats a config."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def _what_is_kept(work_dir: str) -> str:
+    """What a stopped training leaves behind, and the command that goes on."""
+    last = Path(work_dir, 'last_checkpoint')
+    kept = Path(last.read_text()).stem if last.is_file() else 'no checkpoint yet'
+    again = [argument for argument in sys.argv[1:] if argument != '--resume']
+    return (
+        f'Kept in {work_dir}: {kept}; features computed so far are kept, too. Go on with:\n'
+        f'  python {shlex.join([sys.argv[0], *again, "--resume"])}'
+    )
+
+
+def _take_on() -> str | None:
+    """Take ``--on`` out of the command line, of which mmpretrain's parser reads the rest."""
+    parser = ArgumentParser(
+        description='Ctrl-C keeps the last checkpoint and all features; --resume goes on. An '
+        "option beside mmpretrain's, which follow:",
+        add_help=False,
+        allow_abbrev=False,
+    )
+    add_on(parser)
+    if {'-h', '--help'} & set(sys.argv[1:]):
+        print(parser.format_help())
+    args, sys.argv[1:] = parser.parse_known_args()
+    return args.on
+
+
+def upstream_tool(name: str) -> ModuleType:
+    """Import ``tools/<name>.py`` of the installed mmpretrain, from its wheel or its checkout."""
+    package = Path(importlib.util.find_spec('mmpretrain').origin).parent
+    places = [package / '.mim' / 'tools', package.parent / 'tools']
+    for place in places:
+        if (place / f'{name}.py').is_file():
+            spec = importlib.util.spec_from_file_location(
+                f'mmpretrain_tool_{name}', place / f'{name}.py'
+            )
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise ImportError(
+        f"mmpretrain's tools/{name}.py is neither in {places[0]} nor in {places[1]}: install "
+        'mmpretrain from its wheel, not by copying the package folder'
+    )

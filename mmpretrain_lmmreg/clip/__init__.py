@@ -1,0 +1,6 @@
+"""CLIP: open_clip's towers, weights and tokenizers, and the image tower as a backbone."""
+
+from .backbone import OpenCLIPVisual
+from .text_tower import TextTower
+
+__all__ = ['OpenCLIPVisual', 'TextTower']

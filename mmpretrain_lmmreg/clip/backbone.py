@@ -1,0 +1,208 @@
+"""An open_clip image tower as an mmpretrain backbone."""
+
+import torch
+from mmengine.logging import print_log
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from mmpretrain.registry import MODELS
+from torch import Tensor
+
+from ..cache import digest_tensors
+from ..errors import InputError
+from .model import build_visual, load_visual
+from .visual_tower import split_tower
+
+TRAINABLE = ('none', 'proj', 'last_block', 'all')
+PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
+# Images of a frozen trunk at a time: malloc may map and clear what is larger than 32 MiB each time
+# anew, which the activations of 8 images are in ViT-L/14.
+CPU_BATCH = 4
+
+
+@MODELS.register_module()
+class OpenCLIPVisual(BaseBackbone):
+    """open_clip's image tower, x = f(I): the unnormalised embedding in the joint space.
+
+    Args:
+        model_name: open_clip's name of the model, or ``'local-dir:FOLDER'`` with an
+            ``open_clip_config.json``. The paper's is ``'ViT-L-14-quickgelu'``.
+        pretrained: open_clip tag or checkpoint file, loaded strictly by :meth:`init_weights`, so
+            that testing a checkpoint needs no weights file. None: the weights in the folder of a
+            ``local-dir:`` model, else random ones.
+        trainable: ``'proj'``, the paper's "output of the image encoder": the output projection;
+            ``'last_block'``: that and the last block of the trunk; ``'none'`` or ``'all'``.
+            Everything else is frozen and stays in eval mode.
+        precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
+            projection stays in float32); or ``'auto'``, which the feature table decides once, by
+            measuring, and the checkpoint keeps (until then it is float32).
+        image_size: Pixels of a square input other than the model's own; the position embeddings
+            are then interpolated.
+
+    Raises:
+        InputError: unknown ``model_name``, ``trainable`` or ``precision``; a tower without a
+            projection asked for ``'proj'``; ResNets and CoCa.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | None = None,
+        trainable: str = 'proj',
+        precision: str = 'float32',
+        image_size: int | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        self.model_name, self.pretrained = model_name, pretrained
+        self.trainable, self.precision, self.image_size = trainable, precision, image_size
+        self._check_arguments()
+        self.visual = build_visual(model_name, image_size)
+        self.tower = split_tower(self.visual, model_name)
+        self._freeze()
+        self._projection_names = {
+            name
+            for name, parameter in self.visual.named_parameters()
+            if any(parameter is p for p in self.tower.projection())
+        }
+        if precision == 'auto':
+            self.register_buffer('decided_precision', torch.tensor(0))
+        self.use_precision(precision)
+        self.images_at_a_time = None
+        self.train()
+
+    def _check_arguments(self) -> None:
+        if self.trainable not in TRAINABLE:
+            raise InputError(f"trainable='{self.trainable}' is unknown; choose one of {TRAINABLE}")
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"precision='{self.precision}' is unknown; choose one of {tuple(PRECISIONS)}"
+            )
+        if self.precision != 'float32' and not self.trunk_is_frozen:
+            raise InputError(
+                f"precision='{self.precision}' is for a frozen trunk, but "
+                f"trainable='{self.trainable}' trains it; use precision='float32'"
+            )
+
+    @property
+    def trunk_is_frozen(self) -> bool:
+        """Whether training leaves :meth:`forward_trunk` as it is."""
+        return self.trainable in ('none', 'proj')
+
+    @property
+    def trunk_dim(self) -> int:
+        """D_trunk, the width of :meth:`forward_trunk`'s output."""
+        return self.tower.trunk_dim
+
+    @property
+    def embed_dim(self) -> int:
+        """D, the width of the joint space."""
+        return self.tower.embed_dim
+
+    def _freeze(self) -> None:
+        projection = list(self.tower.projection())
+        if self.trainable == 'proj' and not projection:
+            raise InputError(
+                f"the image tower of '{self.model_name}' has no output projection, so "
+                "trainable='proj' has nothing to train; use trainable='last_block'"
+            )
+        if self.trainable == 'all':
+            return
+        block = list(self.tower.last_block()) if self.trainable == 'last_block' else []
+        self.visual.requires_grad_(False)
+        for parameter in [] if self.trainable == 'none' else projection + block:
+            parameter.requires_grad = True
+
+    def init_weights(self) -> None:
+        """Load ``pretrained``; see :func:`mmpretrain_lmmreg.clip.model.load_visual`."""
+        self._is_init = True
+        if self.pretrained is None and not self.model_name.startswith('local-dir:'):
+            print_log(
+                f"'{self.model_name}' starts from random weights; give pretrained= an "
+                'open_clip tag or a checkpoint file',
+                'current',
+                level=30,
+            )
+            return
+        visual = load_visual(self.model_name, self.pretrained, self.image_size)
+        self.visual.load_state_dict(visual.state_dict())
+
+    def use_precision(self, precision: str) -> None:
+        """Run the trunk in this precision from now on; the checkpoint keeps a decided 'auto'."""
+        projection = {name: self.visual.get_parameter(name).data for name in self._projection_names}
+        self.visual.to(PRECISIONS[precision])
+        for name, values in projection.items():
+            self.visual.get_parameter(name).data = values
+        self.precision = precision
+        if hasattr(self, 'decided_precision'):
+            self.decided_precision.fill_(list(PRECISIONS).index(precision))
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        decided = state_dict.get(f'{prefix}decided_precision')
+        if decided is not None and hasattr(self, 'decided_precision'):
+            self.use_precision(list(PRECISIONS)[int(decided)])  # before the weights are copied
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def forward_trunk(self, images: Tensor) -> Tensor:
+        """Features before the projection: (B, 3, H, W) -> (B, D_trunk), float32.
+
+        Images of another size than the model's raise InputError.
+        """
+        if tuple(images.shape[-2:]) != tuple(self.visual.image_size):
+            found, wanted = (
+                'x'.join(map(str, size)) for size in (images.shape[-2:], self.visual.image_size)
+            )
+            raise InputError(
+                f"the images are {found}, but '{self.model_name}' takes {wanted}: change the "
+                "pipelines' sizes, or set model.backbone.image_size"
+            )
+        dtype = images.dtype
+        if self.precision == 'bfloat16':
+            images = images.bfloat16()
+        trunk = self._trunk_in_parts if self.trunk_is_frozen else self.tower.trunk
+        return trunk(images).to(dtype)
+
+    def _trunk_in_parts(self, images: Tensor) -> Tensor:
+        """Run so many images at a time as a GPU's memory holds, which is found by halving."""
+        size = self.images_at_a_time or (CPU_BATCH if images.device.type == 'cpu' else len(images))
+        while True:
+            try:
+                return torch.cat([self.tower.trunk(part) for part in images.split(size)])
+            except torch.cuda.OutOfMemoryError:
+                if size == 1:
+                    raise
+            torch.cuda.empty_cache()
+            self.images_at_a_time = size = min(size, len(images)) // 2 or 1
+            print_log(
+                f"the GPU's memory is full: the trunk takes {size} images at a time", 'current'
+            )
+
+    def project(self, features: Tensor) -> Tensor:
+        """Into the joint space: (B, D_trunk) -> (B, D)."""
+        return self.tower.project(features)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor]:
+        """Embed images (B, 3, H, W), or trunk features (B, D_trunk), as ``(x,)``, x (B, D)."""
+        return (self.project(inputs if inputs.ndim == 2 else self.forward_trunk(inputs)),)
+
+    def trunk_fingerprint(self) -> dict:
+        """What determines the trunk's features of given pixels."""
+        trunk = {
+            name: value
+            for name, value in self.visual.state_dict().items()
+            if name not in self._projection_names
+        }
+        return dict(
+            model_name=self.model_name,
+            image_size=self.image_size,
+            precision=self.precision,
+            weights=digest_tensors(trunk),
+        )
+
+    def train(self, mode: bool = True) -> 'OpenCLIPVisual':
+        """Set the mode of what trains whole; everything else stays in eval mode."""
+        super().train(False)
+        self.training = mode
+        for module in self.visual.modules() if mode else ():
+            parameters = list(module.parameters())
+            if parameters and all(p.requires_grad for p in parameters):
+                module.train()
+        return self

@@ -1,0 +1,170 @@
+"""A frozen text tower: texts to embeddings in the space of the image tower."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+
+import torch
+from mmengine.logging import print_log
+from open_clip.transformer import TextTransformer
+from torch import Tensor, nn
+
+from ..cache import digest, digest_tensors
+from ..progress import Progress
+from .model import LOCAL_DIR, build_text, load_text, tokenizer_for
+from .packing import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
+
+PACK_TOKENS = 512  # beyond, attention between a pack's unrelated texts costs more than it saves
+_PROBES = ("A man, 2 dogs & Zoë's kite; it's a WINDY day!", 'anthropomorphic Handstand-Pushups')
+
+
+class TextTower:
+    """open_clip's text tower, g(s): frozen, in float32 and eval mode.
+
+    Args:
+        model_name: open_clip's name of the model, or ``'local-dir:FOLDER'``.
+        pretrained: open_clip tag or checkpoint file. None: the weights in the folder of a
+            ``local-dir:`` model, else random ones, with a warning.
+        device: Where the tower runs.
+
+    Raises:
+        InputError: what :func:`mmpretrain_lmmreg.clip.model.load_open_clip` raises.
+    """
+
+    def __init__(
+        self,
+        model_name: str,
+        pretrained: str | Path | None = None,
+        device: str | torch.device = 'cpu',
+    ) -> None:
+        if pretrained is None and not model_name.startswith(LOCAL_DIR):
+            print_log(
+                f'the text tower of {model_name!r} has random weights: none are named',
+                logger='current',
+                level=logging.WARNING,
+            )
+            tower = build_text(model_name)
+        else:
+            tower = load_text(model_name, pretrained)
+        self._set_up(tower, tokenizer_for(model_name), device)
+
+    @classmethod
+    def from_model(
+        cls, model: nn.Module, tokenizer: Callable, device: str | torch.device = 'cpu'
+    ) -> 'TextTower':
+        """Wrap the text part of an open_clip model, which is frozen by that.
+
+        ``tokenizer`` maps a list of B texts to tokens (B, context length), as open_clip's do.
+        """
+        self = cls.__new__(cls)
+        self._set_up(_text_part(model), tokenizer, device)
+        return self
+
+    def _set_up(self, tower: nn.Module, tokenizer: Callable, device: str | torch.device) -> None:
+        self.tokenizer = tokenizer
+        self.device = torch.device(device)
+        self.tower = tower.to(self.device).float().eval().requires_grad_(False)
+
+    @cached_property
+    def dim(self) -> int:
+        """D, the dimension of an embedding."""
+        return self.encode(['']).shape[1]
+
+    @property
+    def trims(self) -> bool:
+        """Whether the positions behind a text are left out; else each text fills the context."""
+        return is_causal(self.tower) or masks_padding(self.tower)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Name of what the embeddings depend on: the tower's weights and form, the tokenizer."""
+        attributes = ('pool_type', 'eos_id', 'heads')
+        form = [is_causal(self.tower), *(getattr(self.tower, n, None) for n in attributes)]
+        tokens = self.tokenizer(list(_PROBES)).tolist()
+        return digest([digest_tensors(self.tower.state_dict()), repr(self.tower), form, tokens])
+
+    def count_cut(self, texts: Sequence[str]) -> int:
+        """Count the texts that are longer than the tower's context, and so lose their end."""
+        unique = list(dict.fromkeys(texts))
+        if not unique:
+            return 0
+        tokens = self.tokenizer(unique)
+        context = tokens.shape[1]
+        wider = self.tokenizer(unique, context_length=context + 1)[:, :context]
+        is_cut = (tokens != wider).any(dim=1).tolist()  # a word in place of the end-of-text token
+        cut = {text for text, flag in zip(unique, is_cut, strict=True) if flag}
+        return sum(text in cut for text in texts)
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str], batch_size: int = 64, normalize: bool = False) -> Tensor:
+        """Embed N texts, each different one once: -> (N, D) float32 on the CPU, order kept.
+
+        The embeddings are those of open_clip's ``encode_text``, up to rounding. ``batch_size``
+        is how many texts of full length run at once, and more shorter ones; causal towers run
+        on ``PACK_TOKENS`` tokens at a time, whatever it is.
+        """
+        unique = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+        if not unique:
+            return torch.empty(0, self.dim)
+        tokens = self.tokenizer(list(unique))
+        embeddings = None
+        with Progress('texts', len(unique)) as progress:
+            for indices, part in self._run(tokens, batch_size):
+                if embeddings is None:
+                    embeddings = torch.empty(len(unique), part.shape[1])
+                embeddings[indices] = part.float().cpu()
+                progress.advance(len(indices))
+        if normalize:
+            embeddings = nn.functional.normalize(embeddings, dim=-1)
+        return embeddings[[unique[text] for text in texts]]
+
+    def _run(self, tokens: Tensor, batch_size: int) -> Iterator[tuple[list[int], Tensor]]:
+        """Embed tokens (U, L) in a convenient order: -> row numbers and their embeddings."""
+        lengths = used_lengths(self.tower, tokens)
+        if is_causal(self.tower):
+            rows = [row[:n] for row, n in zip(tokens.tolist(), lengths.tolist(), strict=True)]
+            order = sorted(range(len(rows)), key=rows.__getitem__)
+            queue = iter(order)
+            for pack in pack_texts([rows[index] for index in order], PACK_TOKENS):
+                yield list(islice(queue, len(pack.ends))), embed_pack(self.tower, pack)
+            return
+        for done in _batches(lengths, batch_size * tokens.shape[1]):
+            embeddings = self.tower(tokens[done, : lengths[done[-1]]].to(self.device))
+            yield done, embeddings[0] if isinstance(embeddings, tuple) else embeddings
+
+
+def _batches(lengths: Tensor, size: int) -> Iterator[list[int]]:
+    """Batches of at most ``size`` tokens, padding included, the shortest texts first."""
+    batch = []
+    for index in lengths.argsort(stable=True).tolist():
+        if batch and (len(batch) + 1) * lengths[index] > size:
+            yield batch
+            batch = []
+        batch.append(index)
+    yield batch
+
+
+def _text_part(model: nn.Module) -> nn.Module:
+    """The text tower of an open_clip model, as a module from tokens to embeddings.
+
+    open_clip's plain CLIP has no such module: its parts lie about in the model itself.
+    """
+    if hasattr(model, 'text'):
+        return model.text
+    tower = TextTransformer(
+        context_length=model.context_length,
+        vocab_size=1,
+        width=model.transformer.width,
+        heads=model.transformer.resblocks[0].attn.num_heads,
+        layers=1,
+        no_causal_mask=model.attn_mask is None,
+        pool_type=model.text_pool_type,
+        eos_id=model.text_eos_id,
+        proj_type='none',
+    )
+    parts = ('token_embedding', 'positional_embedding', 'transformer', 'ln_final')
+    for name in (*parts, 'text_projection', 'attn_mask', 'vocab_size'):
+        setattr(tower, name, getattr(model, name))
+    return tower

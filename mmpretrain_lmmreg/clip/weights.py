@@ -1,0 +1,199 @@
+"""Weights of open_clip models: which file holds them, what is in it, and whether it fits."""
+
+import functools
+import logging
+import socket
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import huggingface_hub
+import open_clip
+import torch
+from huggingface_hub.utils import reset_sessions
+from mmengine.logging import print_log
+from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
+from safetensors.torch import load_file
+from torch import nn
+
+from ..errors import InputError, MissingInputError
+
+_OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
+_POSITIONS = 'visual.positional_embedding'
+
+
+@contextmanager
+def no_waiting_for_hub() -> Iterator[None]:
+    """Without a network, let Hugging Face's client use its cache or fail at once.
+
+    By itself it tries each file for about half a minute, with a page of warnings.
+    """
+    if not _is_offline():
+        yield
+        return
+    constants = huggingface_hub.constants
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    reset_sessions()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        reset_sessions()
+
+
+def _is_offline() -> bool:
+    if getproxies():  # then names are resolved elsewhere
+        return False
+    try:
+        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
+    except OSError:
+        return True
+    return False
+
+
+def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
+    """Return the file of an open_clip tag, downloaded if necessary, or None without such a tag.
+
+    Raises InputError for a tag of the other activation (``quick_gelu`` is the model's), a tag
+    of other models only, and a tag that cannot be downloaded.
+    """
+    config = open_clip.get_pretrained_cfg(name, tag)
+    models = open_clip.list_pretrained_models_by_tag(tag)
+    if not config and sibling(name, not quick_gelu) not in models:
+        if models:
+            raise InputError(f'{tag!r} are weights of {", ".join(models[:4])}, not of {name!r}')
+        return None
+    if not config or bool(config.get('quick_gelu', False)) != quick_gelu:
+        own, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
+        raise InputError(
+            f'the weights {tag!r} were trained with {other}, but {name!r} uses {own}: '
+            f'use {sibling(name, not quick_gelu)!r}'
+        )
+    try:
+        with no_waiting_for_hub():
+            return Path(open_clip.download_pretrained(config))
+    except Exception as error:  # whatever the network and two clients raise
+        repository, _, file = config.get('hf_hub', '').rpartition('/')
+        file = file or open_clip.constants.HF_SAFE_WEIGHTS_NAME
+        place = f'{file} of https://huggingface.co/{repository}'
+        raise InputError(
+            f'the weights {tag!r} of {name!r} cannot be downloaded here: fetch '
+            f'{place if repository else config.get("url")} on a machine with network and give '
+            f'the path of the file: --cfg-options model.backbone.pretrained=FILE'
+        ) from error
+
+
+def sibling(name: str, quick_gelu: bool) -> str:
+    """Return open_clip's name for the same architecture with, or without, QuickGELU."""
+    name = name.removesuffix('-quickgelu')
+    return f'{name}-quickgelu' if quick_gelu else name
+
+
+def folder_file(folder: Path) -> Path:
+    """Return the one weights file of a folder, or the one with a name that open_clip expects."""
+    files = sorted(f for f in folder.iterdir() if f.suffix in ('.safetensors', '.bin', '.pth'))
+    named = [f for f in files if f.stem in ('open_clip_model', 'open_clip_pytorch_model')]
+    if not files:
+        raise MissingInputError(f'no weights (.safetensors, .bin or .pth) lie in {folder}')
+    if len(files) > 1 and not named:
+        names = ', '.join(file.name for file in files)
+        raise InputError(f'{folder} holds several weights files, name one as pretrained: {names}')
+    return (named or files)[-1]  # .safetensors sorts behind .bin
+
+
+def read_state(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
+    """Return a file's tensors by name, and whether the file is OpenAI's own archive.
+
+    That is a TorchScript archive, or a state dict that still has its three extra entries.
+    Raises InputError for anything that cannot be read without executing code in it.
+    """
+    scripted = False
+    try:
+        if file.suffix == '.safetensors':
+            state = load_file(file)
+        elif scripted := _is_torchscript(file):
+            state = torch.jit.load(file, map_location='cpu').state_dict()
+        else:
+            zipped = zipfile.is_zipfile(file)
+            state = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped)
+        state = dict(state.get('state_dict', state))
+        shapes = {tensor.shape for tensor in state.values()}
+    except Exception as error:  # the unpickler's are of any kind
+        raise InputError(
+            f'{file} cannot be read as weights: it is cut short, or not a state dict '
+            f'(.safetensors, or .pt, .pth, .bin with nothing but tensors): {type(error).__name__}'
+        ) from error
+    if not shapes:
+        raise InputError(f'{file} holds no weights')
+    state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
+    marks = [state.pop(name) for name in _OPENAI_KEYS if name in state]
+    return state, scripted or bool(marks)
+
+
+def _is_torchscript(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+
+
+def load_strictly(
+    model: nn.Module, state: dict[str, torch.Tensor], what: str, image_size: int | None = None
+) -> None:
+    """Load an open_clip state dict into a whole model, or into a holder of one of its towers.
+
+    A holder is a module whose only child is ``visual`` or ``text``; entries of the other tower
+    are left aside. ``what`` names file and model in errors. Position embeddings of another
+    size are interpolated only where ``image_size`` is given. Raises InputError.
+    """
+    own = model.state_dict()
+    if not hasattr(model, 'positional_embedding'):
+        state = convert_to_custom_text_state_dict(state)
+    towers = [name for name, _ in model.named_children()]
+    if len(towers) == 1:
+        state = {name: t for name, t in state.items() if name.startswith(f'{towers[0]}.')}
+    else:
+        state = dict(state)
+    for name in ('logit_scale', 'logit_bias'):  # a scalar in some files, one element in others
+        if name in state and name in own and state[name].numel() == own[name].numel():
+            state[name] = state[name].reshape(own[name].shape)
+    if 'text.transformer.embeddings.position_ids' not in own:  # written by old transformers
+        state.pop('text.transformer.embeddings.position_ids', None)
+    differ = _differences(state, own)
+    if list(differ) == [_POSITIONS] and _POSITIONS in state:
+        if image_size is None:
+            raise InputError(
+                f'{what}: position embeddings {differ[_POSITIONS]} would have to be '
+                'interpolated; name the model of that image size, or give image_size'
+            )
+        resize_pos_embed(state, model)
+    elif differ:
+        first = ', '.join(f'{name} {shapes}' for name, shapes in list(differ.items())[:3])
+        raise InputError(
+            f'{what}: the weights are of another architecture; {len(differ)} tensors of '
+            f'{len(own)} differ, first {first}'
+        )
+    model.load_state_dict(state)
+
+
+def _differences(state: dict, own: dict) -> dict[str, str]:
+    theirs, ours = ({n: tuple(t.shape) for n, t in s.items()} for s in (state, own))
+    return {
+        name: f'({theirs.get(name, "absent")} in the file, {ours.get(name, "absent")} in the model)'
+        for name in [*ours, *(n for n in theirs if n not in ours)]
+        if ours.get(name) != theirs.get(name)
+    }
+
+
+@functools.cache  # once a process: both towers are loaded from one file
+def log_activation(file: Path, model_name: str, quick_gelu: bool) -> None:
+    """Say which activation weights are used with, where the file cannot tell the right one."""
+    print_log(
+        f'{file}: used with {"QuickGELU" if quick_gelu else "GELU"}, the activation of '
+        f'{model_name!r}; the file does not tell which one it was trained with',
+        logger='current',
+        level=logging.INFO,
+    )

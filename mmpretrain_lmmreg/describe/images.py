@@ -1,0 +1,129 @@
+"""The images of a config's data sets, listed without decoding one."""
+
+import os
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
+
+from ..descriptions.attach import AttachDescriptions
+from ..descriptions.samples import rel_path_of
+from ..errors import InputError
+from .run import Task
+
+SPLITS = ('train', 'val', 'test')
+
+
+class ConfigImages(Sequence):
+    """All images of a config's split as tasks, each once; two numbers are held for each.
+
+    Args:
+        config: A training config.
+        split: One of :data:`SPLITS`, or ``'all'``.
+        shard: (i, n): only the images whose name falls into the i-th of n parts, which are the
+            same on all machines.
+
+    Raises:
+        InputError: The config has no such split, or two images have one name.
+    """
+
+    def __init__(self, config: Config, split: str, shard: tuple[int, int] = (0, 1)) -> None:
+        names = [name for name in SPLITS if split in (name, 'all')]
+        loaders = [config[f'{n}_dataloader'] for n in names if config.get(f'{n}_dataloader')]
+        if not loaders:
+            raise InputError(f'--split {split}: {config.filename} has no {split}_dataloader')
+        self._root = find_attach(config).data_root
+        self._roots = [next(_values(loader, 'data_root'), None) for loader in loaders]
+        self._datasets = [_build(loader['dataset']) for loader in loaders]
+        self.classes = tuple(self._datasets[0].metainfo.get('classes') or ())
+        self._where = array('Q')  # data set in the highest byte, index in it in the others
+        self._list(*shard)
+
+    def _list(self, part: int, parts: int) -> None:
+        paths: dict[str, int] = {}
+        for number, dataset in enumerate(self._datasets):
+            for index in range(len(dataset)):
+                task = self._task(number, index)
+                if _hash(task.image) % parts != part:
+                    continue
+                path = _hash(os.path.abspath(task.path))
+                if paths.setdefault(task.image, path) != path:
+                    raise InputError(
+                        f'two images are called {task.image}, one of them {task.path}: describe '
+                        'the splits one at a time, each with an --out of its own'
+                    )
+                if len(paths) > len(self._where):
+                    self._where.append(number << 56 | index)
+
+    def _task(self, number: int, index: int) -> Task:
+        sample = self._datasets[number].get_data_info(index)
+        root = self._root or sample.get('data_root') or self._roots[number]
+        label = sample.get('gt_label')
+        return Task(
+            rel_path_of(sample, root),
+            str(sample['img_path']),
+            int(label) if isinstance(label, int) else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __getitem__(self, index: int) -> Task:
+        where = self._where[index]
+        return self._task(where >> 56, where & ((1 << 56) - 1))
+
+    def descriptions_file(self, config: Config) -> Path:
+        """The file that the config's ``AttachDescriptions`` reads.
+
+        Raises:
+            InputError: The data sets have different ones, or none can be told.
+        """
+        attach = find_attach(config)
+        samples = [dataset.get_data_info(0) for dataset in self._datasets if len(dataset)]
+        pairs = zip(samples, self._roots, strict=False)
+        files = {attach.path_for({'data_root': root, **sample}) for sample, root in pairs}
+        if len(files) != 1:
+            raise InputError(
+                f'the data sets have {len(files)} descriptions files '
+                f'({", ".join(sorted(map(str, files)))}): name one with --out'
+            )
+        return files.pop()
+
+
+def find_attach(config: Config) -> AttachDescriptions:
+    """The config's ``AttachDescriptions``, or the default one where it has none."""
+    for part in _dicts(config.to_dict()):
+        if part.get('type') in ('AttachDescriptions', AttachDescriptions):
+            return AttachDescriptions(**{k: v for k, v in part.items() if k != 'type'})
+    return AttachDescriptions()
+
+
+def _build(dataset: dict):
+    """A data set whose samples are told without a pipeline."""
+    dataset = Config({'dataset': dataset}).to_dict()['dataset']
+    for part in _dicts(dataset):
+        if 'pipeline' in part:
+            part['pipeline'] = []
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        return DATASETS.build(dataset)
+
+
+def _dicts(part: object) -> Iterator[dict]:
+    if isinstance(part, dict):
+        yield part
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for child in part:
+            yield from _dicts(child)
+
+
+def _values(part: object, key: str) -> Iterator[object]:
+    return (found[key] for found in _dicts(part) if found.get(key))
+
+
+def _hash(text: str) -> int:
+    return zlib.crc32(os.fsencode(text))

@@ -1,0 +1,98 @@
+"""What a run will take, and what a descriptions file holds."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from open_clip.tokenizer import SimpleTokenizer
+
+from ..descriptions.store import DescriptionStore
+from ..progress import duration
+from .run import Tally, Task
+
+CONTEXT = 77  # tokens of CLIP's text tower, start and end included
+
+
+@dataclass
+class Summary:
+    """Counts over the images of a data set, and over their descriptions."""
+
+    images: int = 0
+    statuses: Counter = field(default_factory=Counter)  # images by status; 'missing' without any
+    descriptions: int = 0
+    duplicates: int = 0  # descriptions that another image, or the same one, has too
+    labelled: int = 0  # descriptions of images whose class name is known
+    naming: int = 0  # of those, the ones in which the class name occurs
+    cut: int = 0  # longer than CLIP's text tower reads
+
+    def __str__(self) -> str:
+        s = self.statuses
+        failed = [f'{s[name]} {name}' for name in ('refused', 'empty', 'error', 'missing')]
+        share = f'{100 * self.naming / self.labelled:.1f} %' if self.labelled else 'unknown'
+        return (
+            f'images        {self.images}\n'
+            f'described     {s["ok"] + s["long"]} ({s["long"]} with more than asked)\n'
+            f'short         {s["short"] + s["truncated"]} ({s["truncated"]} broken off)\n'
+            f'failed        {", ".join(failed)}\n'
+            f'descriptions  {self.descriptions}\n'
+            f'duplicates    {self.duplicates}\n'
+            f'class named   {share}\n'
+            f'cut at {CONTEXT}     {self.cut}'
+        )
+
+
+def summarize(
+    tasks: Iterable[Task], store: DescriptionStore, prompt: str, classes: Sequence[str] = ()
+) -> Summary:
+    """Count what a descriptions file holds of some images."""
+    summary, hashes = Summary(), array('Q')
+    names = [_class_pattern(name) for name in classes]
+    is_cut = _CutCheck()
+    for task in tasks:
+        record = store.record(task.image, prompt)
+        summary.images += 1
+        summary.statuses[record['status'] if record else 'missing'] += 1
+        items = record['descriptions'] if record else []
+        summary.descriptions += len(items)
+        hashes.extend(hash(item.casefold()) & (2**64 - 1) for item in items)
+        summary.cut += sum(map(is_cut, items))
+        if task.label is not None and task.label < len(names):
+            summary.labelled += len(items)
+            summary.naming += sum(bool(names[task.label].search(item)) for item in items)
+    summary.duplicates = len(hashes) - len(np.unique(np.frombuffer(hashes, np.uint64)))
+    return summary
+
+
+def _class_pattern(name: str) -> re.Pattern:
+    """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
+    words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]
+    return re.compile(r'\b' + r'[\s-]?'.join(words) + r'\b', re.IGNORECASE)
+
+
+class _CutCheck:
+    """Whether CLIP's text tower would not read a text to its end."""
+
+    def __init__(self) -> None:
+        self._tokenizer = None
+
+    def __call__(self, text: str) -> bool:
+        if len(text.encode()) <= CONTEXT - 2:  # a token takes at least a byte
+            return False
+        self._tokenizer = self._tokenizer or SimpleTokenizer()
+        return len(self._tokenizer.encode(text)) > CONTEXT - 2
+
+
+def projection(tally: Tally, seconds: float, images: int) -> str:
+    """What all images will take, judged by those that a preview asked about."""
+    if not tally.asked:
+        return 'nothing was asked: these images are described already'
+    factor = images / tally.asked
+    each = f'{seconds / tally.asked:.1f} s an image'
+    return (
+        f'{images} images: about {duration(factor * seconds)} ({each}), '
+        f'{factor * tally.tokens_in:,.0f} tokens in, {factor * tally.tokens_out:,.0f} out'
+    )

@@ -1,0 +1,125 @@
+"""Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import EarlyStoppingHook, Hook
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS, HOOKS
+from mmpretrain.utils import get_ori_model
+
+from ..datasets.samples import iter_infos, rel_path
+from ..errors import InputError
+from ..features.dataset import source_of
+
+NAMES = 20  # classes that the log names
+
+
+@HOOKS.register_module()
+class RunChecksHook(Hook):
+    """Stops a run that would learn from its test images, or whose loss is no longer finite.
+
+    Before training: a sample that is in the train list and in the val or test list is an error,
+    and so is choosing a checkpoint (``save_best``) or an epoch (``EarlyStoppingHook``) by images
+    of the test list. After an iteration: a loss that is not finite is an error that names the
+    files of the batch.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Raises InputError where test images would reach training or selection."""
+        dataset = source_of(runner.train_loop.dataloader)
+        train = _samples(dataset)
+        val = _samples(source_of(runner.val_loop.dataloader)) if runner.val_loop else set()
+        test = _test_samples(runner)
+        for name, other in (('val', val), ('test', test)):
+            both = sorted(train & other)
+            if both:
+                raise InputError(
+                    f'{len(both)} samples are both in the train and in the {name} list, the first '
+                    f"is '{both[0][1]}'; take them out of one of them"
+                )
+        choosing = _chooses_by_val(runner)
+        if choosing and val & test:
+            raise InputError(
+                f'{choosing} would choose by test images, because val_dataloader holds samples of '
+                'test_dataloader; validate on a part of the training images, or remove it'
+            )
+        _check_width(runner)
+        classes = dataset.metainfo.get('classes') or ()
+        names = ', '.join(classes[:NAMES]) + ', ...' * (len(classes) > NAMES)
+        print_log(
+            f'{len(train)} training, {len(val)} validation and {len(test)} test images'
+            + ' (the validation images are test images)' * bool(val & test)
+            + f'; {len(classes)} classes: {names}',
+            'current',
+        )
+        print_log(_describe_model(runner), 'current')
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Raises InputError with the batch's file names where the loss is not finite."""
+        loss = (outputs or {}).get('loss')
+        if loss is None or math.isfinite(loss.item()):
+            return
+        names = [sample.get('img_path', '?') for sample in data_batch['data_samples']]
+        raise InputError(
+            f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}; '
+            'lower the learning rate or alpha, or look at the images of this batch:\n'
+            + '\n'.join(names)
+        )
+
+
+def _describe_model(runner: Runner) -> str:
+    """What is trained, and where to."""
+    model = get_ori_model(runner.model)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    name = getattr(model.backbone, 'model_name', type(model.backbone).__name__)
+    weights = getattr(model.backbone, 'pretrained', None)
+    return (
+        f'{runner.cfg.get("method", "")}: {type(model.head).__name__} on {name} '
+        f'({f"weights {weights}" if weights else "its own weights"}), {trained:,} trained '
+        f'parameters; into {runner.work_dir}'
+    )
+
+
+def _samples(dataset: Any) -> set[tuple[str, str]]:
+    return {
+        (str(Path(info.get('data_root', '')).absolute()), rel_path(info))
+        for info in iter_infos(dataset)
+    }
+
+
+def _check_width(runner: Runner) -> None:
+    backbone = get_ori_model(runner.model).backbone
+    found = getattr(backbone, 'embed_dim', None)
+    expected = runner.cfg.model.head.get('in_channels', found)
+    if found is not None and found != expected:
+        raise InputError(
+            f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
+            f'in_channels={expected}: set model.head.in_channels={found}'
+        )
+
+
+def _test_samples(runner: Runner) -> set[tuple[str, str]]:
+    loader = runner.cfg.get('test_dataloader')
+    if loader is None:
+        return set()
+    if loader == runner.cfg.get('val_dataloader'):
+        return _samples(source_of(runner.val_loop.dataloader))
+    return _samples(DATASETS.build(loader['dataset']))
+
+
+def _chooses_by_val(runner: Runner) -> str | None:
+    for hook in runner.hooks:
+        if isinstance(hook, EarlyStoppingHook):
+            return 'EarlyStoppingHook'
+        if getattr(hook, 'save_best', None):
+            return f'save_best={hook.save_best}'
+    return None

@@ -1,0 +1,49 @@
+"""What the heads here have in common."""
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .inputs import HeadInputs
+
+
+class SetUpHead:
+    """Mixin of heads that take something over before training, and refuse other checkpoints.
+
+    mmengine only logs that a checkpoint's weights have another shape.
+    """
+
+    inputs_at_test = False  # whether set_up is needed for testing, too
+
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """The splits of which a run needs descriptions, by the settings of head and hook."""
+        return ()
+
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Take over what the head is made of; called by :class:`ClassMeanHook`."""
+        raise NotImplementedError
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name, own in self.state_dict().items():
+            found = state_dict.get(prefix + name)
+            if found is not None and found.shape != own.shape:
+                raise InputError(
+                    f"the checkpoint's {prefix}{name} has the shape {tuple(found.shape)}, the "
+                    f"config's has {tuple(own.shape)} (num_classes={self.num_classes}, "
+                    f'in_channels={self.in_channels}): use it with the config it was trained with'
+                )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def class_counts(labels: Tensor, num_classes: int) -> Tensor:
+    """Images of each class, (N_c,).
+
+    Raises:
+        InputError: a class without images.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    if (counts == 0).any():
+        empty = (counts == 0).nonzero().flatten().tolist()
+        raise InputError(f'the classes {empty} have no training images, so they cannot be fitted')
+    return counts

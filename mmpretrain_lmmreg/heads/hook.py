@@ -1,0 +1,96 @@
+"""The hook that hands a head what it needs before training."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import BaseLoop, Runner
+from mmpretrain.registry import HOOKS
+from mmpretrain.utils import get_ori_model
+
+from ..errors import InputError
+from ..features.dataset import source_of
+from ..text.prompts import TEMPLATES
+from .inputs import SOURCES, HeadInputs
+
+
+@HOOKS.register_module()
+class ClassMeanHook(Hook):
+    """Before training: hand the head what it is made of, class means for one.
+
+    A head with ``set_up`` gets :class:`HeadInputs`. For the paper's head that is descriptions of
+    the training images -> text embeddings -> eq. 1. Descriptions are read from the store of the
+    train pipeline's ``AttachDescriptions``; no image is decoded. Each unique text is embedded once
+    and kept on disk. With several processes each embeds its share.
+
+    Args:
+        model_name: open_clip model whose text tower is used; by default the backbone's, with the
+            backbone's weights.
+        pretrained: The weights of ``model_name``.
+        source: What the means are made of: ``'descriptions'``; ``'class_names'``, a prompt with
+            each class's name; ``'auto'``, descriptions if there are any, else class names;
+            ``'images'``, the training images' own embeddings.
+        templates: Prompts with the class names, each with one ``{}``; by default the config's
+            ``templates``, else CLIP's general one.
+        shuffled: A control: give each class the mean of the next one.
+        match_gap: Move all means by the same vector, so that they lie around the training
+            images' mean embedding instead of the texts' (the modality gap of Liang et al.,
+            "Mind the Gap", 2022).
+    """
+
+    def __init__(
+        self,
+        model_name: str | None = None,
+        pretrained: str | None = None,
+        source: str = 'descriptions',
+        templates: Sequence[str] | None = None,
+        shuffled: bool = False,
+        match_gap: bool = False,
+    ) -> None:
+        if source not in SOURCES:
+            raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
+        self.templates = templates
+        self.settings = dict(
+            model_name=model_name,
+            pretrained=pretrained,
+            source=source,
+            shuffled=shuffled,
+            match_gap=match_gap,
+        )
+        self.done: set[int] = set()  # ids of the data sets that the head has been set up for
+
+    def before_train(self, runner: Runner) -> None:
+        loops = [runner.train_loop]
+        if needs_inputs_at_test(runner) and runner.val_loop is not None:
+            loops.append(runner.val_loop)  # so that what it lacks is found before training
+        self.set_up(runner, loops, trained=runner.iter > 0)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        head = get_ori_model(runner.model).head
+        if hasattr(head, 'keep_class_weights'):
+            head.keep_class_weights()
+
+    def before_val(self, runner: Runner) -> None:
+        if needs_inputs_at_test(runner):
+            self.set_up(runner, [runner.val_loop], trained=True)
+
+    def before_test(self, runner: Runner) -> None:
+        if needs_inputs_at_test(runner):
+            self.set_up(runner, [runner.test_loop], trained=True)
+
+    @torch.no_grad()
+    def set_up(self, runner: Runner, loops: list[BaseLoop], trained: bool) -> None:
+        """Hand the inputs of the loops' images to the head, once."""
+        head = get_ori_model(runner.model).head
+        datasets = [source_of(loop.dataloader) for loop in loops]
+        if hasattr(head, 'set_up') and not all(d in self.done for d in map(id, datasets)):
+            self.done.update(map(id, datasets))
+            templates = self.templates or runner.cfg.get('templates') or TEMPLATES
+            model = get_ori_model(runner.model)
+            head.set_up(HeadInputs(model, loops, templates, trained, **self.settings))
+
+
+def needs_inputs_at_test(runner: Runner) -> bool:
+    """Whether the head classifies with texts, which are not in its checkpoint."""
+    head = getattr(get_ori_model(runner.model), 'head', None)
+    return getattr(head, 'inputs_at_test', False)

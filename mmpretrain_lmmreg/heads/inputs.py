@@ -1,0 +1,143 @@
+"""What heads ask for before training: texts, embeddings, class means, each made once."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.runner import BaseLoop
+from mmpretrain.models import ImageClassifier
+from torch import Tensor
+
+from ..clip.text_tower import TextTower
+from ..errors import InputError
+from ..features.dataset import source_of
+from ..features.embeddings import image_embeddings
+from ..features.loops import FrozenTrunkTrainLoop, use_all_features
+from ..text.class_means import means_by_label
+from ..text.class_sentences import collect_descriptions
+from ..text.embedding import embed_class_means
+from ..text.prompts import class_prompts, count_texts
+
+SOURCES = ('descriptions', 'class_names', 'auto', 'images')
+
+
+class HeadInputs:
+    """Handed to a head's ``set_up``; everything is made when it is first asked for, and kept.
+
+    Args:
+        model: The classifier, with its weights in place.
+        loops: Of the images that the head is set up for, the training images' first.
+        trained: Whether the head's weights are a resumed run's or a checkpoint's.
+        templates: Prompts with the class names, each with one ``{}``.
+        model_name, pretrained, source, shuffled, match_gap: See :class:`ClassMeanHook`.
+
+    Raises:
+        InputError: data of another class count than the head's.
+    """
+
+    def __init__(
+        self,
+        model: ImageClassifier,
+        loops: Sequence[BaseLoop],
+        templates: Sequence[str],
+        trained: bool = False,
+        model_name: str | None = None,
+        pretrained: str | None = None,
+        source: str = 'descriptions',
+        shuffled: bool = False,
+        match_gap: bool = False,
+    ) -> None:
+        self.model, self.loop, self.templates = model, loops[0], templates
+        self.datasets = [source_of(loop.dataloader) for loop in loops]
+        self.trained = trained
+        self.tower_name = model_name, pretrained
+        self.source, self.shuffled, self.match_gap = source, shuffled, match_gap
+        names = self.dataset.metainfo.get('classes') or ()
+        if names and len(names) != model.head.num_classes:
+            raise InputError(
+                f'the data have {len(names)} classes, the head says '
+                f'num_classes={model.head.num_classes}'
+            )
+
+    @property
+    def dataset(self) -> Any:
+        """The data set of the (first) images."""
+        return self.datasets[0]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; a data set without any raises InputError."""
+        names = self.dataset.metainfo.get('classes') or ()
+        if not names:
+            raise InputError(
+                f'{type(self.model.head).__name__} needs class names, and '
+                f'{type(self.dataset).__name__} has none: give it metainfo=dict(classes=[...])'
+            )
+        return tuple(names)
+
+    @cached_property
+    def image_embeddings(self) -> tuple[Tensor, Tensor]:
+        """Embeddings (N, D) and labels (N,) of all images, on the model's device."""
+        if isinstance(self.loop, FrozenTrunkTrainLoop):
+            use_all_features(self.loop)
+        return image_embeddings(self.model, self.loop.dataloader)
+
+    @cached_property
+    def descriptions(self) -> tuple[list[str], list[Counter]]:
+        """Unique descriptions of the images, and how often each occurs in each class."""
+        return collect_descriptions(self.dataset, self.model.head.num_classes)
+
+    @cached_property
+    def text_tower(self) -> TextTower:
+        """The text tower, on the model's device; one of another D raises InputError."""
+        backbone, head = self.model.backbone, self.model.head
+        name, weights = self.tower_name
+        if name is None:
+            name, weights = backbone.model_name, backbone.pretrained
+        tower = TextTower(name, weights, next(self.model.parameters()).device)
+        dim = getattr(backbone, 'embed_dim', head.in_channels)
+        if tower.dim != dim:
+            raise InputError(
+                f'the text tower gives D={tower.dim}, the image embeddings have D={dim}: '
+                'class_means.model_name must be the other tower of '
+                f"model.backbone.model_name='{backbone.model_name}'"
+            )
+        return tower
+
+    def text_means(self, texts: list[str], counts: list[Counter], normalize: bool) -> Tensor:
+        """Mean embedding of each class's texts, (N_c, D), see :func:`embed_class_means`."""
+        names = self.dataset.metainfo.get('classes')
+        return embed_class_means(texts, counts, self.text_tower, normalize, names)
+
+    def name_texts(self, templates: Sequence[str] | None = None) -> tuple[list[str], list[Counter]]:
+        """Unique prompts with the class names, and which are each class's."""
+        return count_texts(class_prompts(self.classes, templates or self.templates))
+
+    @cached_property
+    def class_means(self) -> Tensor:
+        """Eq. 1, or what the hook's settings say instead, (N_c, D)."""
+        if self.source == 'images':
+            means = means_by_label(*self.image_embeddings, self.model.head.num_classes).cpu()
+        else:
+            means = self.text_means(*self._texts_of_means(), self.model.head.normalize)
+        if self.match_gap:
+            means = means - means.mean(0) + self.image_embeddings[0].mean(0).cpu()
+        return means.roll(-1, 0) if self.shuffled else means
+
+    def _texts_of_means(self) -> tuple[list[str], list[Counter]]:
+        texts, counts = [], []
+        if self.source != 'class_names':
+            texts, counts = self.descriptions
+        if texts or self.source == 'descriptions':
+            return texts, counts
+        texts, counts = self.name_texts()
+        print_log(
+            f'class means are those of prompts with the class names, such as {texts[0]!r} (from '
+            "the config's `templates` and the data set's class names); no descriptions are used",
+            'current',
+            level=logging.INFO,
+        )
+        return texts, counts

@@ -1,0 +1,71 @@
+"""Embeddings of texts: from disk where they are, each text once, shared by all processes."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce, barrier, get_dist_info
+from mmengine.logging import print_log
+from torch import Tensor
+
+from ..clip.text_tower import TextTower
+from ..table import VectorTable
+from .class_means import class_means, sums_by_class
+
+CHUNK = 4096  # texts that are kept on disk at a time
+
+
+def embed_class_means(
+    texts: list[str], counts: list[Counter], tower: TextTower, normalize: bool, classes=None
+) -> Tensor:
+    """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
+    rank, world = get_dist_info()
+    own = range(rank, len(texts), world)
+    embeddings = embed([texts[i] for i in own], tower)
+    if normalize:
+        embeddings = torch.nn.functional.normalize(embeddings, dim=1)
+    position = {text: row for row, text in enumerate(own)}
+    own_counts = [Counter({position[i]: n for i, n in c.items() if i in position}) for c in counts]
+    sums, totals = sums_by_class(embeddings, own_counts)
+    all_reduce(sums)
+    all_reduce(totals)
+    return class_means(sums, totals, classes)
+
+
+def embed(texts: list[str], tower: TextTower) -> Tensor:
+    """Embeddings (N, D) of unique texts, from disk where an earlier run has left them."""
+    table = VectorTable('text', dict(kind='text embeddings', tower=tower.fingerprint))
+    missing = table.missing(texts)
+    if missing:
+        cut = tower.count_cut(missing)
+        if cut:
+            print_log(
+                f'{cut} of {len(missing)} texts are longer than the text tower reads and are cut',
+                'current',
+                level=logging.WARNING,
+            )
+    missing.sort(key=len)  # chunks of like length, so that little padding is computed
+    for start in range(0, len(missing), CHUNK):
+        chunk = missing[start : start + CHUNK]
+        table.add(chunk, tower.encode(chunk))
+    print_log(
+        f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in {table.folder}',
+        'current',
+    )
+    return table.read(texts) if texts else torch.zeros(0, tower.dim)
+
+
+def embed_together(texts: list[str], tower: TextTower) -> Tensor:
+    """As :func:`embed`, for processes that all want the same texts: each computes its share."""
+    rank, world = get_dist_info()
+    embed(texts[rank::world], tower)
+    barrier()
+    return embed(texts, tower)
+
+
+def embed_lists(lists: Sequence[Sequence[str]], tower: TextTower) -> list[Tensor]:
+    """Embeddings of each list's S texts, (S, D), computed once and kept on disk."""
+    texts = list(dict.fromkeys(text for own in lists for text in own))
+    embeddings, row = embed_together(texts, tower), {text: i for i, text in enumerate(texts)}
+    return [embeddings[[row[text] for text in own]] for own in lists]

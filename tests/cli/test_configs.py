@@ -1,0 +1,152 @@
+"""Every config, and every method on every data set, loads, and its model and hooks are built."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmpretrain.registry import HOOKS, LOOPS, MODELS, TRANSFORMS
+
+from mmpretrain_lmmreg.cli import upstream
+from mmpretrain_lmmreg.config import ON, load_config, method_file, put_on, work_dir_of
+from mmpretrain_lmmreg.errors import InputError, MissingInputError
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+DATA = sorted(CONFIGS.glob('*.py'))
+METHODS = sorted((CONFIGS / 'methods').glob('*.py'))
+OTHER = """\
+_base_ = '{{$LMMREG_CONFIGS:configs}}/lmmreg_demo.py'
+templates = ['a drawing of {}.']
+sentences = 'mine.json'
+labo_lr = 0.5
+flip = dict(type='RandomFlip', prob=0.5)
+train_dataloader = dict(dataset=dict(pipeline=[flip, *_base_.train_pipeline]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, pictures):
+    monkeypatch.setenv('LMMREG_CONFIGS', str(CONFIGS))
+    monkeypatch.setenv('CUSTOM_ROOT', str(pictures))
+    monkeypatch.delenv(ON, raising=False)
+
+
+@pytest.fixture
+def other(tmp_path) -> Path:
+    """A config of a person's own, elsewhere."""
+    path = tmp_path / 'my_flowers.py'
+    path.write_text(OTHER)
+    return path
+
+
+def check(cfg: Config) -> None:
+    assert cfg.protocol and cfg.randomness.seed == 0
+    for hook in cfg.default_hooks.values():
+        if hook.type != 'VisualizationHook':  # which wants a running Runner
+            HOOKS.build(hook)
+    assert LOOPS.get(cfg.train_cfg.type)
+    for part in ('train', 'test'):
+        for transform in cfg[f'{part}_dataloader'].dataset.pipeline:
+            TRANSFORMS.build(transform)
+    held_out = cfg.val_dataloader.dataset.get('val_fraction', 0)
+    assert held_out or cfg.val_dataloader.dataset == cfg.test_dataloader.dataset
+    with torch.device('meta'):
+        assert MODELS.build(cfg.model.head).num_classes == cfg.model.head.num_classes
+
+
+@pytest.mark.parametrize('path', [*DATA, *METHODS], ids=lambda path: path.stem)
+def test_config_by_itself(path):
+    cfg = Config.fromfile(path)
+    assert cfg.method == ('lmmreg' if path in DATA else path.stem)
+    command = path.read_text().split('python tools/train.py ')[1].split('\n')[0]
+    on = '' if path in DATA else ' --on configs/lmmreg_bar.py'
+    assert command == f'configs/{path.relative_to(CONFIGS).as_posix()}{on}'
+    check(cfg)
+
+
+@pytest.mark.parametrize('on', DATA, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', METHODS, ids=lambda path: path.stem)
+def test_method_on_data(path, on):
+    cfg, data = load_config(path, on), Config.fromfile(on)
+    assert cfg.method == path.stem
+    for part in ('train', 'val', 'test'):
+        found, expected = (c[f'{part}_dataloader'].dataset for c in (cfg, data))
+        assert dict(found, pipeline=None) == dict(expected, pipeline=None)
+    for key in ('num_classes', 'in_channels'):
+        assert cfg.model.head[key] == data.model.head[key]
+    assert cfg.model.backbone.model_name == data.model.backbone.model_name
+    check(cfg)
+
+
+def test_few_files():
+    assert len(list(CONFIGS.rglob('*.py'))) <= 45
+
+
+def types(loader) -> list[str]:
+    return [transform.type for transform in loader.dataset.pipeline]
+
+
+def test_methods_take_from_the_data_what_they_need(other):
+    assert load_config(method_file('gda'), other).model.head.templates == ['a drawing of {}.']
+    labo = load_config(method_file('labo'), other)
+    assert (labo.model.head.sentences, labo.optim_wrapper.optimizer.lr) == ('mine.json', 0.5)
+    assert 'LLM sentences' in labo.protocol
+    cocoop = load_config(method_file('cocoop'), other).model.head
+    assert (cocoop.width, cocoop.length, cocoop.words) == (48, 5, 'a photo of a person')
+
+
+def test_methods_keep_the_datas_own_pipelines(other):
+    pixels = ['LoadPicture', 'ResizeEdge']
+    finetune = load_config(method_file('finetune'), other)
+    assert types(finetune.train_dataloader) == ['RandomFlip', *pixels, 'PackInputs']
+    both = load_config(method_file('image_text'), other)
+    assert types(both.train_dataloader)[0] == 'RandomFlip'
+    assert types(both.test_dataloader) == [*pixels, 'AttachDescriptions', 'PackInputs']
+
+
+def test_variable_is_set_inside_only(monkeypatch):
+    with put_on('x.py'):
+        assert os.environ[ON] == str(Path.cwd() / 'x.py')
+    assert ON not in os.environ
+    monkeypatch.setenv(ON, 'before.py')
+    with put_on('x.py'), put_on(None):
+        assert os.environ[ON].endswith('/x.py')
+    assert os.environ[ON] == 'before.py'
+
+
+def test_mistakes(other, tmp_path):
+    with pytest.raises(MissingInputError, match='--on lost.py: there is no such config'):
+        load_config(method_file('gda'), 'lost.py')
+    with pytest.raises(InputError, match='lmmreg_era.py is no method.*configs/methods'):
+        load_config(CONFIGS / 'lmmreg_era.py', other)
+    with pytest.raises(InputError, match='--on .*/logreg.py: this is itself a method'):
+        load_config(method_file('gda'), method_file('logreg'))
+    lone = tmp_path / 'lone.py'
+    lone.write_text('model = dict(head=dict(num_classes=2, in_channels=3))')
+    with pytest.raises(InputError, match='cannot be put on .*lone.py.*train_dataloader.*inherit'):
+        load_config(method_file('gda'), lone)
+    with pytest.raises(InputError, match="no method 'dga'; give .*clip_a_self, cocoop.*zero_shot"):
+        method_file('dga')
+
+
+def test_work_folders(other, monkeypatch):
+    gda = method_file('gda')
+    for on, folder in (
+        (other, 'gda_my_flowers'),
+        (CONFIGS / 'lmmreg_bar.py', 'gda_bar'),
+        (None, 'gda_demo'),
+    ):
+        assert work_dir_of(load_config(gda, on), gda) == f'work_dirs/{folder}'
+    assert work_dir_of(load_config(other), str(other)) is None
+    monkeypatch.setenv(ON, str(other))  # as for mmpretrain's own tools
+    assert work_dir_of(load_config(gda), gda) == 'work_dirs/gda_my_flowers'
+
+
+def test_on_is_in_the_help_beside_upstreams_options(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['train.py', '--help'])
+    with pytest.raises(SystemExit, match='0'):
+        upstream.train()
+    printed = capsys.readouterr().out
+    assert '--on CONFIG' in printed and '--work-dir' in printed

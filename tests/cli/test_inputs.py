@@ -1,0 +1,54 @@
+import pytest
+
+from mmpretrain_lmmreg.cli.inputs import missing_inputs
+
+
+def test_nothing_is_missing(tiny_config):
+    assert missing_inputs(tiny_config, training=True) == []
+
+
+def test_everything_missing_is_listed_in_order(tiny_config, tmp_path):
+    tiny_config.merge_from_dict({'model.backbone.pretrained': str(tmp_path / 'clip.safetensors')})
+    for name in ('train', 'val', 'test'):
+        dataset = tiny_config[f'{name}_dataloader'].dataset
+        dataset.update(type='BAR', data_root=str(tmp_path / 'nowhere'))
+        dataset.pop('data_prefix')
+    for transform in tiny_config.train_dataloader.dataset.pipeline:
+        transform.pop('data_root', None)
+    weights, images, descriptions = missing_inputs(tiny_config, training=True)
+    assert f"'{tmp_path}/clip.safetensors' is not there" in weights
+    assert 'nowhere' in images and 'python tools/prepare_bar.py' in images
+    assert f"'{tmp_path}/nowhere/descriptions.jsonl'" in descriptions
+    assert 'python tools/describe.py' in descriptions
+    assert missing_inputs(tiny_config, training=False) == [images]
+
+
+def test_baseline_needs_no_descriptions(tiny_config, tmp_path):
+    for transform in tiny_config.train_dataloader.dataset.pipeline:
+        transform.pop('data_root', None)
+        if transform['type'] == 'AttachDescriptions':
+            transform['cache'] = str(tmp_path / 'none.jsonl')
+    assert len(missing_inputs(tiny_config, training=True)) == 1
+    tiny_config.model.head.alpha = 0
+    assert missing_inputs(tiny_config, training=True) == []
+
+
+@pytest.mark.parametrize('head', ['LaBoHead', 'CLIPASelfHead', 'ImageTextHead'])
+def test_methods_that_need_descriptions(tiny_config, tmp_path, head):
+    root = dict(data_root=str(tmp_path), cache=None)
+    attach = dict(type='AttachDescriptions', missing='skip', **root)
+    for part in ('train', 'val', 'test'):
+        tiny_config[f'{part}_dataloader'].dataset.pipeline = [attach]
+    tiny_config.model.head = dict(type=head)
+    (line,) = missing_inputs(tiny_config, training=True)
+    assert f"'{tmp_path}/descriptions.jsonl' are not there" in line
+    assert ('CONFIG --split all --describer' in line) == (head == 'ImageTextHead')
+    if head != 'ImageTextHead':
+        tiny_config.model.head.sentences = 'sentences.json'
+        assert missing_inputs(tiny_config, training=True) == []
+
+
+def test_missing_model_folder(tiny_config, tmp_path):
+    tiny_config.model.backbone.model_name = f'local-dir:{tmp_path}/lite0'
+    (line,) = missing_inputs(tiny_config, training=True)
+    assert 'lite0' in line and 'build_lite0_minilm.py' in line

@@ -1,0 +1,308 @@
+"""tools/train.py and tools/test.py: upstream's options, our checks, launchers, exit codes."""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from smoke.tiny import write_project
+
+from mmpretrain_lmmreg.cli import inputs, launchers, run_tool, upstream
+from mmpretrain_lmmreg.config import method_file
+from mmpretrain_lmmreg.errors import InputError, MissingInputError
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools'
+RANKS = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in (*RANKS, 'LMMREG_CONFIGS', 'LMMREG_TRACEBACK'):
+        monkeypatch.setenv(name, '')  # so that it is restored, whatever sets it in between
+        monkeypatch.delenv(name)
+
+
+def run(command: list, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', **environment}
+    command = list(map(str, command))
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+def ran(command: list, cwd: Path, **environment: str) -> str:
+    """Run a command that must succeed; return what it printed."""
+    done = run(command, cwd, **environment)
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, f'exit code {done.returncode}\n{printed[-4000:]}'
+    return printed
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return str(free.getsockname()[1])
+
+
+class TestRunTool:
+    def fail(self):
+        raise InputError('no such thing; do this')
+
+    def test_mistake_is_one_message_and_code_2(self, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            run_tool(self.fail)
+        assert exit_.value.code == 2
+        assert capsys.readouterr().err == 'error: no such thing; do this\n'
+
+    def test_traceback_on_demand(self, monkeypatch):
+        monkeypatch.setenv('LMMREG_TRACEBACK', '1')
+        with pytest.raises(InputError, match='no such thing'):
+            run_tool(self.fail)
+
+    def test_ctrl_c_says_what_is_kept_and_is_130(self, capsys):
+        def interrupted():
+            raise KeyboardInterrupt
+
+        with pytest.raises(SystemExit) as exit_:
+            run_tool(interrupted, 'Replies are kept.')
+        assert exit_.value.code == 130
+        assert capsys.readouterr() == ('', '\nstopped. Replies are kept.\n')
+
+    def test_bug_keeps_its_traceback(self):
+        with pytest.raises(ZeroDivisionError):
+            run_tool(lambda: 1 / 0)
+
+    def test_configs_can_be_inherited(self):
+        run_tool(lambda: None)
+        assert Path(os.environ['LMMREG_CONFIGS'], 'lmmreg_bar.py').is_file()
+
+
+class TestArguments:
+    def arguments(self, **changes) -> argparse.Namespace:
+        return argparse.Namespace(**{'config': __file__, **changes})
+
+    def test_missing_config_says_where_configs_are(self):
+        with pytest.raises(MissingInputError, match=f'config x.py is not there.*{ROOT}/configs'):
+            upstream._check_arguments(self.arguments(config='x.py'))
+
+    def test_config_and_checkpoint_swapped(self):
+        message = r'e\.pth is taken for the config and c\.py for the checkpoint: give the config'
+        with pytest.raises(InputError, match=message):
+            upstream._check_arguments(self.arguments(config='e.pth', checkpoint='c.py'))
+
+    @pytest.mark.parametrize('name', ['checkpoint', 'resume'])
+    def test_missing_checkpoint(self, name):
+        with pytest.raises(MissingInputError, match=f'{name}: there is no file lost.pth'):
+            upstream._check_arguments(self.arguments(**{name: 'lost.pth'}))
+
+    @pytest.mark.parametrize('value', [None, 'auto', 'https://host/epoch_1.pth', __file__])
+    def test_other_ways_to_resume(self, value):
+        upstream._check_arguments(self.arguments(resume=value))
+
+    def test_predictions_as_pickle_only(self):
+        upstream._check_arguments(self.arguments(out='a.pkl', out_item='pred'))
+        upstream._check_arguments(self.arguments(out='a.json', out_item='metrics'))
+        with pytest.raises(InputError, match=r'--out a\.json: .* \.pkl only'):
+            upstream._check_arguments(self.arguments(out='a.json', out_item=None))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--cfg-options', 'optim_wraper.type=OptimWrapper'], 'did you mean optim_wrapper'),
+        (['--cfg-options', 'data_root=nowhere'], 'nowhere'),
+        (['--launcher', 'mpi'], 'OMPI_COMM_WORLD_RANK'),
+        (['--resume', 'lost.pth'], 'there is no file lost.pth'),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_written(
+    tmp_path, pictures, monkeypatch, options, message
+):
+    config = write_project(tmp_path, pictures)
+    monkeypatch.setenv('LMMREG_CONFIGS', str(ROOT / 'configs'))
+    work = ['--work-dir', str(tmp_path / 'work')]
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(config), *work, *options])
+    with pytest.raises(InputError, match=message):
+        upstream.train()
+    assert not (tmp_path / 'work').exists()
+
+
+def test_auto_scale_lr_needs_a_base(monkeypatch):
+    tool = upstream.upstream_tool('train')
+    monkeypatch.setattr(upstream, 'upstream_tool', lambda name: tool)
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(ROOT / 'setup.py'), '--auto-scale-lr'])
+    monkeypatch.setattr(upstream, 'load_config', lambda file, on: Config(dict(model={})))
+    message = r'--auto-scale-lr: .*setup.py does not .* Add auto_scale_lr=dict\(base_batch_size='
+    with pytest.raises(InputError, match=message):
+        upstream.train()
+
+
+@pytest.fixture
+def no_accelerator(monkeypatch):
+    monkeypatch.setattr(launchers, 'get_device', lambda: 'cpu')
+
+
+class TestConfig:
+    @pytest.mark.parametrize(
+        ('training', 'cfg'),
+        [
+            (True, dict(optim_wrapper=dict(type='AmpOptimWrapper'))),
+            (False, dict(test_cfg=dict(fp16=True))),
+        ],
+    )
+    def test_amp_needs_an_accelerator(self, no_accelerator, monkeypatch, training, cfg):
+        with pytest.raises(InputError, match=r'mixed precision \(--amp\) needs an accelerator'):
+            launchers.check_amp(Config(cfg), training)
+        launchers.check_amp(Config(cfg), not training)
+        monkeypatch.setattr(launchers, 'get_device', lambda: 'cuda')
+        launchers.check_amp(Config(cfg), training)
+
+    @pytest.mark.parametrize(
+        ('missing', 'message'),
+        [
+            (['no weights: a'], 'no weights: a'),
+            (
+                ['no weights: a', 'no images: b'],
+                '2 inputs are missing; make them in this order:\n'
+                '  1. no weights: a\n  2. no images: b',
+            ),
+        ],
+    )
+    def test_missing_inputs_are_reported_together(self, monkeypatch, missing, message):
+        monkeypatch.setattr(inputs, 'missing_inputs', lambda cfg, training: missing)
+        with pytest.raises(MissingInputError) as error:
+            inputs.check_inputs(Config(), training=True)
+        assert str(error.value) == message
+
+    def test_no_persistent_workers_without_workers(self):
+        loaders = {
+            'train_dataloader': dict(num_workers=0, persistent_workers=True),
+            'val_dataloader': dict(num_workers=2, persistent_workers=True),
+            'test_dataloader': None,
+        }
+        cfg = Config(loaders)
+        launchers.adapt_loaders(cfg)
+        assert cfg.train_dataloader.persistent_workers is False
+        assert cfg.val_dataloader.persistent_workers is True
+
+    def test_launcher_without_its_variables(self):
+        with pytest.raises(InputError, match='RANK, WORLD_SIZE, LOCAL_RANK is not set.*dist_train'):
+            launchers.adapt_launcher(Config(dict(launcher='pytorch')))
+
+    def test_slurm_ranks_reach_torch(self, no_accelerator, monkeypatch):
+        for name, value in (('PROCID', '3'), ('NTASKS', '4'), ('LOCALID', '1')):
+            monkeypatch.setenv(f'SLURM_{name}', value)
+        monkeypatch.setenv('SLURM_NODELIST', 'node[7-8]')
+        started = []
+        monkeypatch.setattr(launchers.distributed, 'init_process_group', started.append)
+        monkeypatch.setattr(
+            launchers.subprocess,
+            'check_output',
+            lambda command, text: f'first-{command[-1]}\nsecond',
+        )
+        cfg = Config(dict(launcher='slurm'))
+        launchers.adapt_launcher(cfg)
+        assert [os.environ[name] for name in RANKS] == ['3', '4', '1', 'first-node[7-8]', '29500']
+        assert started == ['gloo']
+        assert cfg.model_wrapper_cfg.device_ids is None
+
+    def test_mpi_needs_an_address(self, monkeypatch):
+        for name in ('RANK', 'SIZE', 'LOCAL_RANK'):
+            monkeypatch.setenv(f'OMPI_COMM_WORLD_{name}', '1')
+        with pytest.raises(InputError, match='--launcher mpi: set MASTER_ADDR'):
+            launchers.adapt_launcher(Config(dict(launcher='mpi')))
+
+
+def weights(work_dir: Path, epoch: int) -> dict[str, torch.Tensor]:
+    file = work_dir / f'epoch_{epoch}.pth'
+    return torch.load(file, map_location='cpu', weights_only=False)['state_dict']
+
+
+def difference(got: torch.Tensor, expected: torch.Tensor) -> float:
+    """Length of the difference, relative to what is expected."""
+    return (got.double() - expected).norm() / expected.double().norm().clamp(min=1e-12)
+
+
+@pytest.mark.slow
+class TestRuns:
+    def test_two_processes_equal_one(self, tmp_path, pictures):
+        """24 samples divide by 2 ranks; the batch of 4 becomes 2 on each."""
+        config = write_project(tmp_path, pictures)
+        ran([sys.executable, TOOLS / 'train.py', config, '--work-dir', 'one'], tmp_path)
+        half = ('--cfg-options', 'train_dataloader.batch_size=2')
+        command = ['bash', TOOLS / 'dist_train.sh', config, 2, '--work-dir', 'two', *half]
+        path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+        ran(command, tmp_path, PATH=path, PORT=free_port())
+        (log,) = (tmp_path / 'two').glob('*/*.log')
+        assert 'Distributed launcher: pytorch' in log.read_text()
+        expected, got = weights(tmp_path / 'one', 2), weights(tmp_path / 'two', 2)
+        for name, tensor in expected.items():
+            assert difference(got[name], tensor) <= 1e-5, name
+
+        checkpoint = tmp_path / 'two' / 'epoch_2.pth'
+        command = ['bash', TOOLS / 'dist_test.sh', config, checkpoint, 2, '--out', 'out.pkl']
+        ran(command, tmp_path, PATH=path, PORT=free_port())
+        assert (tmp_path / 'out.pkl').is_file()
+
+    def test_two_processes_agree_on_the_means_of_an_odd_number(self, tmp_path, pictures):
+        """With 23 samples one is trained on twice, but counts once in its class's mean."""
+        config = write_project(tmp_path, pictures)
+        odd = ['--cfg-options', 'train_dataloader.dataset.indices=23', 'train_cfg.max_epochs=1']
+        ran([sys.executable, TOOLS / 'train.py', config, '--work-dir', 'one', *odd], tmp_path)
+        path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+        command = ['bash', TOOLS / 'dist_train.sh', config, 2, '--work-dir', 'two', *odd]
+        ran(command, tmp_path, PATH=path, PORT=free_port())
+        means = [weights(tmp_path / name, 1)['head.class_means'] for name in ('one', 'two')]
+        assert means[0].any() and difference(*means) <= 1e-6
+
+    def test_upstreams_own_tool_runs_our_config(self, tmp_path, pictures):
+        config = write_project(tmp_path, pictures)
+        theirs = upstream.upstream_tool('train').__file__
+        command = [sys.executable, theirs, config, '--no-persistent-workers']
+        done = run(command, tmp_path, LMMREG_CONFIGS=str(ROOT / 'configs'), PYTHONPATH=str(ROOT))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (tmp_path / 'work_dirs' / 'tiny' / 'epoch_2.pth').is_file()
+
+    def test_upstreams_own_tool_puts_a_method_on_a_config_elsewhere(self, tmp_path, pictures):
+        config = write_project(tmp_path, pictures)
+        theirs, method = upstream.upstream_tool('train').__file__, method_file('l2_sp')
+        command = [sys.executable, theirs, method, '--no-persistent-workers']
+        places = dict(LMMREG_CONFIGS=str(ROOT / 'configs'), LMMREG_ON=str(config))
+        ran(command, tmp_path, PYTHONPATH=str(ROOT), **places)
+        work = tmp_path / 'work_dirs' / 'l2_sp'
+        assert weights(work, 2)['head.fc.weight'].shape == (3, 16)
+        assert Config.fromfile(work / 'l2_sp.py').model.type == 'L2SPClassifier'
+
+    def test_mistakes_are_plain(self, tmp_path, pictures):
+        config = write_project(tmp_path, pictures)
+        command = [sys.executable, TOOLS / 'train.py', config]
+        if not torch.cuda.is_available():
+            done = run([*command, '--amp'], tmp_path)
+            assert (done.returncode, 'Traceback' in done.stderr) == (2, False)
+            assert done.stderr.splitlines()[-1].startswith('error: mixed precision (--amp) needs')
+        images = ['--cfg-options', 'data_root=nowhere', 'test_dataloader.dataset.data_root=nowhere']
+        done = run([*command, *images], tmp_path)
+        assert (done.returncode, 'Traceback' in done.stderr) == (2, False)
+        assert 'nowhere' in done.stderr.splitlines()[-1]
+
+    @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
+    def test_scripts_say_how_they_are_called(self, tmp_path, script):
+        done = run(['bash', TOOLS / script, 'config.py'], tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f'usage: bash {TOOLS / script} ')
+
+    def test_slurm_script_passes_arguments_on(self, tmp_path):
+        srun = tmp_path / 'srun'
+        srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        srun.chmod(0o755)
+        command = ['bash', TOOLS / 'slurm_train.sh', 'gpu', 'job', 'a b.py', 'work', '--amp']
+        path = f'{tmp_path}:{os.environ["PATH"]}'
+        done = run(command, tmp_path, PATH=path, GPUS='4', SRUN_ARGS='--quiet -t 5')
+        words = done.stdout.splitlines()
+        assert words[:4] == ['--partition=gpu', '--job-name=job', '--gres=gpu:4', '--ntasks=4']
+        assert words[7:10] == ['--quiet', '-t', '5']
+        assert words[13:] == ['a b.py', '--work-dir=work', '--launcher=slurm', '--amp']

@@ -1,0 +1,55 @@
+"""DemoActions gives samples as every other data set does."""
+
+import pytest
+from mmpretrain.registry import DATASETS
+
+from mmpretrain_lmmreg.datasets import DemoActions
+from mmpretrain_lmmreg.demo import render
+from mmpretrain_lmmreg.demo.actions import CLASSES
+from mmpretrain_lmmreg.errors import MissingInputError
+
+
+def test_samples(drawn):
+    dataset = DATASETS.build({'type': 'DemoActions', 'data_root': str(drawn), 'split': 'test'})
+    assert len(dataset) == 432 and dataset.CLASSES == CLASSES
+    info = dataset.get_data_info(431)
+    assert info['rel_path'] == 'test/throwing/35-1.png'
+    assert info['img_path'] == str(drawn / info['rel_path'])
+    assert (info['gt_label'], info['group']) == (5, 'test/throwing/35')
+    assert info['data_root'] == str(drawn)
+
+
+def test_val_comes_from_train_by_group_and_train_is_the_rest(drawn):
+    def groups(split, **kwargs):
+        dataset = DemoActions(str(drawn), split, **kwargs)
+        return len(dataset), {dataset.get_data_info(i)['group'] for i in range(len(dataset))}
+
+    whole, _ = groups('train')
+    n_val, val = groups('val', val_fraction=0.2)
+    n_train, train = groups('train', val_fraction=0.2)
+    assert (whole, n_val, n_train) == (360, 72, 288)
+    assert not val & train and all(g.startswith('train/') for g in val)
+    assert groups('val', val_fraction=0.2, split_seed=1)[1] != val
+
+
+def test_few_shots(drawn):
+    dataset = DemoActions(str(drawn), shots=4)
+    assert len(dataset) == 24
+
+
+def test_without_a_root_it_is_drawn_into_the_cache(drawn, monkeypatch):
+    monkeypatch.setattr('mmpretrain_lmmreg.datasets.demo.demo_folder', lambda: drawn)
+    assert DemoActions().data_root == str(drawn)
+
+
+def test_a_folder_that_is_no_demo(tmp_path):
+    with pytest.raises(MissingInputError, match=r"scenes\.jsonl'.* Leave data_root empty"):
+        DemoActions(str(tmp_path))
+    with pytest.raises(MissingInputError, match='no folder .*nowhere'):
+        DemoActions(str(tmp_path / 'nowhere'))
+
+
+def test_first_use_draws(monkeypatch):
+    few = list(render.scenes())[:2]
+    monkeypatch.setattr(render, 'scenes', lambda: iter(few))
+    assert len(DemoActions()) == 2

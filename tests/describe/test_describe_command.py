@@ -1,0 +1,148 @@
+"""tools/describe.py from its options to the file."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from loopback import Loopback
+
+from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.errors import InputError
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'describe.py'
+
+
+def call(config, *options):
+    run(parser().parse_args([str(config), *options]))
+
+
+OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
+
+
+@pytest.fixture
+def default(tmp_path):
+    return tmp_path / 'data' / 'descriptions.jsonl'
+
+
+def test_describes_the_train_split_into_the_configs_file_then_sums_up(
+    config, default, endpoint, capsys
+):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI)
+        assert '6 images asked about, 0 had been' in (out := capsys.readouterr().out)
+        assert 'described     6 (0 with more than asked)' in out
+        assert 'descriptions  60' in out
+        call(config, *OPENAI)
+        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+        call(config, *OPENAI, '--split', 'all')
+    assert len(server.bodies) == len(DescriptionStore(default)) == 8
+    assert server.bodies[0]['messages'][0]['content'][1]['text'] == (
+        'Give 10 semantic descriptions for the image'
+    )
+
+
+def test_prompt_count_and_out(config, tmp_path, endpoint):
+    out = tmp_path / 'mine.jsonl'
+    with Loopback(lambda *_: '1. One.\n2. Two.') as server:
+        endpoint(server)
+        call(config, *OPENAI, '--count', '2', '--out', str(out))
+        call(config, *OPENAI, '--count', '2', '--out', str(out), '--prompt', 'Say two things')
+    store = DescriptionStore(out)
+    assert store.prompts == ['Give 2 semantic descriptions for the image', 'Say two things']
+    assert {r['status'] for r in store} == {'ok'}
+
+
+def test_preview_shows_descriptions_and_projects_the_whole(config, default, endpoint, capsys):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--preview', '2')
+        out = capsys.readouterr().out
+        assert len(server.bodies) == 2 and not default.exists()
+        assert 'train/cat/a 0000.png: ok' in out
+        assert '  10. A ' in out
+        assert '6 images: about ' in out
+        assert '600 tokens in, 300 out' in out
+        assert 'the preview kept nothing' in out
+        call(config, *OPENAI, '--preview', '2', '--out', str(default))
+        assert len(DescriptionStore(default)) == 2
+        call(config, *OPENAI)
+        assert '4 images asked about, 2 had been' in capsys.readouterr().out
+
+
+def test_progress_on_a_terminal(config, endpoint, monkeypatch, capfd):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('COLUMNS', '120')
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI)
+    shown = re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', capfd.readouterr().err)
+    assert '6/6' in shown
+    assert re.search(r'\d images/s \d+ tokens/s 6 ok', shown)
+
+
+def test_shards_and_merge(config, default, tmp_path, endpoint, capsys):
+    parts = [tmp_path / 'part 1', tmp_path / 'part 2']
+    with Loopback() as server:
+        endpoint(server)
+        for number, part in enumerate(parts, 1):
+            call(config, *OPENAI, '--shard', f'{number}/2', '--out', str(part))
+    call(config, '--merge', *map(str, parts))
+    assert f'6 records added to {default}' in capsys.readouterr().out
+    assert len(server.bodies) == len(DescriptionStore(default)) == 6
+
+
+def test_reparse_asks_nobody(config, default, capsys):
+    with DescriptionWriter(default) as writer:
+        writer.append(
+            {
+                'image': 'train/cat/a 0000.png',
+                'prompt': 'p',
+                'reply': '1. One.\n2. Two.',
+                'descriptions': [],
+                'status': 'empty',
+            }
+        )
+    call(config, '--reparse')
+    assert '1 replies read better now' in capsys.readouterr().out
+    assert DescriptionStore(default).get('train/cat/a 0000.png') == ['One.', 'Two.']
+
+
+def test_without_a_describer(config):
+    with pytest.raises(InputError, match='say who describes: --describer minigpt4, hf or openai'):
+        call(config)
+
+
+def test_a_run_that_only_met_errors_fails_and_says_why(config, default, endpoint, capsys):
+    with Loopback(lambda *_: '500') as server:
+        endpoint(server)
+        for preview in ((), ('--preview', '2')):
+            with pytest.raises(InputError, match='could be described; the last error: .*500'):
+                call(config, *OPENAI, '--retries', '0', *preview)
+    assert {r['status'] for r in DescriptionStore(default)} == {'error'}
+    assert 's an image' not in capsys.readouterr().out
+
+
+def test_second_writer_is_refused_before_anything_is_asked(config, default, endpoint):
+    with Loopback() as server, DescriptionWriter(default):
+        endpoint(server)
+        with pytest.raises(InputError, match='is being written by another process'):
+            call(config, *OPENAI)
+    assert not server.bodies
+
+
+def test_the_tool_itself_prints_mistakes_plainly_and_hides_the_key(config, default, endpoint):
+    with Loopback(lambda *_: 'echo key') as server:
+        key = endpoint(server)
+        command = [sys.executable, str(TOOL), str(config), *OPENAI]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert 'check OPENAI_API_KEY, OPENAI_BASE_URL and --model' in done.stderr
+    assert 'Traceback' not in done.stderr
+    assert 'Bearer ***' in done.stderr
+    assert key not in done.stdout + done.stderr + default.read_text()
+    assert not [json.loads(line) for line in default.read_text().splitlines()]

@@ -1,0 +1,67 @@
+"""Counts over a descriptions file, and the projection of a preview."""
+
+from mmpretrain_lmmreg.describe.run import Tally, Task
+from mmpretrain_lmmreg.describe.summary import projection, summarize
+from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+
+
+def test_summary_counts_by_hand(tmp_path):
+    rows = [
+        ('a', 0, 'ok', ['Pole vaulting at night.', 'A crowd.', 'a CROWD.']),
+        ('b', 1, 'short', ['Someone should apply eye makeup.', 'word ' * 90]),
+        ('c', 1, 'refused', []),
+        ('d', 1, 'error', []),
+        ('e', None, 'truncated', ['No label here.']),
+        ('f', 0, 'long', ['Pole-vaulters wait.', 'pole  x vaulting']),
+    ]
+    with DescriptionWriter(tmp_path / 'd.jsonl') as writer:
+        for image, _, status, items in rows:
+            line = {'image': image, 'prompt': 'p', 'reply': 'r', 'status': status}
+            writer.append({**line, 'descriptions': items})
+    tasks = [Task(image, '', label) for image, label, *_ in [*rows, ('never', 0)]]
+    store = DescriptionStore(tmp_path / 'd.jsonl')
+    summary = summarize(tasks, store, 'p', ['pole_vaulting', 'ApplyEyeMakeup'])
+    assert (summary.images, summary.descriptions, summary.duplicates) == (7, 8, 1)
+    assert (summary.naming, summary.labelled, summary.cut) == (2, 7, 1)
+    assert str(summary).split('\n') == [
+        'images        7',
+        'described     2 (1 with more than asked)',
+        'short         2 (1 broken off)',
+        'failed        1 refused, 0 empty, 1 error, 1 missing',
+        'descriptions  8',
+        'duplicates    1',
+        'class named   28.6 %',
+        'cut at 77     1',
+    ]
+
+
+def test_words_decide_about_the_context_not_letters(tmp_path):
+    with DescriptionWriter(tmp_path / 'd.jsonl') as writer:
+        line = {'image': 'a', 'prompt': 'p', 'reply': 'r', 'status': 'ok'}
+        writer.append({**line, 'descriptions': ['dog ' * 75, 'dog ' * 76]})
+    store = DescriptionStore(tmp_path / 'd.jsonl')
+    assert summarize([Task('a', '')], store, 'p').cut == 1
+
+
+def test_real_replies(shared):
+    store = DescriptionStore(shared / 'data/bar/replies.jsonl')
+    classes = ['climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing']
+    tasks = [
+        Task(
+            r['image'], '', classes.index(r['image'].split('/')[1].split('_')[0].replace('-', ' '))
+        )
+        for r in store
+    ]
+    summary = summarize(tasks, store, store.prompts[0], classes)
+    assert (summary.statuses['ok'], summary.descriptions, summary.cut) == (480, 4800, 0)
+    assert 0 < summary.naming < summary.labelled == 4800
+
+
+def test_projection():
+    tally = Tally(tokens_in=500, tokens_out=1000)
+    tally.statuses['ok'] = 5
+    assert projection(tally, 10, 9537) == (
+        '9537 images: about 5.3 h (2.0 s an image), 953,700 tokens in, 1,907,400 out'
+    )
+    assert projection(tally, 10, 10).startswith('10 images: about 20 s')
+    assert projection(Tally(kept=5), 10, 9537).startswith('nothing was asked')

@@ -1,0 +1,62 @@
+"""The --clip line: class means of descriptions as a classifier, by a tiny CLIP on disk."""
+
+import json
+
+import open_clip
+import pytest
+import torch
+from mmengine.config import Config
+from safetensors.torch import save_file
+
+from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.clip.model import build_open_clip
+from mmpretrain_lmmreg.describe.images import ConfigImages
+from mmpretrain_lmmreg.describe.zero_shot import zero_shot
+from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.errors import InputError
+
+MODEL = {
+    'embed_dim': 16,
+    'vision_cfg': {'image_size': 32, 'layers': 1, 'width': 64, 'patch_size': 16, 'head_width': 32},
+    'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 32, 'heads': 2, 'layers': 1},
+}
+
+
+@pytest.fixture
+def clip(tmp_path):
+    folder = tmp_path / 'clip'
+    folder.mkdir()
+    (folder / 'open_clip_config.json').write_text(json.dumps({'model_cfg': MODEL}))
+    torch.manual_seed(0)
+    model = build_open_clip(f'local-dir:{folder}')
+    save_file(model.state_dict(), folder / 'open_clip_model.safetensors')
+    assert open_clip.get_tokenizer(f'local-dir:{folder}') is not None
+    return f'local-dir:{folder},'
+
+
+@pytest.fixture
+def described(config, tasks, tmp_path):
+    path = tmp_path / 'data' / 'descriptions.jsonl'
+    with DescriptionWriter(path) as writer:
+        for task in tasks:
+            writer.append({'image': task.image, 'prompt': 'p', 'reply': f'1. Seen: {task.label}.'})
+    return path
+
+
+def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, capsys):
+    run(parser().parse_args([str(config), '--clip', clip]))
+    out = capsys.readouterr().out
+    assert 'short         6 (0 broken off)' in out
+    line = out.splitlines()[-1]
+    assert line.startswith('zero-shot     ') and ' % of 2 test images by class means, ' in line
+    assert 0 <= float(line.split()[1]) <= 100
+
+
+def test_class_without_descriptions_and_config_without_test_images(config, described, clip):
+    cfg = Config.fromfile(config)
+    images = ConfigImages(cfg, 'train')
+    with pytest.raises(InputError, match='cat'):
+        zero_shot(clip, cfg, images, DescriptionStore(described), 'another prompt')
+    cfg.test_dataloader = None
+    with pytest.raises(InputError, match='has neither a test nor a val split'):
+        zero_shot(clip, cfg, images, DescriptionStore(described), 'p')

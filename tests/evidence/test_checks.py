@@ -1,0 +1,63 @@
+import copy
+
+import pytest
+from mmengine.runner import Runner
+
+from mmpretrain_lmmreg.errors import InputError
+
+
+def train(cfg):
+    Runner.from_cfg(cfg).train()
+
+
+def test_image_in_train_and_test(tiny_config):
+    test = tiny_config.test_dataloader.dataset
+    tiny_config.train_dataloader.dataset.data_prefix = 'test'
+    with pytest.raises(
+        InputError,
+        match='12 samples are both in the train and in the val list, '
+        "the first is '.*test/blue/0.png'",
+    ):
+        train(tiny_config)
+    tiny_config.val_dataloader = tiny_config.val_cfg = tiny_config.val_evaluator = None
+    assert test.data_prefix == 'test'
+    with pytest.raises(InputError, match='both in the train and in the test list'):
+        train(tiny_config)
+
+
+@pytest.mark.parametrize(
+    ('options', 'name'),
+    [
+        ({'default_hooks.checkpoint.save_best': 'auto'}, r"save_best=\['auto'\]"),
+        (
+            {'custom_hooks': [dict(type='EarlyStoppingHook', monitor='accuracy/top1')]},
+            'EarlyStoppingHook',
+        ),
+    ],
+)
+def test_choosing_by_test_images(tiny_config, options, name):
+    tiny_config.merge_from_dict(options)
+    with pytest.raises(InputError, match=f'{name} would choose by test images'):
+        train(tiny_config)
+
+
+def test_choosing_by_a_validation_list_is_allowed(tiny_config):
+    tiny_config.merge_from_dict({'default_hooks.checkpoint.save_best': 'auto'})
+    images = tiny_config.train_dataloader.dataset
+    tiny_config.val_dataloader.dataset = dict(
+        copy.deepcopy(tiny_config.test_dataloader.dataset),
+        data_prefix='train',
+        indices=list(range(0, 24, 4)),
+    )
+    images.indices = [i for i in range(24) if i % 4]
+    train(tiny_config)
+
+
+def test_invalid_loss_names_the_files(tiny_config):
+    tiny_config.optim_wrapper.optimizer.lr = float('inf')
+    with pytest.raises(
+        InputError,
+        match=r'the loss is nan at epoch 1, iteration 2(.|\n)*/train/'
+        r'(red|green|blue)/\d.png',
+    ):
+        train(tiny_config)

@@ -1,0 +1,198 @@
+import json
+from collections import Counter
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmpretrain_lmmreg.cli.inputs import missing_inputs
+from mmpretrain_lmmreg.clip import TextTower
+from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.heads import ClassMeanHook
+from mmpretrain_lmmreg.text.embedding import embed, embed_class_means
+
+
+def train(cfg, **options):
+    cfg.merge_from_dict({'train_cfg.max_epochs': 1, **options})
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def expected_means(tiny_clip, pictures):
+    """Eq. 1 written out: every description of every training image, with open_clip alone."""
+    name = f'local-dir:{tiny_clip}'
+    model, tokenizer = load_open_clip(name), tokenizer_for(name)
+    by_class = {'red': [], 'green': [], 'blue': []}
+    for line in (pictures / 'descriptions.jsonl').read_text().splitlines():
+        record = json.loads(line)
+        split, label, _ = record['image'].split('/')
+        if split == 'train':
+            by_class[label] += [item[3:] for item in record['reply'].split('\n')]
+    with torch.no_grad():
+        return torch.stack(
+            [model.encode_text(tokenizer(by_class[c])).mean(0) for c in sorted(by_class)]
+        )
+
+
+def test_means_reach_the_head_and_the_checkpoint(tiny_config, tiny_clip, pictures):
+    runner = train(tiny_config)
+    expected = expected_means(tiny_clip, pictures)
+    torch.testing.assert_close(runner.model.head.class_means, expected, rtol=1e-5, atol=1e-6)
+    state = torch.load(f'{runner.work_dir}/epoch_1.pth', weights_only=False)['state_dict']
+    assert torch.equal(state['head.class_means'], runner.model.head.class_means)
+
+
+def test_no_image_is_decoded_for_the_means(tiny_config, monkeypatch):
+    runner = Runner.from_cfg(tiny_config)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner.model.init_weights()
+    monkeypatch.setattr('mmpretrain_lmmreg.datasets.LoadPicture.transform', lambda *a: 1 / 0)
+    hook = next(h for h in runner.hooks if type(h).__name__ == 'ClassMeanHook')
+    hook.before_train(runner)
+    assert runner.model.head.class_means.any()
+
+
+def test_testing_needs_no_text(tiny_config, monkeypatch):
+    runner = train(tiny_config)
+    tiny_config.load_from = f'{runner.work_dir}/epoch_1.pth'
+    monkeypatch.setattr(TextTower, '__init__', lambda *a, **k: 1 / 0)
+    Runner.from_cfg(tiny_config).test()
+
+
+def test_means_are_kept_on_resume_and_made_anew_on_load_from(tiny_config, monkeypatch):
+    runner = train(tiny_config)
+    calls = []
+    original = TextTower.__init__
+    monkeypatch.setattr(TextTower, '__init__', lambda *a, **k: calls.append(1) or original(*a, **k))
+    train(tiny_config, resume=True, **{'train_cfg.max_epochs': 2})
+    assert not calls
+    train(tiny_config, resume=False, load_from=f'{runner.work_dir}/epoch_2.pth')
+    assert calls
+
+
+def test_alpha_zero_needs_no_descriptions(tiny_config, pictures, tmp_path):
+    pipeline = tiny_config.train_dataloader.dataset.pipeline
+    pipeline[:] = [t for t in pipeline if t['type'] != 'AttachDescriptions']
+    with pytest.raises(InputError, match='AttachDescriptions.*model.head.alpha=0'):
+        train(tiny_config)
+    train(tiny_config, **{'model.head.alpha': 0})
+
+
+def test_text_tower_of_another_width(tiny_config):
+    tiny_config.default_hooks.class_means.model_name = 'ViT-B-32'
+    with pytest.raises(InputError, match='text tower gives D=512, the image embeddings.*D=24'):
+        train(tiny_config)
+
+
+def test_head_of_another_width(tiny_config):
+    with pytest.raises(InputError, match='have D=24, the head says in_channels=20'):
+        train(tiny_config, **{'model.head.in_channels': 20})
+
+
+def test_class_count_differs_between_config_and_data(tiny_config):
+    with pytest.raises(InputError, match='data have 3 classes.*num_classes=4'):
+        train(tiny_config, **{'model.head.num_classes': 4})
+
+
+def test_a_class_without_descriptions_is_named(tiny_config, pictures, tmp_path):
+    lines = (pictures / 'descriptions.jsonl').read_text().splitlines(keepends=True)
+    cache = tmp_path / 'some.jsonl'
+    cache.write_text(''.join(line for line in lines if 'green' not in line))
+    attach = next(
+        t
+        for t in tiny_config.train_dataloader.dataset.pipeline
+        if t['type'] == 'AttachDescriptions'
+    )
+    attach.update(cache=str(cache), missing='skip')
+    with pytest.raises(InputError, match="no training image of class 'green' has a description"):
+        train(tiny_config)
+
+
+def test_only_new_texts_are_embedded(tiny_clip, monkeypatch):
+    tower = TextTower(f'local-dir:{tiny_clip}')
+    first = embed(['a', 'b'], tower)
+    seen = []
+    original = TextTower.encode
+    monkeypatch.setattr(
+        TextTower,
+        'encode',
+        lambda self, texts, **k: seen.extend(texts) or original(self, texts, **k),
+    )
+    again = embed(['b', 'c', 'a'], tower)
+    assert seen == ['c']
+    assert torch.equal(again[[2, 0]], first)
+
+
+def test_normalized_texts_are_averaged(tiny_clip):
+    tower = TextTower(f'local-dir:{tiny_clip}')
+    texts = ['a red bird', 'rain']
+    means = embed_class_means(texts, [Counter({0: 1, 1: 1})], tower, normalize=True)
+    unit = torch.nn.functional.normalize(tower.encode(texts), dim=1)
+    torch.testing.assert_close(means[0], unit.mean(0))
+
+
+def test_means_of_another_class(tiny_config, tiny_clip, pictures):
+    tiny_config.default_hooks.class_means.shuffled = True
+    expected = expected_means(tiny_clip, pictures)[[1, 2, 0]]
+    torch.testing.assert_close(
+        train(tiny_config).model.head.class_means, expected, rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize('source', ['class_names', 'auto'])
+def test_class_names_as_means(tiny_config, tiny_clip, tmp_path, source):
+    tiny_config.default_hooks.class_means.source = source
+    attach = next(
+        t
+        for t in tiny_config.train_dataloader.dataset.pipeline
+        if t['type'] == 'AttachDescriptions'
+    )
+    attach.update(cache=str(tmp_path / 'none.jsonl'), missing='skip')
+    assert missing_inputs(tiny_config, training=True) == []
+    means = train(tiny_config).model.head.class_means
+    tower = TextTower(f'local-dir:{tiny_clip}')
+    prompts = [f'a photo of a person {name}.' for name in ('blue', 'green', 'red')]  # BAR's
+    torch.testing.assert_close(means, tower.encode(prompts))
+
+
+def test_auto_prefers_descriptions(tiny_config, tiny_clip, pictures):
+    tiny_config.default_hooks.class_means.source = 'auto'
+    torch.testing.assert_close(
+        train(tiny_config).model.head.class_means,
+        expected_means(tiny_clip, pictures),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
+def untrained_embeddings(cfg):
+    runner = Runner.from_cfg(cfg)
+    runner.model.init_weights()
+    (batch,) = runner.build_dataloader(dict(cfg.train_dataloader, batch_size=24))
+    data = runner.model.data_preprocessor(batch)
+    with torch.no_grad():
+        (x,) = runner.model.eval().backbone(data['inputs'])
+    return x, torch.cat([sample.gt_label for sample in data['data_samples']])
+
+
+def test_image_means(tiny_config):
+    x, labels = untrained_embeddings(tiny_config)
+    tiny_config.default_hooks.class_means.source = 'images'
+    expected = torch.stack([x[labels == c].mean(0) for c in range(3)])
+    torch.testing.assert_close(train(tiny_config).model.head.class_means, expected)
+
+
+def test_matched_gap(tiny_config, tiny_clip, pictures):
+    x, _ = untrained_embeddings(tiny_config)
+    tiny_config.default_hooks.class_means.match_gap = True
+    means = train(tiny_config).model.head.class_means
+    torch.testing.assert_close(means.mean(0), x.mean(0))
+    texts = expected_means(tiny_clip, pictures)
+    torch.testing.assert_close(means - means.mean(0), texts - texts.mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_unknown_source():
+    with pytest.raises(InputError, match="source='names' is unknown; choose one of"):
+        ClassMeanHook(source='names')
