@@ -21,6 +21,7 @@ EVIDENCE = [
     'statsmodels>=0.14',
 ]
 ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
+DOCS = ['sphinx>=8']
 TESTS = ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'hypothesis>=6', 'setuptools>=68', 'wheel']
 TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX]
 
@@ -37,9 +38,11 @@ class BuildWithConfigs(build_py):
             return
         mim = Path(self.build_lib) / 'mmpretrain_lmmreg' / '.mim'
         shutil.rmtree(mim, ignore_errors=True)
+        # benchmark.py runs what lies beside the package, in a checkout only
+        ignored = shutil.ignore_patterns('__pycache__', '*.pyc', 'benchmark.py')
         for name in ('configs', 'tools'):
-            ignored = shutil.ignore_patterns('__pycache__', '*.pyc')
             shutil.copytree(ROOT / name, mim / name, ignore=ignored)
+        shutil.copy(ROOT / 'model-index.yml', mim)
 
 
 setup(
@@ -49,11 +52,23 @@ setup(
     long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    author='The mmpretrain-lmmreg contributors',
+    keywords='image classification, CLIP, large multimodal models, mmpretrain, OpenMMLab',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
     package_data={'mmpretrain_lmmreg': ['**/*']},  # texts, templates, weights of every room
     exclude_package_data={'mmpretrain_lmmreg': ['**/*.py[cod]']},
     cmdclass={'build_py': BuildWithConfigs},
+    entry_points={'console_scripts': ['mmpretrain-lmmreg = mmpretrain_lmmreg.cli:main']},
     # Wide enough to keep a torch that is there with its torchvision, and capped because each
     # torchvision demands one torch: a newer one would replace it. constraints.txt has the exact
     # versions that were run together.
@@ -76,6 +91,7 @@ setup(
         'evidence': EVIDENCE,
         'onnx': ONNX,
         'tests': TESTS,
-        'dev': [*TESTS, 'pre-commit', 'ruff>=0.9'],
+        'docs': DOCS,
+        'dev': [*TESTS, *DOCS, 'pre-commit', 'ruff>=0.9', 'mypy>=1.15'],
     },
 )

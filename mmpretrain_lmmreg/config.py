@@ -123,3 +123,19 @@ def check_files(config: str, checkpoint: str | None = None) -> None:
         )
     if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
         raise MissingInputError(f'checkpoint: there is no file {checkpoint}')
+
+
+def is_type(part: dict, cls: type) -> bool:
+    """Whether a component's ``type`` is this class: its name, or in a lazy config the class."""
+    kind = part.get('type')
+    return kind is cls or (isinstance(kind, str) and kind.rpartition('.')[2] == cls.__name__)
+
+
+def dicts_in(part: object) -> Iterator[dict]:
+    """All dicts of a config, however deep."""
+    if isinstance(part, dict):
+        yield part
+        part = list(part.values())
+    if isinstance(part, list | tuple):
+        for child in part:
+            yield from dicts_in(child)

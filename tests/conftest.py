@@ -144,3 +144,13 @@ def tiny_config(tiny_clip, pictures, tmp_path):
             elif transform['type'] == 'AttachDescriptions':
                 transform['data_root'] = str(pictures)
     return cfg
+
+
+@pytest.fixture(scope='session')
+def drawn(tmp_path_factory):
+    """Folder of the demo's data set."""
+    from mmpretrain_lmmreg.demo import render
+
+    folder = tmp_path_factory.mktemp('demo') / 'data'
+    render.render_into(folder)
+    return folder

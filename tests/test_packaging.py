@@ -110,7 +110,8 @@ def wheel(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('wheel')
     source = folder / 'source'
     source.mkdir()
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md'):
+    files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'model-index.yml')
+    for name in files:
         shutil.copy(ROOT / name, source)
     for name in ('configs', 'tools', PACKAGE.name):
         shutil.copytree(ROOT / name, source / name)
@@ -135,19 +136,27 @@ def check(*command, cwd: Path, **environment: str) -> str:
 @pytest.mark.slow
 def test_wheel_carries_configs_tools_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    expected = {
-        f'mmpretrain_lmmreg/.mim/{file.relative_to(ROOT).as_posix()}'
-        for folder in ('configs', 'tools')
-        for file in (ROOT / folder).rglob('*')
-        if file.is_file() and '__pycache__' not in file.parts
-    } | {
-        file.relative_to(ROOT).as_posix()
-        for file in PACKAGE.rglob('*')
-        if file.is_file() and '__pycache__' not in file.parts
-    }
+    assert 'mmpretrain_lmmreg/.mim/tools/benchmark.py' not in names  # of a checkout only
+    expected = (
+        {'mmpretrain_lmmreg/.mim/model-index.yml'}
+        | {
+            f'mmpretrain_lmmreg/.mim/{file.relative_to(ROOT).as_posix()}'
+            for folder in ('configs', 'tools')
+            for file in (ROOT / folder).rglob('*')
+            if file.is_file() and '__pycache__' not in file.parts and file.name != 'benchmark.py'
+        }
+        | {
+            file.relative_to(ROOT).as_posix()
+            for file in PACKAGE.rglob('*')
+            if file.is_file() and '__pycache__' not in file.parts
+        }
+    )
     in_info = {name for name in names if '.dist-info/' in name}
     assert names - in_info == expected
     assert any(name.endswith('LICENSE') for name in in_info)
+    (entry_points,) = (name for name in in_info if name.endswith('entry_points.txt'))
+    text = zipfile.ZipFile(wheel).read(entry_points).decode()
+    assert 'mmpretrain-lmmreg = mmpretrain_lmmreg.cli:main' in text
 
 
 @pytest.mark.slow
@@ -168,6 +177,6 @@ def test_child_config_trains_from_the_wheel(wheel, tmp_path, pictures):
     config = write_project(tmp_path / 'mine', pictures)
     inherited = config.read_text().replace('{{$LMMREG_CONFIGS:configs}}', configs)
     config.write_text(inherited)
-    train = Path(configs).parent / 'tools' / 'train.py'
-    check(python, train, config, cwd=tmp_path, OMP_NUM_THREADS='1', PYTHONPATH='')
+    command = environment / 'bin' / 'mmpretrain-lmmreg'
+    check(command, 'train', config, cwd=tmp_path, OMP_NUM_THREADS='1', PYTHONPATH='')
     assert (tmp_path / 'work_dirs' / 'tiny' / 'epoch_2.pth').is_file()

@@ -30,7 +30,7 @@ def main() -> None:
     """``mmpretrain-lmmreg COMMAND ...``: the same as ``python tools/COMMAND.py ...``."""
     name = sys.argv[1] if len(sys.argv) > 1 else '--help'
     if name in COMMANDS:
-        sys.argv = [f'{sys.argv[0]} {name}', *sys.argv[2:]]
+        sys.argv = [f'mmpretrain-lmmreg {name}', *sys.argv[2:]]
         run(name)
     elif name == 'configs':
         print(config_folder())

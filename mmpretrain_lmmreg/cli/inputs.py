@@ -2,13 +2,12 @@
 
 import inspect
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 
-from ..datasets.samples import iter_infos, transforms_of
+from ..config import dicts_in, is_type
 from ..descriptions import AttachDescriptions
 from ..errors import MissingInputError
 from ..heads.base import SetUpHead
@@ -33,20 +32,18 @@ def missing_inputs(cfg: ConfigDict, training: bool) -> list[str]:
     descriptions. A test of a checkpoint needs the test images alone.
     """
     lines = _missing_weights(cfg.model.get('backbone') or {}) if training else []
-    datasets = {}
     for part in ('train', 'val', 'test') if training else ('test',):
         loader = cfg.get(f'{part}_dataloader')
         if loader:
             try:
                 with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpretrain')):
-                    datasets[part] = DATASETS.build(loader['dataset'])
+                    DATASETS.build(loader['dataset'])
             except FileNotFoundError as error:
                 lines.append(str(error))
     described = described_splits(cfg) if training else ()
     split = ' --split all' if len(described) > 1 else ''
     for part in described:
-        if part in datasets:
-            lines += _missing_descriptions(datasets[part], split)
+        lines += _missing_descriptions((cfg.get(f'{part}_dataloader') or {}).get('dataset'), split)
     return list(dict.fromkeys(lines))
 
 
@@ -54,7 +51,7 @@ def described_splits(cfg: ConfigDict) -> tuple[str, ...]:
     """The splits of which training needs descriptions; the head knows."""
     head = cfg.model.get('head') or {}
     kind = head.get('type')
-    kind = kind if inspect.isclass(kind) else MODELS.get(kind or '')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
     if not inspect.isclass(kind) or not issubclass(kind, SetUpHead):
         return ()
     return kind.described_splits(head, cfg.get('default_hooks', {}).get('class_means') or {})
@@ -75,12 +72,13 @@ def _missing_weights(backbone: dict) -> list[str]:
     return []
 
 
-def _missing_descriptions(dataset: Any, split: str) -> list[str]:
-    info = next(iter_infos(dataset), None)
-    for transform in transforms_of(dataset) if info else ():
-        if isinstance(transform, AttachDescriptions):
-            path = transform.path_for(info)
-            if not path.exists():
+def _missing_descriptions(dataset: dict | None, split: str) -> list[str]:
+    root = next((part['data_root'] for part in dicts_in(dataset) if part.get('data_root')), None)
+    for part in dicts_in(dataset):
+        if is_type(part, AttachDescriptions):
+            root = part.get('data_root') or root
+            path = part.get('cache') or (root and Path(root) / 'descriptions.jsonl')
+            if path and not Path(path).exists():
                 return [
                     f"the descriptions '{path}' are not there; make them with: "
                     f'python tools/describe.py CONFIG{split} --describer {{minigpt4,hf,openai}}'

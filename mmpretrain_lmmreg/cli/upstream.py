@@ -100,9 +100,11 @@ def _what_is_kept(work_dir: str) -> str:
     last = Path(work_dir, 'last_checkpoint')
     kept = Path(last.read_text()).stem if last.is_file() else 'no checkpoint yet'
     again = [argument for argument in sys.argv[1:] if argument != '--resume']
+    script = sys.argv[0].endswith('.py')
+    command = f'python {shlex.quote(sys.argv[0])}' if script else sys.argv[0]
     return (
         f'Kept in {work_dir}: {kept}; features computed so far are kept, too. Go on with:\n'
-        f'  python {shlex.join([sys.argv[0], *again, "--resume"])}'
+        f'  {command} {shlex.join([*again, "--resume"])}'
     )
 
 

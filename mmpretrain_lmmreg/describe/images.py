@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 
+from ..config import dicts_in, is_type
 from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import rel_path_of
 from ..errors import InputError
@@ -96,8 +97,8 @@ class ConfigImages(Sequence):
 
 def find_attach(config: Config) -> AttachDescriptions:
     """The config's ``AttachDescriptions``, or the default one where it has none."""
-    for part in _dicts(config.to_dict()):
-        if part.get('type') in ('AttachDescriptions', AttachDescriptions):
+    for part in dicts_in(config.to_dict()):
+        if is_type(part, AttachDescriptions):
             return AttachDescriptions(**{k: v for k, v in part.items() if k != 'type'})
     return AttachDescriptions()
 
@@ -105,24 +106,15 @@ def find_attach(config: Config) -> AttachDescriptions:
 def _build(dataset: dict):
     """A data set whose samples are told without a pipeline."""
     dataset = Config({'dataset': dataset}).to_dict()['dataset']
-    for part in _dicts(dataset):
+    for part in dicts_in(dataset):
         if 'pipeline' in part:
             part['pipeline'] = []
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         return DATASETS.build(dataset)
 
 
-def _dicts(part: object) -> Iterator[dict]:
-    if isinstance(part, dict):
-        yield part
-        part = list(part.values())
-    if isinstance(part, list | tuple):
-        for child in part:
-            yield from _dicts(child)
-
-
 def _values(part: object, key: str) -> Iterator[object]:
-    return (found[key] for found in _dicts(part) if found.get(key))
+    return (found[key] for found in dicts_in(part) if found.get(key))
 
 
 def _hash(text: str) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @MODELS.register_module()
 class L2SPClassifier(ImageClassifier):
-    """``ImageClassifier`` with ``loss_sp`` = alpha / 2 * |W - W0|^2 + beta / 2 * |V|^2.
+    """``ImageClassifier`` with ``loss_sp`` = alpha / 2 * ‖W - W0‖² + beta / 2 * ‖V‖².
 
     Li, Grandvalet and Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional
     Networks", ICML 2018, L2-SP: W are the backbone's trained weights, V the weights and biases of

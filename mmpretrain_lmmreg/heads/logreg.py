@@ -13,7 +13,7 @@ from .inputs import HeadInputs
 
 @MODELS.register_module()
 class LogisticRegressionHead(SetUpHead, ClsHead):
-    """scikit-learn's logistic regression: min |W|^2 / 2 + C * sum of the cross-entropies.
+    """scikit-learn's logistic regression: min ‖W‖² / 2 + C * sum of the cross-entropies.
 
     The linear probe of Radford et al., "Learning Transferable Visual Models From Natural Language
     Supervision", 2021, appendix A.3: L-BFGS to convergence, C chosen on validation images.

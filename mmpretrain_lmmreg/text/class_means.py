@@ -31,7 +31,7 @@ def sums_by_class(embeddings: Tensor, counts: Sequence[Counter]) -> tuple[Tensor
 
 
 def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = None) -> Tensor:
-    """Eq. 1, C_l = (1 / |K_l|) * sum of the text embeddings in K_l, (N_c, D) float32.
+    """Eq. 1, C_l = mean of the text embeddings in K_l, (N_c, D) float32.
 
     Raises:
         InputError: a class without any description, by name.

@@ -89,7 +89,7 @@ def types(loader) -> list[str]:
 
 
 def test_methods_take_from_the_data_what_they_need(other):
-    assert load_config(method_file('gda'), other).model.head.templates == ['a drawing of {}.']
+    assert load_config(method_file('gda'), other).templates == ['a drawing of {}.']
     labo = load_config(method_file('labo'), other)
     assert (labo.model.head.sentences, labo.optim_wrapper.optimizer.lr) == ('mine.json', 0.5)
     assert 'LLM sentences' in labo.protocol

@@ -114,7 +114,7 @@ class TestArguments:
     ('options', 'message'),
     [
         (['--cfg-options', 'optim_wraper.type=OptimWrapper'], 'did you mean optim_wrapper'),
-        (['--cfg-options', 'data_root=nowhere'], 'nowhere'),
+        (['--cfg-options', 'test_dataloader.dataset.data_root=nowhere'], 'nowhere'),
         (['--launcher', 'mpi'], 'OMPI_COMM_WORLD_RANK'),
         (['--resume', 'lost.pth'], 'there is no file lost.pth'),
     ],

@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.cli import export as command
+from mmpretrain_lmmreg.deploy import export as exporting
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.pictures import find_pictures
@@ -167,7 +168,7 @@ def test_trunk_in_bfloat16_becomes_float32(tiny_config, tmp_path):
 
 
 def test_fitted_temperature_is_used_on_request(saved, pictures, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, 'calibrate', lambda _: (2.0, 'fitted on 9 validation images'))
+    monkeypatch.setattr(exporting, 'calibrate', lambda _: (2.0, 'fitted on 9 validation images'))
     export(saved, tmp_path / 'out')
     capsys.readouterr()
     path = str(pictures / 'test' / 'red' / '0.png')
@@ -267,7 +268,7 @@ class TestMistakes:
             assert list(self.out.parent.iterdir())  # what has been written by now
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(command, '_verify', interrupted)
+        monkeypatch.setattr(exporting, '_verify', interrupted)
         with pytest.raises(KeyboardInterrupt):
             export(saved, self.out)
 

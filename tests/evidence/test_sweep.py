@@ -72,7 +72,7 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
             ),
         )
 
-    def train_all(runs, jobs, progress):
+    def train_all(train_here, runs, jobs, progress):
         for run in runs:
             train(*run)
 
