@@ -14,9 +14,9 @@ _base_ = [
     '_base_/schedules/adam_100e.py',
     '_base_/default_runtime.py',
 ]
-import os  # noqa: E402
+import os
 
-from mmpretrain_lmmreg.datasets import find_classes  # noqa: E402
+from mmpretrain_lmmreg.datasets import find_classes
 
 data_root = '{{$CUSTOM_ROOT:data/custom}}'
 ann_file = os.environ.get('CUSTOM_LIST', '')

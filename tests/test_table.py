@@ -4,6 +4,7 @@ import multiprocessing
 import pytest
 import torch
 
+from mmpretrain_lmmreg.cache import digest_tensors
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.table import VectorTable
 
@@ -93,3 +94,12 @@ def test_two_writers():
         pool.map(_add, [0, 10])
     table = VectorTable('test', ABOUT)
     assert torch.equal(table.read([str(i) for i in range(20)]), rows(*range(20)))
+
+
+@pytest.mark.parametrize(
+    'other', [torch.zeros(2, 2), torch.zeros(4, dtype=torch.int32), torch.zeros(4) + 1e-45]
+)
+def test_name_of_weights_tells_shape_type_and_bytes(other):
+    names = {digest_tensors({'w': tensor}) for tensor in (torch.zeros(4), other)}
+    assert len(names) == 2
+    assert digest_tensors({'v': other}) not in names

@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from benchmarks.measure import Row, markdown  # noqa: E402
-from mmpretrain_lmmreg.cache import atomic_write  # noqa: E402
-from mmpretrain_lmmreg.cli import run_tool  # noqa: E402
-from mmpretrain_lmmreg.errors import InputError  # noqa: E402
+from benchmarks.measure import Row, markdown
+from mmpretrain_lmmreg.cache import atomic_write
+from mmpretrain_lmmreg.cli import run_tool
+from mmpretrain_lmmreg.errors import InputError
 
 PARTS = ('trunk', 'text', 'train', 'run', 'memory')
 ENDINGS = ('.jpg', '.jpeg', '.png')

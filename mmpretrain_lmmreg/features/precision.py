@@ -35,7 +35,8 @@ def compare_precisions(backbone: OpenCLIPVisual, images: Tensor) -> Comparison:
     if fast_seconds >= seconds:
         return Comparison('float32', f'bfloat16 takes {fast_seconds / seconds:.2f} times as long')
     pairs = [(backbone.forward_trunk(x), fast.forward_trunk(x)) for x in images.split(16)]
-    cosine = min(torch.cosine_similarity(*pair).min().item() for pair in pairs)
+    # torch's min, unlike Python's, passes on what is no number
+    cosine = torch.cat([torch.cosine_similarity(*pair) for pair in pairs]).min().item()
     # not >=: a cosine that is no number is refused, too
     if not cosine >= SMALLEST_COSINE:
         reason = f'bfloat16 is refused: smallest cosine to float32 {cosine:.5f} < {SMALLEST_COSINE}'

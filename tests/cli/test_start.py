@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_custom import CHILD, own, train  # noqa: F401
 
 from mmpretrain_lmmreg.cli import predict, run_tool, upstream
 from mmpretrain_lmmreg.evidence.results import load_run
+
+from .conftest import CHILD, train
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -26,7 +27,7 @@ def call(monkeypatch, capfd, command, *arguments) -> str:
     return capfd.readouterr().out
 
 
-def test_the_terminal_has_what_matters(own, monkeypatch, capfd):  # noqa: F811
+def test_the_terminal_has_what_matters(own, monkeypatch, capfd):
     train(monkeypatch, '--cfg-options', 'train_cfg.max_epochs=5', 'train_dataloader.batch_size=24')
     lines = capfd.readouterr().out.splitlines()
     said = [line.partition('INFO - ')[2] for line in lines if 'INFO - ' in line]
@@ -65,7 +66,7 @@ def image_in_both(folder):
         (None, ['model.backbone.pretrained=lost.pt']),
     ],
 )
-def test_a_refused_start_leaves_a_good_run_as_it_was(own, monkeypatch, capfd, spoil, options):  # noqa: F811
+def test_a_refused_start_leaves_a_good_run_as_it_was(own, monkeypatch, capfd, spoil, options):
     train(monkeypatch)
     kept = [Path('run', name) for name in ('own.py', 'results/run.json', 'results/test.npz')]
     before = [path.read_bytes() for path in kept]
@@ -84,7 +85,7 @@ def test_a_refused_start_leaves_a_good_run_as_it_was(own, monkeypatch, capfd, sp
     assert len(json.loads(found)) == 1
 
 
-def test_pictures_of_both_splits_are_named_before_the_first_epoch(own, monkeypatch, capfd):  # noqa: F811
+def test_pictures_of_both_splits_are_named_before_the_first_epoch(own, monkeypatch, capfd):
     broken_image(own)
     (own / 'train' / 'blue' / 'broken.png').write_bytes(b'no picture')
     Image.MAX_IMAGE_PIXELS, before = 100, Image.MAX_IMAGE_PIXELS
@@ -103,7 +104,7 @@ def test_pictures_of_both_splits_are_named_before_the_first_epoch(own, monkeypat
 
 
 @pytest.mark.parametrize('loops', [[], ['test_cfg.type=TestLoop']])
-def test_tta(own, monkeypatch, capfd, loops):  # noqa: F811
+def test_tta(own, monkeypatch, capfd, loops):
     train(monkeypatch)
     options = ['--cfg-options', *loops] if loops else []
     out = call(
@@ -114,7 +115,7 @@ def test_tta(own, monkeypatch, capfd, loops):  # noqa: F811
     assert set(load_run('run')['splits']) == {'test', 'test_tta'}
 
 
-def test_many_shots_and_missing_packages(own, monkeypatch, capfd):  # noqa: F811
+def test_many_shots_and_missing_packages(own, monkeypatch, capfd):
     train(monkeypatch, '--cfg-options', 'train_dataloader.dataset.shots=99')
     assert 'shots=99, but 3 of 3 classes have fewer images' in capfd.readouterr().out
     board = "visualizer = dict(vis_backends=[dict(type='TensorboardVisBackend')])\n"
@@ -128,7 +129,7 @@ def test_many_shots_and_missing_packages(own, monkeypatch, capfd):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_ctrl_c_names_what_is_kept_and_the_command_that_goes_on(own):  # noqa: F811
+def test_ctrl_c_names_what_is_kept_and_the_command_that_goes_on(own):
     command = [sys.executable, str(TOOLS / 'train.py'), 'own.py', '--work-dir', 'run']
     longer = ['--cfg-options', 'train_cfg.max_epochs=100000', 'default_hooks.checkpoint.interval=1']
     environment = dict(os.environ, OMP_NUM_THREADS='1')

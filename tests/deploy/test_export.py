@@ -256,11 +256,12 @@ class TestMistakes:
         match = 'StackedLinearClsHead is not a linear classifier of the embedding'
         self.refused(tiny_config, tmp_path, match, means=False)
 
-    def test_heads_that_do_more_than_they_say(self, tiny_config, tmp_path, monkeypatch):
+    @pytest.mark.parametrize('factor', [2, 1.001])
+    def test_heads_that_do_more_than_they_say(self, tiny_config, tmp_path, monkeypatch, factor):
         from mmpretrain_lmmreg.heads import ClassMeanRegHead
 
         forward = ClassMeanRegHead.forward
-        monkeypatch.setattr(ClassMeanRegHead, 'forward', lambda *a: 2 * forward(*a))
+        monkeypatch.setattr(ClassMeanRegHead, 'forward', lambda *a: factor * forward(*a))
         self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than a li')
 
     def test_ctrl_c(self, saved, monkeypatch):

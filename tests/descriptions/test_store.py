@@ -100,7 +100,10 @@ def test_fingerprint_is_of_the_contents(path, tmp_path):
     forth = DescriptionStore(write(path, a, b)).fingerprint
     back = DescriptionStore(write(tmp_path / 'back.jsonl', b, a)).fingerprint
     other = DescriptionStore(write(tmp_path / 'other.jsonl', a, record('b', 'C.'))).fingerprint
-    assert forth == back != other
+    asked = record('b', 'B.') | dict(prompt='And what else?')
+    another = DescriptionStore(write(tmp_path / 'prompt.jsonl', a, asked)).fingerprint
+    assert forth == back
+    assert len({forth, other, another}) == 3
     assert len(forth) == 16
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from .test_report import page  # noqa: F401
-
 pytestmark = pytest.mark.slow
 
 AXE = Path(os.environ.get('AXE_CORE') or 'node_modules/axe-core/axe.min.js')
@@ -15,7 +13,7 @@ SIZES = dict(phone=(390, 844), narrow=(420, 900), desktop=(1280, 900), wide=(144
 
 
 @pytest.fixture
-def open_page(page, tmp_path):  # noqa: F811
+def open_page(page, tmp_path):
     """Function that opens the report in a window of a size, light or dark."""
     webdriver = pytest.importorskip('selenium.webdriver', reason='selenium is not installed')
     programs = [

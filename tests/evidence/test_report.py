@@ -5,35 +5,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
 from mmpretrain_lmmreg.evidence import report
-from mmpretrain_lmmreg.evidence.compare import compare, load_methods
+from mmpretrain_lmmreg.evidence.compare import load_methods
 
 from .conftest import made_up
-
-
-@pytest.fixture
-def page(make_run, tmp_path) -> str:
-    """Report of two methods, two seeds each, with images and one hostile description."""
-    rng = np.random.default_rng(0)
-    (tmp_path / 'test').mkdir()
-    for i in range(60):
-        pixels = rng.integers(0, 255, (30, 400 + i, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / 'test' / f'{i:03d}.jpg')
-    with DescriptionWriter(tmp_path / 'descriptions.jsonl') as writer:
-        for i in range(60):
-            reply = '1. A <script>alert(1)</script> person.\n2. Rocks & ropes.'
-            writer.append(dict(image=f'test/{i:03d}.jpg', prompt='describe', reply=reply))
-    folders = [
-        make_run(m, s, made_up(a, s))
-        for m, a in (('<i>base</i>', 0.6), ('ours', 0.9))
-        for s in (0, 1)
-    ]
-    methods = load_methods(folders)
-    return report.render(compare(methods, '<i>base</i>'), methods)
 
 
 class Tags(HTMLParser):

@@ -155,6 +155,17 @@ def test_interrupted_and_resumed_equals_straight(tiny_config, loops):
     assert_same_weights(straight, resumed)
 
 
+def test_the_trunk_gets_full_batches_only(tiny_config, monkeypatch):
+    """Rounding may depend on the size of a batch, and so on which images were kept before."""
+    tiny_config.train_dataloader.batch_size = tiny_config.val_dataloader.batch_size = 7
+    exact, sizes = OpenCLIPVisual.forward_trunk, []
+    monkeypatch.setattr(
+        OpenCLIPVisual, 'forward_trunk', lambda self, x: sizes.append(len(x)) or exact(self, x)
+    )
+    train(tiny_config, 'full')
+    assert set(sizes) == {7}
+
+
 def test_second_run_does_not_touch_the_trunk(tiny_config, monkeypatch):
     first = train(tiny_config, 'first')
 

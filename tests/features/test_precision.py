@@ -83,6 +83,23 @@ def test_the_worst_image_decides(backbone, images, monkeypatch):
     assert 'refused: smallest cosine to float32 0.99' in found.reason
 
 
+@pytest.mark.parametrize('part', [0, -1])
+def test_a_cosine_that_is_no_number_is_refused(backbone, images, monkeypatch, part):
+    faster(monkeypatch, 1.5)
+    exact = OpenCLIPVisual.forward_trunk
+    bad = images.split(16)[part]
+
+    def overflown(self, x):
+        features = exact(self, x)
+        if self.precision == 'bfloat16' and torch.equal(x, bad):
+            features[0] = torch.nan
+        return features
+
+    monkeypatch.setattr(OpenCLIPVisual, 'forward_trunk', overflown)
+    found = compare_precisions(backbone, images)
+    assert found.precision == 'float32' and 'refused' in found.reason
+
+
 def test_the_clock_decides_what_is_faster(backbone, images):
     slow = copy.deepcopy(backbone)
     slow.forward_trunk = lambda x: [backbone.forward_trunk(x) for _ in range(30)][0]

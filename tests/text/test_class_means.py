@@ -38,3 +38,9 @@ def test_nearest_mean_after_centring():
     assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means, image_mean) == 1.0
     assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 0]), means, image_mean) == 0.75
     assert nearest_mean_accuracy(images, torch.tensor([0, 1, 0, 1]), means, images[2]) == 0.75
+
+
+def test_class_means_are_centred_too():
+    means = torch.tensor([[9.0, 3.0], [9.0, 1.0]])  # what they share would decide for the second
+    images = torch.tensor([[1.0, 0.1], [1.0, -0.1]])
+    assert nearest_mean_accuracy(images, torch.tensor([0, 1]), means, torch.zeros(2)) == 1.0
