@@ -67,6 +67,7 @@ class OpenCLIPVisual(BaseBackbone):
             self.register_buffer('decided_precision', torch.tensor(0))
         self.use_precision(precision)
         self.images_at_a_time = None
+        self._hashed: tuple[list, str] | None = None  # state of the trunk's tensors, their digest
         self.train()
 
     def _check_arguments(self) -> None:
@@ -190,11 +191,15 @@ class OpenCLIPVisual(BaseBackbone):
             for name, value in self.visual.state_dict().items()
             if name not in self._projection_names
         }
+        # hashed anew only after a tensor was replaced or written to, since it takes seconds
+        state = [(value.data_ptr(), value._version) for value in trunk.values()]
+        if self._hashed is None or self._hashed[0] != state:
+            self._hashed = state, digest_tensors(trunk)
         return dict(
             model_name=self.model_name,
             image_size=self.image_size,
             precision=self.precision,
-            weights=digest_tensors(trunk),
+            weights=self._hashed[1],
         )
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':

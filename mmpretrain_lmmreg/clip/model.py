@@ -191,6 +191,9 @@ def _config_without_weights(model_name: str, image_size: int | None = None) -> d
 def _holder(model_name: str, tower: str, image_size: int | None = None) -> nn.Module:
     """Module with one random tower as its only child, under the name it has in a whole model."""
     config = _config_without_weights(model_name, image_size)
+    # open_clip's own factories of one tower, private but there is no other way: a whole model built
+    # to take one tower of it would read the other one's files, and, on torch's meta device, leave
+    # tables such as the attention mask unfilled
     build = {'visual': _build_vision_tower, 'text': _build_text_tower}[tower]
     part = config['vision_cfg' if tower == 'visual' else 'text_cfg']
     with _from_hub(model_name, "text tower's configuration"):

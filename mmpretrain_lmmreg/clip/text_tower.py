@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from mmengine.logging import print_log
-from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
 from ..cache import digest, digest_tensors
@@ -51,15 +50,15 @@ class TextTower:
         self._set_up(tower, tokenizer_for(model_name), device)
 
     @classmethod
-    def from_model(
-        cls, model: nn.Module, tokenizer: Callable, device: str | torch.device = 'cpu'
+    def from_module(
+        cls, tower: nn.Module, tokenizer: Callable, device: str | torch.device = 'cpu'
     ) -> 'TextTower':
-        """Wrap the text part of an open_clip model, which is frozen by that.
+        """Wrap a module from tokens (B, L) to embeddings (B, D), which is frozen by that.
 
         ``tokenizer`` maps a list of B texts to tokens (B, context length), as open_clip's do.
         """
         self = cls.__new__(cls)
-        self._set_up(_text_part(model), tokenizer, device)
+        self._set_up(tower, tokenizer, device)
         return self
 
     def _set_up(self, tower: nn.Module, tokenizer: Callable, device: str | torch.device) -> None:
@@ -144,27 +143,3 @@ def _batches(lengths: Tensor, size: int) -> Iterator[list[int]]:
             batch = []
         batch.append(index)
     yield batch
-
-
-def _text_part(model: nn.Module) -> nn.Module:
-    """The text tower of an open_clip model, as a module from tokens to embeddings.
-
-    open_clip's plain CLIP has no such module: its parts lie about in the model itself.
-    """
-    if hasattr(model, 'text'):
-        return model.text
-    tower = TextTransformer(
-        context_length=model.context_length,
-        vocab_size=1,
-        width=model.transformer.width,
-        heads=model.transformer.resblocks[0].attn.num_heads,
-        layers=1,
-        no_causal_mask=model.attn_mask is None,
-        pool_type=model.text_pool_type,
-        eos_id=model.text_eos_id,
-        proj_type='none',
-    )
-    parts = ('token_embedding', 'positional_embedding', 'transformer', 'ln_final')
-    for name in (*parts, 'text_projection', 'attn_mask', 'vocab_size'):
-        setattr(tower, name, getattr(model, name))
-    return tower

@@ -7,6 +7,7 @@ from mmpretrain.registry import MODELS
 from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
+from mmpretrain_lmmreg.clip import backbone as module
 from mmpretrain_lmmreg.clip.model import build_open_clip, load_open_clip
 from mmpretrain_lmmreg.clip.visual_tower import InPlaceQuickGELU
 from mmpretrain_lmmreg.errors import InputError
@@ -216,8 +217,22 @@ def test_fingerprint_changes_with_what_changes_the_features(vit):
     same.visual.proj.data += 1  # behind the trunk
     assert base.trunk_fingerprint() == same.trunk_fingerprint()
     assert build(vit, precision='bfloat16').trunk_fingerprint() != base.trunk_fingerprint()
-    same.visual.conv1.weight.data[0, 0, 0, 0] += 1e-6
+    with torch.no_grad():
+        same.visual.conv1.weight[0, 0, 0, 0] += 1e-6
     assert base.trunk_fingerprint() != same.trunk_fingerprint()
+    changed = {name: value + 1 for name, value in base.visual.state_dict().items()}
+    same.visual.load_state_dict(changed)
+    before = same.trunk_fingerprint()
+    same.init_weights()
+    assert before != same.trunk_fingerprint() == base.trunk_fingerprint()
+
+
+def test_the_trunk_is_hashed_once(vit, monkeypatch):
+    backbone, hashed = build(vit), []
+    monkeypatch.setattr(module, 'digest_tensors', lambda tensors: hashed.append(1) or 'name')
+    for _ in range(3):
+        backbone.trunk_fingerprint()
+    assert len(hashed) == 1
 
 
 @pytest.mark.parametrize(
