@@ -1,6 +1,7 @@
 """Classify pictures with a trained classifier."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from .classifier import Classifier
 from .explain import Explainer
 from .pictures import BATCH, read_batches
 
-Prediction = dict[str, object]
+Prediction = dict[str, Any]
 
 
 def predict(

@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError
 
-Sample = dict[str, object]
+Sample = dict[str, Any]
 
 
 def root_of(sample: Sample, data_root: str | os.PathLike | None = None) -> Path:

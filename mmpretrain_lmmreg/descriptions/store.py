@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -20,7 +21,7 @@ from ..cache import fsync_folder
 from ..errors import InputError, MissingInputError
 from .parse import STATUSES, parse_reply
 
-Record = dict[str, object]
+Record = dict[str, Any]
 
 _UNKNOWN = 7  # rank of a record without a status: only parsed where it matters
 _RANKS = {status: rank for rank, status in enumerate(STATUSES)}

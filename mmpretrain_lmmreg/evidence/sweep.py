@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mmengine.config import Config
@@ -19,7 +19,7 @@ from .holdout import hold_out_validation
 from .processes import TrainHere, default_jobs, is_done, train_all, write_config
 from .results import load_predictions, load_run
 
-Options = dict[str, object]
+Options = dict[str, Any]
 
 
 class Source(NamedTuple):

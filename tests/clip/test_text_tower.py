@@ -41,10 +41,9 @@ def wrap(model, tokenizer):
     """The text tower of a model; that of open_clip's plain CLIP lies in the model itself."""
     if hasattr(model, 'text'):
         return TextTower.from_module(model.text, tokenizer)
-    quick_gelu = isinstance(
-        model.transformer.resblocks[0].mlp.gelu, open_clip.transformer.QuickGELU
-    )
-    text = tiny(quick_gelu=quick_gelu).text
+    activation = model.transformer.resblocks[0].mlp.gelu
+    quick_gelu = isinstance(activation, open_clip.transformer.QuickGELU)
+    text = tiny(quick_gelu=quick_gelu, no_causal_mask=model.attn_mask is None).text
     text.load_state_dict({name: model.state_dict()[name] for name in text.state_dict()})
     return TextTower.from_module(text, tokenizer)
 

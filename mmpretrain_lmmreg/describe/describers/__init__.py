@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -32,7 +32,7 @@ class Generation:
     top_p: float = 0.9
     repetition_penalty: float = 1.05
 
-    def for_transformers(self) -> dict[str, object]:
+    def for_transformers(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
         sampling = {'temperature': self.temperature, 'top_p': self.top_p}
         return {
@@ -56,7 +56,7 @@ class Describer(Protocol):
     """
 
     model: str
-    settings: dict[str, object]
+    settings: dict[str, Any]
     batch_size: int
     concurrency: int
     deterministic: bool
@@ -83,7 +83,7 @@ _DESCRIBERS = {
 NAMES = tuple(_DESCRIBERS)
 
 
-def build_describer(name: str, options: dict[str, object], **common: object) -> Describer:
+def build_describer(name: str, options: dict[str, Any], **common: object) -> Describer:
     """Build a describer by its name.
 
     Args:
