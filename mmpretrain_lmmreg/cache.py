@@ -70,5 +70,5 @@ def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     for name, tensor in sorted(tensors.items()):
         total.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}\n'.encode())
         raw = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        total.update(memoryview(raw.numpy()))
+        total.update(raw.numpy().data)
     return total.hexdigest()

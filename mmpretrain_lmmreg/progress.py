@@ -32,9 +32,16 @@ class Progress:
         self.what, self.total, self.done = what, total, 0
         self._log = log or (lambda line: print(line, file=sys.stderr, flush=True))
         self._live = console.is_terminal
-        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
-        columns += (TimeRemainingColumn(), TextColumn('{task.fields[note]}'))
-        self._bar = Bar(*columns, console=console, transient=True, disable=not self._live)
+        self._bar = Bar(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn('{task.fields[note]}'),
+            console=console,
+            transient=True,
+            disable=not self._live,
+        )
         self._task = self._bar.add_task(what, total=total, note='')
 
     def __enter__(self) -> 'Progress':

@@ -4,10 +4,11 @@ Needs torch alone: exported classifiers carry a copy of this file.
 """
 
 import sys
+from typing import Any
 
 import torch
 
-_libraries = []  # a torch.library.Library takes its operators along when it is collected
+_libraries: list[Any] = []  # a torch.library.Library takes its operators along when it is collected
 
 
 def define_missing_torchvision_ops() -> None:

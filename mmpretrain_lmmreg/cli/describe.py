@@ -112,7 +112,7 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
             ask = Run(describer, writer, kept, prompt, args.count, args.retries, report=report)
             tally = ask(tasks)
     if tally.asked and tally.statuses['error'] == tally.asked:
-        record = DescriptionStore(out).record(tasks[-1].image, prompt)
+        record = DescriptionStore(out).record(tasks[-1].image, prompt) or {}
         raise InputError(
             f'none of {tally.asked} images could be described; the last error: {record["error"]}. '
             'Records of errors are kept, and the same command asks again'
@@ -127,7 +127,7 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
 def _print_preview(tasks, out: Path, prompt: str) -> None:
     store = DescriptionStore(out)
     for task in tasks:
-        record = store.record(task.image, prompt)
+        record = store.record(task.image, prompt) or {}
         print(f'{task.image}: {record["status"]} {record.get("error", "")}')
         for number, item in enumerate(record['descriptions'], 1):
             print(f'  {number}. {item}')

@@ -101,5 +101,6 @@ def _inherited(each: registry.Registry) -> list[str]:
 
 def _arguments(component: type) -> list[str]:
     """Arguments of a class, its parents' included."""
-    names = [p for c in component.__mro__ for p in inspect.signature(c.__init__).parameters]
+    makers = [vars(cls)['__init__'] for cls in component.__mro__ if '__init__' in vars(cls)]
+    names = [name for maker in makers for name in inspect.signature(maker).parameters]
     return [p for p in dict.fromkeys(names) if p not in ('self', 'args', 'kwargs')]

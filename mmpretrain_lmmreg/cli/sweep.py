@@ -80,9 +80,8 @@ def main() -> None:
         args.cfg_options,
         args.methods,
         args.jobs,
-        train_here,
     )
-    print(f'{sweep.run(select=args.select == "val")} lists the runs')
+    print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
 
 
 def train_here(config: Path, folder: Path, threads: int) -> None:

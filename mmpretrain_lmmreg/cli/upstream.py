@@ -1,13 +1,14 @@
 """mmpretrain's own train.py and test.py: its options, then this project's checks, then the run."""
 
-import importlib.util
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import mmengine
+import mmpretrain
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
@@ -125,15 +126,14 @@ def _take_on() -> str | None:
 
 def upstream_tool(name: str) -> ModuleType:
     """Import ``tools/<name>.py`` of the installed mmpretrain, from its wheel or its checkout."""
-    package = Path(importlib.util.find_spec('mmpretrain').origin).parent
+    package = Path(mmpretrain.__file__).parent
     places = [package / '.mim' / 'tools', package.parent / 'tools']
     for place in places:
         if (place / f'{name}.py').is_file():
-            spec = importlib.util.spec_from_file_location(
-                f'mmpretrain_tool_{name}', place / f'{name}.py'
-            )
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
+            loader = SourceFileLoader(f'mmpretrain_tool_{name}', str(place / f'{name}.py'))
+            module = ModuleType(loader.name)
+            module.__file__ = loader.path
+            loader.exec_module(module)
             return module
     raise ImportError(
         f"mmpretrain's tools/{name}.py is neither in {places[0]} nor in {places[1]}: install "

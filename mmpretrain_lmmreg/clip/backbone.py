@@ -1,5 +1,7 @@
 """An open_clip image tower as an mmpretrain backbone."""
 
+from typing import Any
+
 import torch
 from mmengine.logging import print_log
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -55,7 +57,7 @@ class OpenCLIPVisual(BaseBackbone):
         self.model_name, self.pretrained = model_name, pretrained
         self.trainable, self.precision, self.image_size = trainable, precision, image_size
         self._check_arguments()
-        self.visual = build_visual(model_name, image_size)
+        self.visual: Any = build_visual(model_name, image_size)
         self.tower = split_tower(self.visual, model_name)
         self._freeze()
         self._projection_names = {
@@ -66,7 +68,7 @@ class OpenCLIPVisual(BaseBackbone):
         if precision == 'auto':
             self.register_buffer('decided_precision', torch.tensor(0))
         self.use_precision(precision)
-        self.images_at_a_time = None
+        self.images_at_a_time: int | None = None
         self._hashed: tuple[list, str] | None = None  # state of the trunk's tensors, their digest
         self.train()
 

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import open_clip
 from open_clip.model import _build_text_tower, _build_vision_tower, set_model_preprocess_cfg
@@ -73,12 +74,14 @@ def build_open_clip(model_name: str, image_size: int | None = None) -> nn.Module
 
 def build_visual(model_name: str, image_size: int | None = None) -> nn.Module:
     """Return the image tower alone, random weights; no file of the text tower is needed."""
-    return _finish(_holder(model_name, 'visual', image_size), model_name, image_size).visual
+    return _finish(_holder(model_name, 'visual', image_size), model_name, image_size).get_submodule(
+        'visual'
+    )
 
 
 def build_text(model_name: str) -> nn.Module:
     """Return the text tower alone, random weights: tokens (B, L) -> embeddings (B, D)."""
-    return _holder(model_name, 'text').text.float().eval()
+    return _holder(model_name, 'text').get_submodule('text').float().eval()
 
 
 def load_open_clip(
@@ -107,7 +110,7 @@ def load_visual(
     state, source = _read_weights(model_name, pretrained)
     holder = _holder(model_name, 'visual', _size_before_loading(model_name, image_size))
     clip_weights.load_strictly(holder, state, source, image_size)
-    return _finish(holder, model_name, image_size, pretrained).visual
+    return _finish(holder, model_name, image_size, pretrained).get_submodule('visual')
 
 
 def load_text(model_name: str, pretrained: str | Path | None = None) -> nn.Module:
@@ -115,7 +118,7 @@ def load_text(model_name: str, pretrained: str | Path | None = None) -> nn.Modul
     state, source = _read_weights(model_name, pretrained)
     holder = _holder(model_name, 'text')
     clip_weights.load_strictly(holder, state, source)
-    return holder.text.float().eval()
+    return holder.get_submodule('text').float().eval()
 
 
 def _plain(model_name: str) -> str:
@@ -246,7 +249,7 @@ def _finish(
     pretrained: str | Path | None = None,
 ) -> nn.Module:
     """Bring a timm tower to ``image_size`` and note the preprocessing that the weights expect."""
-    visual = model.visual
+    visual: Any = model.visual
     if image_size is not None and isinstance(visual, TimmModel):
         visual.set_input_size(image_size)
     if model_name.startswith(LOCAL_DIR):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,10 +30,10 @@ def masks_padding(tower: nn.Module) -> bool:
     return isinstance(tower, HFTextEncoder)
 
 
-def used_lengths(tower: nn.Module, tokens: Tensor) -> Tensor:
+def used_lengths(tower: Any, tokens: Tensor) -> Tensor:
     """Count the leading positions that each embedding depends on: tokens (B, L) -> (B,)."""
     if is_causal(tower):
-        at_end = tokens == tower.eos_id if tower.pool_type == 'eos' else tokens
+        at_end = tokens.eq(tower.eos_id) if tower.pool_type == 'eos' else tokens
         return at_end.int().argmax(dim=1) + 1
     if masks_padding(tower):
         is_word = tokens != tower.config.pad_token_id
@@ -64,7 +65,9 @@ def pack_texts(rows: Sequence[Sequence[int]], size: int) -> Iterator[Pack]:
     A text longer than ``size`` has a pack to itself. The ends of all packs, one after the
     other, are the last tokens of ``rows`` in order.
     """
-    pack, previous, path = Pack(), (), []
+    pack = Pack()
+    previous: Sequence[int] = ()
+    path: list[int] = []
     for row in rows:
         shared = _shared_length(previous, row)
         if pack.ends and len(pack.tokens) + len(row) - shared > size:

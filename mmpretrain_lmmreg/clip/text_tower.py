@@ -108,10 +108,10 @@ class TextTower:
         if not unique:
             return torch.empty(0, self.dim)
         tokens = self.tokenizer(list(unique))
-        embeddings = None
+        embeddings = torch.empty(0)
         with Progress('texts', len(unique)) as progress:
             for indices, part in self._run(tokens, batch_size):
-                if embeddings is None:
+                if not len(embeddings):
                     embeddings = torch.empty(len(unique), part.shape[1])
                 embeddings[indices] = part.float().cpu()
                 progress.advance(len(indices))
@@ -136,7 +136,7 @@ class TextTower:
 
 def _batches(lengths: Tensor, size: int) -> Iterator[list[int]]:
     """Batches of at most ``size`` tokens, padding included, the shortest texts first."""
-    batch = []
+    batch: list[int] = []
     for index in lengths.argsort(stable=True).tolist():
         if batch and (len(batch) + 1) * lengths[index] > size:
             yield batch

@@ -105,7 +105,7 @@ class SplitDataset(BaseDataset):
         new_label = {label: i for i, label in enumerate(self.kept_labels)}
         samples = [s for s in samples if s['gt_label'] in new_label]
         if self.shots is not None:
-            samples = self._few_shot(samples)
+            samples = self._few_shot(samples, self.shots)
         paths = require_all(
             self.data_root, [s['rel_path'] for s in samples], type(self).__name__, self._remedy()
         )
@@ -120,24 +120,24 @@ class SplitDataset(BaseDataset):
             for sample, path in zip(samples, paths, strict=True)
         ]
 
-    def _few_shot(self, samples: list[Sample]) -> list[Sample]:
+    def _few_shot(self, samples: list[Sample], shots: int) -> list[Sample]:
         counts = Counter(sample['gt_label'] for sample in samples)
-        fewer = [self.all_classes[c] for c, count in counts.items() if count < self.shots]
+        fewer = [self.all_classes[c] for c, count in counts.items() if count < shots]
         if fewer:
             print_log(
-                f'shots={self.shots}, but {len(fewer)} of {len(counts)} classes have fewer images '
+                f'shots={shots}, but {len(fewer)} of {len(counts)} classes have fewer images '
                 f'and give all of theirs: {some_of(fewer)}',
                 logger='current',
                 level=logging.WARNING,
             )
-        return few_shot(samples, self.shots, self.shot_seed)
+        return few_shot(samples, shots, self.shot_seed)
 
     def _choose_split(self) -> list[Sample]:
         if self.split == 'test':
-            samples = self.load_part('test')
+            samples = self.load_part('test') or []
             self._check_count('test', len(samples))
             return self._described(samples)
-        train, val = self.load_part('train'), self.load_part('val')
+        train, val = self.load_part('train') or [], self.load_part('val')
         self._check_count('trainval', len(train) + len(val or ()))
         train, val = self._described(train), val and self._described(val)
         if val is None:

@@ -57,8 +57,9 @@ def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None
 
     @cache
     def on_disk(path: str) -> str | None:
-        parent, _, name = path.rpartition('/')
-        if parent and (parent := on_disk(parent)) is None:
+        folder, _, name = path.rpartition('/')
+        parent = on_disk(folder) if folder else ''
+        if parent is None:
             return None
         found = names(parent).get(name) or names(parent).get(name.lower())
         return found and (f'{parent}/{found}' if parent else found)
@@ -77,7 +78,7 @@ def require_all(
             f'{what}: {len(missing):,} of {len(rel_paths):,} images are missing in '
             f'{root}: {some_of(missing)}. {remedy}'
         )
-    return found
+    return [path for path in found if path is not None]
 
 
 def unreadable_images(

@@ -82,4 +82,4 @@ def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> d
         )
     if len(set(found.values())) < len(found):
         raise InputError(f'{where} has two folders for one class among: {", ".join(folders)}')
-    return found
+    return {folder: label for folder, label in found.items() if label is not None}

@@ -114,7 +114,7 @@ class OwnImages(SplitDataset):
 
     def _divide(self) -> dict[str, list[Sample] | None]:
         number = {label: i for i, label in enumerate(_labels(self._rows))}
-        parts = {'train': [], 'val': [], 'test': []}
+        parts: dict[str, list[Sample]] = {'train': [], 'val': [], 'test': []}
         for row in self._rows:
             sample = {'rel_path': row['rel_path'], 'gt_label': number[row['label']]}
             if row['group']:

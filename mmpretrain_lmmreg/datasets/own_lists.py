@@ -85,7 +85,7 @@ def read_list(root: Path, ann_file: str) -> list[Row]:
     if not entries:
         raise InputError(f'{file} lists no images')
     _check_complete(file, entries)
-    rows = {}
+    rows: dict[str, Row] = {}
     for where, entry in entries:
         row = _row(root, entry, f'{file}, {where}')
         other = rows.setdefault(row['rel_path'], row)

@@ -108,7 +108,8 @@ def prepare_era(
     """Take a frame of each video in ``source/{Train,Test}/<class>/*.mp4``."""
     parts = dict(zip(('train', 'test'), _parts_of(source, 'Train', 'Test'), strict=True))
     root = Path(data_root)
-    todo, counts = {}, {}
+    todo: dict[Path, Path] = {}
+    counts: dict[str, int] = {}
     for part, folder in parts.items():
         for name, label in match_folders(class_folders(folder), ERA_CLASSES, str(folder)).items():
             target = root / part / re.sub('[^a-z]+', '_', ERA_CLASSES[label])
@@ -154,7 +155,7 @@ def _parts_of(source: str, *names: str) -> list[Path]:
     missing = [name for name, there in zip(names, found, strict=True) if there is None]
     if missing:
         raise MissingInputError(f'no folder {" or ".join(missing)} in {str(source)!r}')
-    return [Path(source, there) for there in found]
+    return [Path(source, there) for there in found if there]
 
 
 def _remember_position(root: Path, frame: str) -> None:

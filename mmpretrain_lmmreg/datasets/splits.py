@@ -31,11 +31,12 @@ def hold_out(
     """
     if not 0 <= fraction < 1:
         raise InputError(f'the fraction of images to hold out must be in [0, 1), not {fraction}')
-    units = defaultdict(Counter)
+    units: dict[str, Counter[int]] = defaultdict(Counter)
     for sample in samples:
         units[_unit(sample)][sample['gt_label']] += 1
     total = Counter(sample['gt_label'] for sample in samples)
-    held, chosen = Counter(), set()
+    held: Counter[int] = Counter()
+    chosen: set[str] = set()
     for unit in sorted(units, key=lambda name: seeded_rank(seed, name)):
         counts = units[unit]
         gain = sum(
@@ -45,7 +46,7 @@ def hold_out(
         if gain > 0 and all(held[c] + n < total[c] for c, n in counts.items()):
             held.update(counts)
             chosen.add(unit)
-    parts = ([], [])
+    parts: tuple[list[Sample], list[Sample]] = ([], [])
     for sample in samples:
         parts[_unit(sample) in chosen].append(sample)
     return parts
@@ -62,7 +63,8 @@ def few_shot(samples: Sequence[Sample], shots: int, seed: object) -> list[Sample
     """
     if shots < 1:
         raise InputError(f'shots must be at least 1, not {shots}')
-    taken, chosen = Counter(), set()
+    taken: Counter[int] = Counter()
+    chosen: set[str] = set()
     for sample in sorted(samples, key=lambda s: seeded_rank(seed, s['rel_path'])):
         if taken[sample['gt_label']] < shots:
             taken[sample['gt_label']] += 1

@@ -26,7 +26,7 @@ def video_sample(path: str, where: str) -> Sample:
     stem = Path(path).stem
     match = _VIDEO.fullmatch(stem)
     label = _LABELS.get(bare_name(match[1])) if match else None
-    if label is None:
+    if match is None or label is None:
         raise InputError(f'{where}: {path!r} is not named as a UCF-101 video (v_Class_g01_c01)')
     name = UCF101_CLASSES[label]
     return {

@@ -29,12 +29,14 @@ COLOURS: dict[str, Colour] = {
 def vary(colour: Colour, rng: Random, by: int = 14) -> Colour:
     """A shade of a colour: one step for brightness, a smaller one for each channel."""
     step = rng.uniform(-by, by)
-    return tuple(round(min(255, max(0, c + step + rng.uniform(-by, by) / 2))) for c in colour)
+    r, g, b = (round(min(255, max(0, c + step + rng.uniform(-by, by) / 2))) for c in colour)
+    return r, g, b
 
 
 def darker(colour: Colour, by: float = 0.78) -> Colour:
     """The same colour in shade."""
-    return tuple(round(c * by) for c in colour)
+    r, g, b = (round(c * by) for c in colour)
+    return r, g, b
 
 
 def along(start: Point, angle: float, length: float) -> Point:

@@ -73,10 +73,10 @@ class Joints:
 
     neck: Point
     head: Point
-    elbows: tuple[Point, Point]
-    hands: tuple[Point, Point]
-    knees: tuple[Point, Point]
-    feet: tuple[Point, Point]
+    elbows: tuple[Point, ...]  # two of each
+    hands: tuple[Point, ...]
+    knees: tuple[Point, ...]
+    feet: tuple[Point, ...]
 
 
 def joints(pose: Pose) -> Joints:

@@ -35,12 +35,12 @@ class Explainer:
         ]
         hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
         source = hook if hook.get('model_name') else cfg.model.backbone
-        tower = TextTower(source.model_name, source.get('pretrained'))
+        tower = TextTower(source['model_name'], source.get('pretrained'))
         embeddings = embed(self.texts, tower)
         if embeddings.shape[1] != model.head.in_channels:
             raise InputError(
-                f'--explain: the text tower of {source.model_name} gives D={embeddings.shape[1]}, '
-                f'the image embeddings have D={model.head.in_channels}'
+                f'--explain: the text tower of {source["model_name"]} gives '
+                f'D={embeddings.shape[1]}, the image embeddings have D={model.head.in_channels}'
             )
         if getattr(model.head, 'normalize', False):
             embeddings = F.normalize(embeddings, dim=1)

@@ -106,7 +106,7 @@ def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
     else:
         try:
             model = load_open_clip(backbone.model_name, backbone.pretrained, backbone.image_size)
-            model.visual.load_state_dict(visual)
+            model.get_submodule('visual').load_state_dict(visual)
             state = model.state_dict()
         except InputError as error:
             reason = str(error)

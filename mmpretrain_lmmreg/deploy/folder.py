@@ -130,7 +130,7 @@ def write_script(made: Path) -> None:
     text = Path(standalone.__file__).read_text(encoding='utf-8')
     own = re.compile(r'from (mmpretrain_lmmreg(?:\.\w+)*\.(\w+)) import')
     for module, name in own.findall(text):
-        shutil.copyfile(sys.modules[module].__file__, made / f'{name}.py')
+        shutil.copyfile(str(sys.modules[module].__file__), made / f'{name}.py')
     (made / 'predict.py').write_text(own.sub(r'from \2 import', text), encoding='utf-8')
 
 

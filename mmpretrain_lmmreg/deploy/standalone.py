@@ -46,6 +46,9 @@ class Classifier(torch.nn.Module):
             self.register_buffer(name, tensor)  # weight, bias, class_means if there are any
         self.eval().requires_grad_(False)
 
+    weight: torch.Tensor  # buffers, as is class_means
+    bias: torch.Tensor
+
     def read(self, path: str) -> torch.Tensor:
         """A picture of any kind, upright and in RGB, as the image tower takes it: (3, H, W)."""
         return self.preprocess(read_rgb(path))

@@ -65,7 +65,7 @@ class ConfigImages(Sequence):
         root = self._root or sample.get('data_root') or self._roots[number]
         label = sample.get('gt_label')
         return Task(
-            rel_path_of(sample, root),
+            rel_path_of(sample, str(root) if root else None),
             str(sample['img_path']),
             int(label) if isinstance(label, int) else None,
         )
@@ -73,7 +73,7 @@ class ConfigImages(Sequence):
     def __len__(self) -> int:
         return len(self._where)
 
-    def __getitem__(self, index: int) -> Task:
+    def __getitem__(self, index: int) -> Task:  # type: ignore[override]
         where = self._where[index]
         return self._task(where >> 56, where & ((1 << 56) - 1))
 

@@ -118,7 +118,7 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
             new = reparsed(old, expected)
             if (new['descriptions'], new['status']) == (old['descriptions'], old['status']):
                 continue
-            winner = store.record(old['image'], old['prompt'])
+            winner = store.record(old['image'], old['prompt']) or old
             rank, best = (STATUSES.index(r['status']) for r in (new, winner))
             if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
                 continue  # an older line of what has been read anew already

@@ -77,7 +77,7 @@ class _CutCheck:
     """Whether CLIP's text tower would not read a text to its end."""
 
     def __init__(self) -> None:
-        self._tokenizer = None
+        self._tokenizer: SimpleTokenizer | None = None
 
     def __call__(self, text: str) -> bool:
         if len(text.encode()) <= CONTEXT - 2:  # a token takes at least a byte

@@ -1,6 +1,7 @@
 """How well descriptions tell the classes apart, before anything is trained."""
 
 from collections import Counter
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -62,7 +63,7 @@ def _means(
     tower: TextTower, images: ConfigImages, store: DescriptionStore, prompt: str
 ) -> torch.Tensor:
     texts: dict[str, int] = {}
-    counts = [Counter() for _ in images.classes]
+    counts: list[Counter[int]] = [Counter() for _ in images.classes]
     for task in images:
         record = store.record(task.image, prompt)
         if record and task.label is not None:
@@ -75,7 +76,7 @@ def _means(
 @torch.inference_mode()
 def _embed(model_name: str, weights: str | None, paths: list[str]) -> torch.Tensor:
     """Image embeddings (N, D), from open_clip's own preprocessing of upright pictures."""
-    visual = load_visual(model_name, weights).eval()
+    visual: Any = load_visual(model_name, weights).eval()
     transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)
     parts = []
     starts = range(0, len(paths), _BATCH)

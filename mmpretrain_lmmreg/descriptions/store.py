@@ -45,7 +45,7 @@ class DescriptionStore:
 
     def _add(self, offset: int, record: Record) -> None:
         images = self._index.setdefault(record['prompt'], {})
-        rank = _RANKS.get(record.get('status'), _UNKNOWN)
+        rank = _RANKS.get(record.get('status', ''), _UNKNOWN)
         old = images.get(record['image'])
         if old is not None:
             rank = _rank(record)

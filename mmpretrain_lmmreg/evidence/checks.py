@@ -68,7 +68,8 @@ class RunChecksHook(Hook):
         loss = (outputs or {}).get('loss')
         if loss is None or math.isfinite(loss.item()):
             return
-        names = [sample.get('img_path', '?') for sample in data_batch['data_samples']]
+        samples = (data_batch or {}).get('data_samples', ())
+        names = [sample.get('img_path', '?') for sample in samples]
         raise InputError(
             f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}; '
             'lower the learning rate or alpha, or look at the images of this batch:\n'

@@ -155,8 +155,8 @@ def check_same_images(runs: Sequence[Run]) -> None:
                     f'{pair}the {name} of {str(ours.rel_path[i])!r} is {a[i]} in one, {b[i]} in '
                     f'the other ({int((a != b).sum())} such images)'
                 )
-        a, b = first.record.get('classes'), run.record.get('classes')
-        if a and b and a != b:
+        classes = {tuple(each.record.get('classes') or ()) for each in (first, run)} - {()}
+        if len(classes) > 1:
             raise InputError(f'{pair}their classes are named or ordered differently')
 
 
@@ -188,8 +188,8 @@ def compare(methods: Sequence[Method], baseline: str) -> dict:
         for m, b in pairs
     ]
     tested = [row for row in rows if row['p'] is not None]
-    for row, p in zip(tested, inference.holm([r['p'] for r in tested]), strict=True):
-        row['p_holm'] = p
+    for row, p_holm in zip(tested, inference.holm([r['p'] for r in tested]), strict=True):
+        row['p_holm'] = p_holm
     p = base.first.predictions
     summary = dict(
         images=len(p.label),
@@ -237,7 +237,7 @@ def with_baselines(methods: Sequence[Method], base: Method) -> list[tuple[Method
     names = {m.name for m in methods}
     tuned = next((m for m in methods if m.name == f'{base.name} (tuned)'), None)
     baselines = [base, tuned] if tuned else [base]
-    result = [(m, None) for m in baselines]
+    result: list[tuple[Method, Method | None]] = [(m, None) for m in baselines]
     for method in methods:
         if method not in baselines:
             default = method.first.tuning == 'default' and f'{method.name} (tuned)' in names

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -80,7 +81,7 @@ def confusion(matrix: NDArray, classes: Sequence[str]) -> Figure:
     axes = figure.add_subplot()
     axes.imshow(matrix, cmap=BLUES, vmin=0, vmax=1, interpolation='nearest')
     step = max(1, count // 34)
-    ticks = np.arange(0, count, step)
+    ticks = range(0, count, step)
     small = 'small' if count <= 12 else 5
     axes.set_xticks(ticks, [classes[i] for i in ticks], rotation=90, fontsize=small)
     axes.set_yticks(ticks, [classes[i] for i in ticks], fontsize=small)
@@ -108,8 +109,8 @@ def reliability_diagram(method: Method) -> Figure:
     figure = Figure(figsize=(3.6, 3.4), layout='constrained')
     axes = figure.add_subplot()
     axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=':')
-    line = dict(color=COLOURS[0], linewidth=1, capsize=2)
-    axes.errorbar(100 * confidence, 100 * accuracy, errors, **line)
+    points = 100 * confidence, 100 * accuracy
+    axes.errorbar(*points, errors, color=COLOURS[0], linewidth=1, capsize=2)
     axes.scatter(
         100 * confidence,
         100 * accuracy,
@@ -128,7 +129,8 @@ def ink(figure: Figure) -> Figure:
     for axes in figure.axes:
         axes.patch.set_alpha(0)
         axes.tick_params(colors=INK, which='both')
-        for part in (*axes.spines.values(), axes.xaxis.label, axes.yaxis.label, *axes.texts):
+        parts: list[Any] = [*axes.spines.values(), axes.xaxis.label, axes.yaxis.label, *axes.texts]
+        for part in parts:
             part.set_color(INK)
     for legend in figure.legends:
         for text in legend.get_texts():

@@ -27,8 +27,8 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
             for leaf in leaves(cfg[f'{part}_dataloader']):
                 if 'split' not in leaf:
                     raise InputError(
-                        f'{cfg.method}: {leaf.type} has no split argument, so it is not known what '
-                        'to choose settings on; give the config a variable selection=dict('
+                        f'{cfg.method}: {leaf["type"]} has no split argument, so it is not known '
+                        'what to choose settings on; give the config a variable selection=dict('
                         'train_dataloader=..., val_dataloader=...)'
                     )
                 leaf.update(split=part, val_fraction=fraction)

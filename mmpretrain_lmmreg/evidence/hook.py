@@ -40,7 +40,7 @@ class ResultsHook(Hook):
     """
 
     def __init__(self) -> None:
-        self.run: dict | None = None
+        self.run: dict[str, Any] = {}
         self.predictions: Predictions | None = None
         self.rows: dict[str, tuple] = {}
         self.validated = False
@@ -98,7 +98,7 @@ class ResultsHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         self.collect(runner, runner.val_dataloader, 'val')
-        if self.run is not None:
+        if self.run:
             self.validated = True
             if self.predictions is not None:
                 self.run['curve_split'] = self.predictions.split
@@ -139,7 +139,7 @@ class ResultsHook(Hook):
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
         self.collect(runner, runner.test_dataloader, 'test')
         origin = self.origin
-        if self.run is not None:  # trained in this process
+        if self.run:  # trained in this process
             origin = dict(epoch=runner.epoch, experiment=runner.experiment_name)
         if (Path(runner.work_dir) / 'results' / 'run.json').is_file():
             self.run = load_run(runner.work_dir)

@@ -61,7 +61,9 @@ class Uncertainty:
         return self.total / (self.runs / self.runs_df + self.images / self.images_df)
 
 
-def uncertainty(groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike = None) -> Uncertainty:
+def uncertainty(
+    groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike | None = None
+) -> Uncertainty:
     """Uncertainty of an accuracy, or of the difference to a baseline, (S, N) and (S', N) scores."""
     parts = [np.atleast_2d(np.asarray(scores, float))]
     if baseline is not None:
@@ -72,7 +74,7 @@ def uncertainty(groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike = None
     between = sum(layout[0] for layout in layouts)
     squared = sum(layout[0] ** 2 / layout[1] for layout in layouts)
     noise = sum(layout[3] for layout in layouts)
-    effects = sum(layout[2] for layout in layouts)
+    effects = np.sum([layout[2] for layout in layouts], axis=0)
     count = len(effects)
     images = (effects**2).sum() / (count * max(count - 1, 1)) - noise
     return Uncertainty(
@@ -100,7 +102,7 @@ def _layout(groups: ArrayLike, scores: NDArray) -> tuple[float, int, NDArray, fl
 
 
 def interval(
-    groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike = None, level: float = 0.95
+    groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike | None = None, level: float = 0.95
 ) -> tuple[float, float]:
     """Interval of an accuracy, or of the difference to a baseline, by Student's t.
 
@@ -115,7 +117,7 @@ def interval(
     return float(max(middle - half, lowest)), float(min(middle + half, 1))
 
 
-def mean_difference(scores: ArrayLike, baseline: ArrayLike = None) -> float:
+def mean_difference(scores: ArrayLike, baseline: ArrayLike | None = None) -> float:
     """The accuracy, or the difference to a baseline; exactly 0 where the counts agree."""
     ours = np.atleast_2d(scores)
     if baseline is None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -55,12 +56,13 @@ def train_all(
     Raises:
         InputError: a run failed; with the end of its output.
     """
-    context = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
+    context: Any = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
     if os.name != 'nt':
         context.set_forkserver_preload([train_here.__module__])  # imports the heavy libraries once
     # Small matrices are no faster on several threads, which then wait for each other
     threads = 1 if jobs > 1 else os.cpu_count() or 1
-    waiting, running = list(reversed(runs)), {}
+    waiting = list(reversed(runs))
+    running: dict[Any, tuple[Any, Path]] = {}  # by the handle that tells its end
     try:
         while waiting or running:
             while waiting and len(running) < jobs:

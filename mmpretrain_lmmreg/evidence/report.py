@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -85,7 +86,7 @@ def describe_method(method: Method, base: Method, number: int) -> dict:
         np.tile(label, len(predicted)), predicted.ravel(), labels=range(len(classes))
     )
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    section = dict(
+    section: dict[str, Any] = dict(
         name=method.name,
         confusion=svg(figures.confusion(shares, classes), f'confusion{number}'),
         pairs=confused_pairs(counts, shares, classes),

@@ -1,5 +1,7 @@
 """Figures of a method: accuracy over seeds, recall, likelihood, calibration."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import calibration_curve
@@ -14,7 +16,7 @@ def mean_and_sd(scores: ArrayLike) -> tuple[float, float]:
     return float(accuracies.mean()), spread(accuracies)
 
 
-def spread(values: ArrayLike) -> float:
+def spread(values: Sequence[float] | NDArray) -> float:
     """Sample standard deviation; nan for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')
 
@@ -26,9 +28,9 @@ def macro_recall(label: ArrayLike, probs: ArrayLike) -> float:
 
 def nll(label: ArrayLike, probs: ArrayLike) -> float:
     """Mean negative log-likelihood of the labels, in nats; probabilities are (N, N_c)."""
-    probs = np.asarray(probs, float)
-    probs = probs / probs.sum(axis=1, keepdims=True)  # float32 sums are not exactly 1
-    return float(log_loss(label, probs, labels=np.arange(probs.shape[1])))
+    unscaled = np.asarray(probs, float)
+    rows = unscaled / unscaled.sum(axis=1, keepdims=True)  # float32 sums are not exactly 1
+    return float(log_loss(label, rows, labels=np.arange(rows.shape[1])))
 
 
 def reliability(label: ArrayLike, probs: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:

@@ -47,7 +47,6 @@ class Sweep:
         put_on: Methods that each of the configs is also trained with, see
             :func:`config.method_file`.
         jobs: Runs at a time; 0 for :func:`default_jobs`.
-        train_here: Trains a config into a folder on some threads, in the process that calls it.
     """
 
     configs: Sequence[str]
@@ -58,7 +57,6 @@ class Sweep:
     options: Options | None = None
     put_on: Sequence[str] = ()
     jobs: int = 0
-    train_here: TrainHere | None = None
 
     def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
@@ -93,24 +91,26 @@ class Sweep:
                 )
         return dict(zip(names, sources, strict=True))
 
-    def run(self, select: bool) -> Path:
+    def run(self, train_here: TrainHere, select: bool) -> Path:
         """Train what is not trained yet; returns the path of ``sweep.json``.
+
+        ``train_here`` trains a config into a folder on some threads, in the process that calls it.
 
         Raises:
             InputError: a run failed, or a folder holds a run of another config.
         """
         methods = self.methods()
-        trials = {name: grid_of(name, self.grid, methods) for name in methods}
+        trials = {name: grid_of(name, self.grid, list(methods)) for name in methods}
         chosen = {}
         if select:
             check_budgets(trials)
             tuned = {name: each for name, each in trials.items() if each != [{}]}
-            self.train(methods, tuned, 'select', select=True)
+            self.train(train_here, methods, tuned, 'select', select=True)
             chosen = {name: self.choose(name, each) for name, each in tuned.items()}
             trials = {name: [{}] for name in methods}
             for name, choice in chosen.items():
                 trials[name] = self.unlike_default(methods[name], choice['options'])
-        runs = self.train(methods, trials, 'runs')
+        runs = self.train(train_here, methods, trials, 'runs')
         for run in runs:
             run['tuning'] = tuning_of(run, trials[run['method']], chosen)
         path = self.out / 'sweep.json'
@@ -126,13 +126,14 @@ class Sweep:
 
     def train(
         self,
+        train_here: TrainHere,
         methods: dict[str, Source],
         trials: dict[str, list[Options]],
         part: str,
         select: bool = False,
-    ) -> list[dict]:
+    ) -> list[dict[str, Any]]:
         """Train every method, setting and seed below ``out/part``."""
-        runs = [
+        runs: list[dict[str, Any]] = [
             dict(
                 folder=f'{part}/{name}/{slug(options)}/seed{seed}',
                 method=name,
@@ -154,8 +155,8 @@ class Sweep:
                 else:
                     todo.append((path, folder))
             # the first one by itself: it makes the feature table that the others share
-            train_all(self.train_here, todo[:1], 1, progress)
-            train_all(self.train_here, todo[1:], self.jobs or default_jobs(), progress)
+            train_all(train_here, todo[:1], 1, progress)
+            train_all(train_here, todo[1:], self.jobs or default_jobs(), progress)
         return runs
 
     def choose(self, method: str, trials: list[Options]) -> dict:
@@ -164,7 +165,7 @@ class Sweep:
         Of settings that are equal in it, the one with the highest likelihood.
         """
         folder = self.out / 'select' / method
-        tried = [
+        tried: list[dict[str, Any]] = [
             dict(options=options, **self.validation(folder / slug(options))) for options in trials
         ]
         best = max(

@@ -79,7 +79,7 @@ class FeatureDataset(Dataset):
         chosen = torch.tensor(indices)
         features = self.features[self.rows[chosen]]
         if self.labels is None:
-            samples = [self.sample(i) for i in indices]
+            samples: Sequence[DataSample] = [self.sample(i) for i in indices]
         else:
             samples = SampleBatch(self, indices, self.labels[chosen.to(self.device)])
         return dict(inputs=features.to(self.device, torch.float32), data_samples=samples)
@@ -109,7 +109,10 @@ def without_pixels(transforms: Sequence[Any]) -> list[Any]:
 class FeatureLoader(DataLoader):
     """Batches of a :class:`FeatureDataset`, each made when it is asked for."""
 
-    def __iter__(self) -> Iterator[dict]:
+    dataset: FeatureDataset
+    batch_sampler: Any
+
+    def __iter__(self) -> Iterator[dict]:  # type: ignore[override]
         super().__iter__()  # draws a number from torch's generator, as a loader of images does
         return map(self.dataset.__getitems__, self.batch_sampler)
 

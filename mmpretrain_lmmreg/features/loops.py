@@ -35,14 +35,17 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
 class _FrozenTrunkEvalMixin:
     """Evaluates on trunk features, or on images where something asks for them."""
 
+    runner: Runner
+
     def run(self) -> dict:
+        evaluate = super().run  # type: ignore[misc]  # of the loop that this is mixed into
         reason = _needs_images(self.runner)
         if reason:
             print_log(f'{type(self).__name__} runs the trunk on images: {reason}', 'current')
-            return super().run()
+            return evaluate()
         _use_features(self)
         with features_as_inputs(self.runner.model):
-            return super().run()
+            return evaluate()
 
 
 @LOOPS.register_module()

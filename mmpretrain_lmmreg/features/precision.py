@@ -48,7 +48,7 @@ def compare_precisions(backbone: OpenCLIPVisual, images: Tensor) -> Comparison:
 
 def _fastest(backbones: list[OpenCLIPVisual], images: Tensor, repeats: int = 2) -> list[float]:
     """Shortest forward pass of each, in seconds, after a first one that does not count."""
-    seconds = [[] for _ in backbones]
+    seconds: list[list[float]] = [[] for _ in backbones]
     for _ in range(1 + repeats):
         for backbone, times in zip(backbones, seconds, strict=True):
             started = time.perf_counter()

@@ -96,10 +96,10 @@ def trunk_features(
         )
     barrier()
     table.refresh()
-    features = table.stored(list(keys.values()))
-    if features.nbytes <= IN_MEMORY:
-        features = features[range(len(features))]
-    return features, {path: row for row, path in enumerate(keys)}
+    stored = table.stored(list(keys.values()))
+    small = stored.nbytes <= IN_MEMORY
+    rows = {path: row for row, path in enumerate(keys)}
+    return (stored[range(len(stored))] if small else stored), rows
 
 
 def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
@@ -189,16 +189,19 @@ def compute(
     model: ImageClassifier, loader: DataLoader, table: VectorTable, keys: dict[str, str]
 ) -> list[str]:
     """Add the features of a loader's images to the table; returns a line for each unreadable."""
-    failed, done, rows = [], [], []
+    failed: list[str] = []
+    done: list[str] = []
+    rows: list[Tensor] = []
+    images_of: Any = loader.dataset
     log = partial(print_log, logger='current')
-    with Progress('images through the trunk', len(loader.dataset), log) as progress:
+    with Progress('images through the trunk', len(images_of), log) as progress:
         kept = time.monotonic()
         for paths, images, errors in loader:
             failed += errors
             progress.advance(len(images) + len(errors))
             if not images:
                 continue
-            full = images + images[-1:] * (loader.batch_size - len(images))
+            full = images + images[-1:] * ((loader.batch_size or 1) - len(images))
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())

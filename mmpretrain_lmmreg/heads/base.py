@@ -1,5 +1,7 @@
 """What the heads here have in common."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,9 @@ class SetUpHead:
     mmengine only logs that a checkpoint's weights have another shape.
     """
 
+    num_classes: int
+    in_channels: int
+    state_dict: Callable[[], dict[str, Tensor]]
     inputs_at_test = False  # whether set_up is needed for testing, too
 
     @classmethod
@@ -33,7 +38,7 @@ class SetUpHead:
                     f"config's has {tuple(own.shape)} (num_classes={self.num_classes}, "
                     f'in_channels={self.in_channels}): use it with the config it was trained with'
                 )
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
 
 
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:

@@ -62,7 +62,8 @@ def select_concepts(scores: Tensor, embeddings: Tensor, count: int, coverage: fl
     """
     unit = F.normalize(embeddings, dim=1)
     similarity = (unit @ unit.T).clamp_min(0)
-    covered, chosen = torch.zeros_like(scores), []
+    covered = torch.zeros_like(scores)
+    chosen: list[int] = []
     for _ in range(min(count, len(scores))):
         gains = scores + coverage * (similarity - covered[:, None]).clamp_min(0).sum(0)
         gains[chosen] = -torch.inf

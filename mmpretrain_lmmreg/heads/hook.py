@@ -1,6 +1,7 @@
 """The hook that hands a head what it needs before training."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.hooks import Hook
@@ -50,7 +51,7 @@ class ClassMeanHook(Hook):
         if source not in SOURCES:
             raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
         self.templates = templates
-        self.settings = dict(
+        self.settings: dict[str, Any] = dict(
             model_name=model_name,
             pretrained=pretrained,
             source=source,

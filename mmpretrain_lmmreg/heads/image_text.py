@@ -102,7 +102,7 @@ class ImageTextHead(SetUpHead, LinearClsHead):
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Refused: embeddings alone do not say which image they are of."""
-        self.join(feats, None)
+        return self.join(feats, None)  # which raises
 
 
 def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, list[list[str]]]:
@@ -120,7 +120,8 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
         )
     stores: dict[Path, DescriptionStore] = {}
     found: dict[str, list[list[str]]] = {}
-    missing: dict[str | None, list[str]] = {prompt: [] for prompt in prompts or [None]}
+    asked_for: Sequence[str | None] = prompts or [None]
+    missing: dict[str | None, list[str]] = {prompt: [] for prompt in asked_for}
     for info in iter_infos(dataset):
         path, image = attach.path_for(info), rel_path_of(info, attach.data_root)
         if path not in stores:

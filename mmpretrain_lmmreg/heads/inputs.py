@@ -128,11 +128,8 @@ class HeadInputs:
         return means.roll(-1, 0) if self.shuffled else means
 
     def _texts_of_means(self) -> tuple[list[str], list[Counter]]:
-        texts, counts = [], []
-        if self.source != 'class_names':
-            texts, counts = self.descriptions
-        if texts or self.source == 'descriptions':
-            return texts, counts
+        if self.source == 'descriptions' or (self.source == 'auto' and self.descriptions[0]):
+            return self.descriptions
         texts, counts = self.name_texts()
         print_log(
             f'class means are those of prompts with the class names, such as {texts[0]!r} (from '

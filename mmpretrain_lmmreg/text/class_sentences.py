@@ -25,7 +25,7 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
             'or set model.head.alpha=0 where only class means would need them'
         )
     index: dict[str, int] = {}
-    counts = [Counter() for _ in range(num_classes)]
+    counts: list[Counter[int]] = [Counter() for _ in range(num_classes)]
     images = described = 0
     for info in iter_infos(dataset):
         label = info['gt_label']

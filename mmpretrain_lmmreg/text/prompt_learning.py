@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class PromptTower:
         position: str = 'end',
         specific: bool = False,
     ) -> None:
-        self.text, self.tower = tower, tower.tower
+        self.text = tower
+        self.tower: Any = tower.tower
         if not hasattr(self.tower, 'token_embedding'):
             raise InputError(
                 f'prompts cannot be learned through the text tower {type(self.tower).__name__}, '

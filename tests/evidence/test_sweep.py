@@ -82,7 +82,7 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
 
 def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, tmp_path):
     sweep = Sweep(configs, [0, 1], ['model.head.alpha=0.001,0.01,0.1'], tmp_path / 'out')
-    path = sweep.run(select=True)
+    path = sweep.run(None, select=True)
     selecting = [cfg for cfg, folder in trained if 'select' in folder.parts]
     final = [cfg for cfg, folder in trained if 'runs' in folder.parts]
     assert len(selecting) == 2 * 3 * 2 and len(final) == (2 + 1) * 2
@@ -127,7 +127,7 @@ def test_likelihood_decides_between_equal_accuracies(tmp_path):
 
 def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
     grid = ['ours:model.head.alpha=0.1,0.2', 'ours:optim_wrapper.optimizer.lr=1,2']
-    Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(select=False)
+    Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(None, select=False)
     settings = [(c.method, c.model.head.alpha, c.optim_wrapper.optimizer.lr) for c, _ in trained]
     assert settings == [
         ('ours', 0.1, 1),

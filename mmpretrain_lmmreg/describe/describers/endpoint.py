@@ -8,6 +8,7 @@ import os
 import random
 import time
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import openai
 from PIL import Image
@@ -66,7 +67,7 @@ class EndpointDescriber:
             )
         self.model, self.prompt, self.concurrency = model, prompt, concurrency
         self.deterministic = generation.temperature == 0
-        self.settings = {
+        self.settings: dict[str, Any] = {
             'describer': 'openai',
             'max_tokens': generation.max_new_tokens,
             'temperature': generation.temperature,
@@ -80,7 +81,7 @@ class EndpointDescriber:
         self._client = openai.AsyncOpenAI(
             api_key=self._key or 'none', max_retries=0, timeout=timeout
         )
-        self._completions = self._client.chat.completions.with_raw_response
+        self._completions: Any = self._client.chat.completions.with_raw_response
 
     def prepare(self, image: Image.Image) -> str:
         """The image as a data URL: reduced where it is larger, JPEG."""
@@ -120,7 +121,7 @@ class EndpointDescriber:
         return Answer(error=f'{text} ({self._retries + 1} tries)')
 
     async def _request(self, image: str) -> Answer:
-        content = [
+        content: Any = [
             {'type': 'image_url', 'image_url': {'url': image}},
             {'type': 'text', 'text': self.prompt},
         ]

@@ -1,6 +1,7 @@
 """Any chat VLM that Hugging Face's transformers can run, on this machine."""
 
 import asyncio
+from typing import Any
 
 import torch
 from PIL import Image
@@ -51,7 +52,7 @@ class HFDescriber:
                 f'--model {model}: not a VLM that transformers can load ({error})'
             ) from error
         if not place:
-            self._model.to(pick_device(device))
+            self._model.to(pick_device(device))  # type: ignore[arg-type]  # a wrapper hides its signature
         self._model.eval()
         tokenizer = self._processor.tokenizer
         tokenizer.padding_side = 'left'
@@ -85,7 +86,7 @@ class HFDescriber:
             padding=True,
         ).to(self._model.device, dtype=self._model.dtype)
         tokenizer = self._processor.tokenizer
-        output = self._model.generate(
+        output: Any = self._model.generate(
             **inputs, **self._generation, pad_token_id=tokenizer.pad_token_id
         )
         output = output[:, inputs['input_ids'].shape[1] :]

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import mmpretrain
 import numpy as np
@@ -91,7 +92,7 @@ class MiniGPT4Describer:
             **self._generation,
         }
         self._pipeline = _pipeline(config)
-        self._model = _load(config, checkpoint).to(self.device).eval()
+        self._model: Any = _load(config, checkpoint).to(self.device).eval()
         if dtype == 'auto':
             dtype = 'float32' if self.device.type == 'cpu' else 'float16'
         self._model.llama_model.to(getattr(torch, dtype))
