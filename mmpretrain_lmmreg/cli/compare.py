@@ -9,6 +9,7 @@ from ..errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     p = argparse.ArgumentParser(
         description='Table, curves and report page of runs that were tested on the same images.'
     )

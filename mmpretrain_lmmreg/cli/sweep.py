@@ -21,6 +21,7 @@ KEPT = 'Finished runs are kept, others up to their last checkpoint; the same com
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command's options."""
     p = argparse.ArgumentParser(
         description='Train every config with every seed and setting. Ctrl-C keeps what is done, '
         'and the same command goes on. tools/compare.py takes the folder.'

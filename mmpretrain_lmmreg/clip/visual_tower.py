@@ -19,6 +19,7 @@ class InPlaceQuickGELU(nn.Module):
     """x · sigmoid(1.702 x), equal to open_clip's, in the memory of x where no gradient needs it."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """The activation of x, of the same shape."""
         gate = torch.sigmoid_(1.702 * x)
         return x * gate if x.requires_grad else x.mul_(gate)
 
@@ -34,16 +35,20 @@ class ViTTower:
                 block.mlp.gelu = InPlaceQuickGELU()
 
     def trunk(self, images: Tensor) -> Tensor:
+        """Pooled tokens before the projection: (B, 3, H, W) -> (B, D_trunk)."""
         tokens = self.visual.transformer(self.visual._embeds(images))
         return self.visual._pool(tokens)[0]
 
     def project(self, features: Tensor) -> Tensor:
+        """(B, D_trunk) -> (B, D)."""
         return features @ self.visual.proj
 
     def projection(self) -> Iterator[nn.Parameter]:
+        """The parameters of :meth:`project`."""
         yield self.visual.proj
 
     def last_block(self) -> Iterator[nn.Parameter]:
+        """The parameters of the last transformer block and the norm behind it."""
         yield from self.visual.transformer.resblocks[-1].parameters()
         yield from self.visual.ln_post.parameters()
 
@@ -64,6 +69,7 @@ class TimmTower:
         self.embed_dim = linear[-1].out_features if linear else self.trunk_dim
 
     def trunk(self, images: Tensor) -> Tensor:
+        """Pooled features before the projection: (B, 3, H, W) -> (B, D_trunk)."""
         trunk, head = self.visual.trunk, self.visual.head
         if self.own_classifier:
             return trunk.forward_head(trunk.forward_features(images), pre_logits=True)
@@ -71,12 +77,15 @@ class TimmTower:
         return head.pool(features) if hasattr(head, 'pool') else features
 
     def project(self, features: Tensor) -> Tensor:
+        """(B, D_trunk) -> (B, D)."""
         return self._projection(features)
 
     def projection(self) -> Iterator[nn.Parameter]:
+        """The parameters of :meth:`project`."""
         yield from self._projection.parameters()
 
     def last_block(self) -> Iterator[nn.Parameter]:
+        """The parameters of timm's last group of layers, the projection apart."""
         groups = group_parameters(self.visual.trunk, self.visual.trunk.group_matcher())
         projection = {id(p) for p in self.projection()}
         names = groups.pop(max(groups))

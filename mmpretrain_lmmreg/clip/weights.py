@@ -67,9 +67,9 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
             raise InputError(f'{tag!r} are weights of {", ".join(models[:4])}, not of {name!r}')
         return None
     if not config or bool(config.get('quick_gelu', False)) != quick_gelu:
-        own, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
+        ours, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
         raise InputError(
-            f'the weights {tag!r} were trained with {other}, but {name!r} uses {own}: '
+            f'the weights {tag!r} were trained with {other}, but {name!r} uses {ours}: '
             f'use {sibling(name, not quick_gelu)!r}'
         )
     try:
@@ -149,7 +149,7 @@ def load_strictly(
     are left aside. ``what`` names file and model in errors. Position embeddings of another
     size are interpolated only where ``image_size`` is given. Raises InputError.
     """
-    own = model.state_dict()
+    expected = model.state_dict()
     if not hasattr(model, 'positional_embedding'):
         state = convert_to_custom_text_state_dict(state)
     towers = [name for name, _ in model.named_children()]
@@ -158,11 +158,11 @@ def load_strictly(
     else:
         state = dict(state)
     for name in ('logit_scale', 'logit_bias'):  # a scalar in some files, one element in others
-        if name in state and name in own and state[name].numel() == own[name].numel():
-            state[name] = state[name].reshape(own[name].shape)
-    if 'text.transformer.embeddings.position_ids' not in own:  # written by old transformers
+        if name in state and name in expected and state[name].numel() == expected[name].numel():
+            state[name] = state[name].reshape(expected[name].shape)
+    if 'text.transformer.embeddings.position_ids' not in expected:  # written by old transformers
         state.pop('text.transformer.embeddings.position_ids', None)
-    differ = _differences(state, own)
+    differ = _differences(state, expected)
     if list(differ) == [_POSITIONS] and _POSITIONS in state:
         if image_size is None:
             raise InputError(
@@ -174,13 +174,13 @@ def load_strictly(
         first = ', '.join(f'{name} {shapes}' for name, shapes in list(differ.items())[:3])
         raise InputError(
             f'{what}: the weights are of another architecture; {len(differ)} tensors of '
-            f'{len(own)} differ, first {first}'
+            f'{len(expected)} differ, first {first}'
         )
     model.load_state_dict(state)
 
 
-def _differences(state: dict, own: dict) -> dict[str, str]:
-    theirs, ours = ({n: tuple(t.shape) for n, t in s.items()} for s in (state, own))
+def _differences(state: dict, expected: dict) -> dict[str, str]:
+    theirs, ours = ({n: tuple(t.shape) for n, t in s.items()} for s in (state, expected))
     return {
         name: f'({theirs.get(name, "absent")} in the file, {ours.get(name, "absent")} in the model)'
         for name in [*ours, *(n for n in theirs if n not in ours)]

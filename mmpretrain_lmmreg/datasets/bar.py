@@ -30,6 +30,7 @@ class BAR(SplitDataset):
     REMEDY = 'Make it with: python tools/prepare_bar.py SOURCE {root}'
 
     def load_part(self, part: str) -> list[Sample] | None:
+        """The images of ``train`` or ``test``, by file name."""
         if part == 'val':
             return None
         folder = Path(self.data_root, part)

@@ -101,6 +101,7 @@ class SplitDataset(BaseDataset):
         return tuple(given or found)
 
     def load_data_list(self) -> list[Sample]:
+        """The chosen samples, each of whose files is there."""
         samples = self._choose_split()
         new_label = {label: i for i, label in enumerate(self.kept_labels)}
         samples = [s for s in samples if s['gt_label'] in new_label]

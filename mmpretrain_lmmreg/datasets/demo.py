@@ -32,6 +32,7 @@ class DemoActions(SplitDataset):
         super().__init__(data_root or str(demo_folder()), split, **kwargs)
 
     def load_part(self, part: str) -> list[Sample] | None:
+        """The drawn scenes of ``train`` or ``test``."""
         if part == 'val':
             return None
         file = Path(self.data_root, 'scenes.jsonl')

@@ -29,6 +29,7 @@ class ERA(SplitDataset):
     REMEDY = 'Make it with: python tools/prepare_era.py SOURCE {root}'
 
     def load_part(self, part: str) -> list[Sample] | None:
+        """The images of ``train`` or ``test``, by class folder."""
         if part == 'val':
             return None
         folder = Path(self.data_root, part)

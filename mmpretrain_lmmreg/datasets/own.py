@@ -100,16 +100,19 @@ class OwnImages(SplitDataset):
         super().__init__(data_root, split, **kwargs)
 
     def found_classes(self) -> tuple[str, ...]:
+        """Names of the labels that occur, in natural order."""
         self._rows = read_rows(self.data_root, self.list_file)
         return class_names_of(_labels(self._rows), self.class_names, self.data_root)
 
     def load_data_list(self) -> list[Sample]:
+        """The chosen samples of the split."""
         self._parts = self._divide()
         samples = super().load_data_list()
         del self._parts, self._rows  # not to be copied into every loader's worker
         return samples
 
     def load_part(self, part: str) -> list[Sample] | None:
+        """The samples of a part, as :meth:`load_data_list` divided them."""
         return self._parts[part]
 
     def _divide(self) -> dict[str, list[Sample] | None]:

@@ -120,7 +120,7 @@ def _read_json(file: Path) -> Iterator[tuple[str, Mapping]]:
     try:
         entries = json.loads(file.read_text(encoding='utf-8-sig'))
     except json.JSONDecodeError as error:
-        raise InputError(f'{file} is no JSON: {error}') from None
+        raise InputError(f'{file} is not JSON: {error}') from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{file} must be a list of {{"path": ..., "label": ...}}')
     for number, entry in enumerate(entries, 1):

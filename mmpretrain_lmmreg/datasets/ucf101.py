@@ -85,6 +85,7 @@ class UCF101(SplitDataset):
         super().__init__(data_root, *args, **kwargs)
 
     def load_part(self, part: str) -> list[Sample] | None:
+        """The samples of the official lists, or of CoOp's, which have a ``val``."""
         if self.lists == 'coop':
             return read_coop_lists(self._list(COOP_FILE))[part]
         return None if part == 'val' else read_official_list(self._list(LIST_FILES[part]))

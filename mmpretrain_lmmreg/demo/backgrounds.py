@@ -34,6 +34,7 @@ def _cloud(canvas: Canvas, rng: Random, y: float) -> None:
 
 
 def rock_wall(canvas: Canvas, rng: Random) -> None:
+    """Brown rock with cracks and holds."""
     grey = vary((150, 132, 114), rng, 24)
     canvas.box(0, 0, 1, 1, grey)
     for _ in range(26):
@@ -49,6 +50,7 @@ def rock_wall(canvas: Canvas, rng: Random) -> None:
 
 
 def underwater(canvas: Canvas, rng: Random) -> None:
+    """Blue that darkens with depth."""
     top = vary((64, 158, 206), rng, 20)
     for i in range(12):
         canvas.box(0, i / 12, 1, (i + 1) / 12, darker(top, 1 - 0.045 * i))
@@ -60,6 +62,7 @@ def underwater(canvas: Canvas, rng: Random) -> None:
 
 
 def lake(canvas: Canvas, rng: Random) -> None:
+    """Water below hills."""
     _sky(canvas, rng, (186, 214, 232), 0.5)
     _ridge(canvas, rng, 0.44, 0.12, (74, 120, 82))
     canvas.box(0, 0.46, 1, 0.82, vary((86, 136, 166), rng))
@@ -70,12 +73,14 @@ def lake(canvas: Canvas, rng: Random) -> None:
 
 
 def open_sky(canvas: Canvas, rng: Random) -> None:
+    """Clouds on blue."""
     _sky(canvas, rng, (110, 168, 226))
     for _ in range(rng.randint(1, 4)):
         _cloud(canvas, rng, rng.uniform(0.08, 0.9))
 
 
 def race_track(canvas: Canvas, rng: Random) -> None:
+    """Asphalt between a hill and a kerb."""
     _sky(canvas, rng, (190, 210, 226), HORIZON)
     _ridge(canvas, rng, 0.5, 0.08, (70, 110, 70))
     canvas.box(0, 0.46, 1, 0.58, vary((176, 60, 56), rng, 30))
@@ -86,6 +91,7 @@ def race_track(canvas: Canvas, rng: Random) -> None:
 
 
 def playing_field(canvas: Canvas, rng: Random) -> None:
+    """Striped grass before a stand."""
     _sky(canvas, rng, (170, 206, 232), 0.4)
     canvas.box(0, 0.3, 1, 0.42, vary((120, 124, 150), rng, 20))
     for i in range(6):
@@ -96,6 +102,7 @@ def playing_field(canvas: Canvas, rng: Random) -> None:
 
 
 def snow(canvas: Canvas, rng: Random) -> None:
+    """White ground and mountains."""
     _sky(canvas, rng, (176, 196, 216))
     _ridge(canvas, rng, 0.55, 0.3, (206, 216, 228))
     _ground(canvas, rng, (236, 240, 244))
@@ -104,6 +111,7 @@ def snow(canvas: Canvas, rng: Random) -> None:
 
 
 def desert(canvas: Canvas, rng: Random) -> None:
+    """Sand and a low sun."""
     _sky(canvas, rng, (240, 214, 160))
     canvas.disc((rng.random(), rng.uniform(0.1, 0.3)), 0.07, (250, 238, 186))
     _ridge(canvas, rng, 0.6, 0.14, (214, 164, 104))
@@ -115,6 +123,7 @@ def desert(canvas: Canvas, rng: Random) -> None:
 
 
 def city_street(canvas: Canvas, rng: Random) -> None:
+    """Houses along a road."""
     _sky(canvas, rng, (182, 196, 214))
     x = -0.05
     while x < 1:
@@ -130,6 +139,7 @@ def city_street(canvas: Canvas, rng: Random) -> None:
 
 
 def sports_hall(canvas: Canvas, rng: Random) -> None:
+    """A floor below a row of windows."""
     canvas.box(0, 0, 1, 0.66, vary((206, 196, 178), rng, 20))
     for x in (0.05, 0.37, 0.69):
         canvas.box(x, 0.06, x + 0.26, 0.2, vary((228, 236, 240), rng))
@@ -140,6 +150,7 @@ def sports_hall(canvas: Canvas, rng: Random) -> None:
 
 
 def forest(canvas: Canvas, rng: Random) -> None:
+    """Trunks on dark ground."""
     _sky(canvas, rng, (150, 182, 140))
     _ground(canvas, rng, (86, 110, 58), 0.7)
     for _ in range(9):
@@ -151,6 +162,7 @@ def forest(canvas: Canvas, rng: Random) -> None:
 
 
 def beach(canvas: Canvas, rng: Random) -> None:
+    """Sand before the sea."""
     _sky(canvas, rng, (136, 196, 236), 0.5)
     canvas.box(0, 0.42, 1, 0.64, vary((58, 140, 178), rng))
     for y in (0.5, 0.57):

@@ -58,6 +58,7 @@ class View:
     flip: bool
 
     def __call__(self, point: Point) -> Point:
+        """A point of the scene on the canvas."""
         a = math.radians(self.tilt)
         x, y = point
         x = -x if self.flip else x

@@ -23,12 +23,15 @@ class Kit:
     rng: Random
 
     def line(self, points: list[Point], colour: Colour, width: float) -> None:
+        """Draw a line through points of the scene."""
         self.canvas.line([self.view(p) for p in points], colour, width * self.view.size)
 
     def disc(self, centre: Point, radius: float, colour: Colour) -> None:
+        """Draw a disc."""
         self.canvas.disc(self.view(centre), radius * self.view.size, colour)
 
     def polygon(self, points: list[Point], colour: Colour) -> None:
+        """Fill a polygon."""
         self.canvas.polygon([self.view(p) for p in points], colour)
 
 

@@ -128,13 +128,14 @@ def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
 def write_script(made: Path) -> None:
     """Write ``predict.py``, and beside it the modules of this package that it imports."""
     text = Path(standalone.__file__).read_text(encoding='utf-8')
-    own = re.compile(r'from (mmpretrain_lmmreg(?:\.\w+)*\.(\w+)) import')
-    for module, name in own.findall(text):
+    imports = re.compile(r'from (mmpretrain_lmmreg(?:\.\w+)*\.(\w+)) import')
+    for module, name in imports.findall(text):
         shutil.copyfile(str(sys.modules[module].__file__), made / f'{name}.py')
-    (made / 'predict.py').write_text(own.sub(r'from \2 import', text), encoding='utf-8')
+    (made / 'predict.py').write_text(imports.sub(r'from \2 import', text), encoding='utf-8')
 
 
 def write_json(file: Path, content: dict) -> None:
+    """Write indented JSON in UTF-8."""
     file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + '\n', encoding='utf-8')
 
 

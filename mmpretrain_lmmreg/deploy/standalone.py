@@ -54,15 +54,18 @@ class Classifier(torch.nn.Module):
         return self.preprocess(read_rgb(path))
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, D) of images (B, 3, H, W)."""
         x = self.visual(images)
         return torch.nn.functional.normalize(x, dim=1) if self.normalize else x
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and probabilities, (B, N_c) each."""
         logits = self.embed(images) @ self.weight.T + self.bias
         return logits, logits.softmax(dim=1)
 
 
 def main() -> None:
+    """Print a line of JSON for each picture of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('pictures', nargs='+')
     parser.add_argument('--calibrated', action='store_true', help='use the fitted temperature')

@@ -48,13 +48,13 @@ def zero_shot(
     labels = torch.tensor([task.label for task in tasks])
     names = [prompt for (prompt,) in class_prompts(images.classes)]
     others = [means.roll(shift, 0) for shift in range(1, len(means))]
-    own, by_name, *by_others = (
+    by_means, by_name, *by_others = (
         100 * nearest_mean_accuracy(embeddings, labels, candidate, image_mean)
         for candidate in (means, tower.encode(names), *others)
     )
     chance = sum(by_others) / len(by_others)
     return (
-        f'zero-shot     {own:.1f} % of {len(tasks)} {split} images by class means, '
+        f'zero-shot     {by_means:.1f} % of {len(tasks)} {split} images by class means, '
         f'{by_name:.1f} % by class names, {chance:.1f} % by the means of other classes'
     )
 

@@ -23,8 +23,8 @@ class AttachDescriptions(BaseTransform):
     Args:
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
         data_root: Of the images; the samples' own by default.
-        missing: What an image that was never described is: an ``'error'``, or, with
-            ``'skip'``, one without descriptions, and so is every image without a file.
+        missing: ``'error'`` refuses an image that was never described; ``'skip'`` gives it no
+            descriptions, and likewise all images where there is no file.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that

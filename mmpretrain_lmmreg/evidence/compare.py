@@ -51,10 +51,12 @@ class Method:
 
     @property
     def first(self) -> Run:
+        """The run that stands for all where they agree."""
         return self.runs[0]
 
     @property
     def seeds(self) -> list[Any]:
+        """The seeds of the runs, in their order."""
         return [run.record['seed'] for run in self.runs]
 
     @cached_property
@@ -117,6 +119,7 @@ def read_folder(folder: Path, split: str) -> list[Run]:
 
 
 def read_run(folder: Path, split: str, **sweep: Any) -> Run:
+    """A finished run with the predictions of a split; others raise InputError."""
     record = load_run(folder)
     if not record['finished']:
         epochs = record['epochs']
@@ -161,6 +164,7 @@ def check_same_images(runs: Sequence[Run]) -> None:
 
 
 def find_method(methods: Sequence[Method], name: str) -> Method:
+    """The method of a name; InputError lists those that there are."""
     for method in methods:
         if method.name == name:
             return method

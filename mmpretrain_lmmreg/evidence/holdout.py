@@ -58,4 +58,5 @@ def leaves(loader: dict | None) -> Iterator[dict]:
 
 
 def without_pipeline(dataset: dict) -> dict:
+    """A data set's settings that say which images it has."""
     return {key: value for key, value in dataset.items() if key != 'pipeline'}

@@ -48,6 +48,7 @@ class ResultsHook(Hook):
         self.data: dict = {}
 
     def before_train(self, runner: Runner) -> None:
+        """Begin the record, or go on with that of a resumed run."""
         self.run = describe_run(runner.cfg, get_ori_model(runner.model))
         self.run['experiment'] = runner.experiment_name
         if runner.epoch > 0 and (Path(runner.work_dir) / 'results' / 'run.json').is_file():
@@ -62,15 +63,18 @@ class ResultsHook(Hook):
         self.saved = False
 
     def before_train_epoch(self, runner: Runner) -> None:
+        """Write the record once nothing refuses the run any more."""
         if not self.saved:  # nothing refuses the run any more
             self.save_run(runner)
             self.saved = True
         self.started = time.perf_counter()
 
     def after_train_epoch(self, runner: Runner) -> None:
+        """Add up the seconds of training."""
         self.run['train_seconds'] += time.perf_counter() - self.started
 
     def before_val_epoch(self, runner: Runner) -> None:
+        """Forget the predictions of the last evaluation."""
         self.rows = {}
 
     before_test_epoch = before_val_epoch
@@ -78,6 +82,7 @@ class ResultsHook(Hook):
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
+        """Keep label and probabilities of each sample of a batch."""
         for sample in outputs:
             if 'img_path' not in sample or 'gt_label' not in sample:
                 raise InputError(
@@ -97,6 +102,7 @@ class ResultsHook(Hook):
     after_test_iter = after_val_iter
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Put the accuracy on the curve."""
         self.collect(runner, runner.val_dataloader, 'val')
         if self.run:
             self.validated = True
@@ -112,6 +118,7 @@ class ResultsHook(Hook):
                 self.save_run(runner)
 
     def after_train(self, runner: Runner) -> None:
+        """Write the predictions of the last validation, and that the run is finished."""
         if not self.validated and runner.val_loop is not None:
             runner.val_loop.run()
         # again, since a head may make its parameters of the training features
@@ -128,6 +135,7 @@ class ResultsHook(Hook):
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Remember which run and epoch a tested checkpoint is of."""
         meta = checkpoint.get('meta') or {}
         self.origin = dict(
             seed=meta.get('seed'),
@@ -137,6 +145,7 @@ class ResultsHook(Hook):
         )
 
     def after_test_epoch(self, runner: Runner, metrics: Any = None) -> None:
+        """Write the predictions of a test."""
         self.collect(runner, runner.test_dataloader, 'test')
         origin = self.origin
         if self.run:  # trained in this process
@@ -191,6 +200,7 @@ class ResultsHook(Hook):
         self.save_run(runner)
 
     def save_run(self, runner: Runner) -> None:
+        """Write ``run.json``, in the main process."""
         if is_main_process():
             info = runner.message_hub.runtime_info
             self.run['fingerprints'].update(

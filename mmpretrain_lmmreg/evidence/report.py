@@ -65,14 +65,17 @@ def environment() -> Environment:
 
 
 def svg(figure, name: str) -> Markup:
+    """A figure as part of the page."""
     return Markup(figures.inline_svg(figure, name))
 
 
 def has_curves(methods: Sequence[Method]) -> bool:
+    """Whether any method was validated more than once."""
     return any(len(figures.curve(m)[0]) > 1 for m in methods)
 
 
 def class_names(method: Method) -> list[str]:
+    """Names of the classes, or their numbers."""
     count = method.first.predictions.probs.shape[1]
     return method.first.record.get('classes') or [str(i) for i in range(count)]
 
@@ -116,14 +119,16 @@ def class_gains(base: Method, others: Sequence[Method]) -> dict:
     names = class_names(base)
     rows = []
     for c in np.unique(label):
-        own = label == c
-        theirs = base.independent_scores[:, own]
-        pairs = [(m.independent_scores[:, own], theirs) for m in others]
+        chosen = label == c
+        theirs = base.independent_scores[:, chosen]
+        pairs = [(m.independent_scores[:, chosen], theirs) for m in others]
         gains = [
-            (inference.mean_difference(*pair), *inference.interval(group[own], *pair))
+            (inference.mean_difference(*pair), *inference.interval(group[chosen], *pair))
             for pair in pairs
         ]
-        rows.append(dict(name=names[c], images=int(own.sum()), recall=theirs.mean(), gains=gains))
+        rows.append(
+            dict(name=names[c], images=int(chosen.sum()), recall=theirs.mean(), gains=gains)
+        )
     return dict(methods=[m.name for m in others], rows=rows)
 
 
@@ -142,6 +147,7 @@ def examples(method: Method, base: Method, sign: int) -> dict:
 def describe_image(
     i: int, method: Method, base: Method, descriptions: DescriptionStore | None
 ) -> dict:
+    """A test image with two methods' predictions and its descriptions."""
     predictions, names = method.first.predictions, class_names(method)
     path = str(predictions.rel_path[i])
     return dict(

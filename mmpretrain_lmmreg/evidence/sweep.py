@@ -202,14 +202,14 @@ def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Op
     axes = {}
     for text in grid:
         key, equals, values = text.partition('=')
-        name, colon, own = key.partition(':')
+        name, colon, setting = key.partition(':')
         if not equals or not values or not key or (colon and name not in methods):
             raise InputError(
                 f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
                 f'among {", ".join(methods)}'
             )
         if not colon or name == method:
-            axes[own or key] = [literal(value) for value in values.split(',')]
+            axes[setting or key] = [literal(value) for value in values.split(',')]
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 

@@ -23,6 +23,7 @@ class Column:
     meaning: str
 
     def value(self, row: dict) -> Any:
+        """What rows are sorted by."""
         value = row[self.key]
         return min(value.values(), default=None) if isinstance(value, dict) else value
 
@@ -35,30 +36,36 @@ def points(share: float | None, sign: bool = False) -> str:
 
 
 def between(row: dict, name: str, sign: bool = False) -> str:
+    """'low to high' in points."""
     low, high = row[f'{name}_low'], row[f'{name}_high']
     return MISSING if low is None else f'{points(low, sign)} to {points(high, sign)}'
 
 
 def p_value(p: float | None) -> str:
+    """Three decimals, or '<0.001'."""
     if p is None:
         return MISSING
     return '<0.001' if p < 0.001 else f'{p:.3f}'
 
 
 def decimals(value: float | None) -> str:
+    """Three decimals."""
     return MISSING if value is None else f'{value:.3f}'
 
 
 def accuracy(row: dict) -> str:
+    """Mean ± standard deviation over seeds."""
     sd = '' if row['accuracy_sd'] is None else f' ± {points(row["accuracy_sd"])}'
     return points(row['accuracy']) + sd
 
 
 def mcnemar(row: dict) -> str:
+    """McNemar's p of each seed."""
     return ', '.join(p_value(p) for p in row['mcnemar_p'].values()) or MISSING
 
 
 def count(value: float | None) -> str:
+    """A whole number."""
     return MISSING if value is None else f'{value:,.0f}'
 
 

@@ -21,6 +21,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     """
 
     def run_epoch(self) -> None:
+        """One epoch of training on features."""
         use_all_features(self)
         if any(parameter.requires_grad for parameter in self.runner.model.parameters()):
             with features_as_inputs(self.runner.model):

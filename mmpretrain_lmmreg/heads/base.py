@@ -30,12 +30,12 @@ class SetUpHead:
         raise NotImplementedError
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        for name, own in self.state_dict().items():
+        for name, expected in self.state_dict().items():
             found = state_dict.get(prefix + name)
-            if found is not None and found.shape != own.shape:
+            if found is not None and found.shape != expected.shape:
                 raise InputError(
                     f"the checkpoint's {prefix}{name} has the shape {tuple(found.shape)}, the "
-                    f"config's has {tuple(own.shape)} (num_classes={self.num_classes}, "
+                    f"config's has {tuple(expected.shape)} (num_classes={self.num_classes}, "
                     f'in_channels={self.in_channels}): use it with the config it was trained with'
                 )
         super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]

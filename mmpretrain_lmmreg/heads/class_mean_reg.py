@@ -95,6 +95,7 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """``train``, where class means of descriptions are used."""
         used = head.get('alpha', 1) > 0 or head.get('fc_init') == 'class_means'
         return ('train',) if used and means.get('source', 'descriptions') == 'descriptions' else ()
 

@@ -76,14 +76,15 @@ class CLIPASelfHead(LearnedTextHead):
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """``train``, unless a file has the sentences."""
         return () if head.get('sentences') else ('train',)
 
     def take_texts(self, inputs: HeadInputs) -> None:
         """Embed the sentences of the data's classes."""
         sentences, tower = sentences_of(inputs, self.sentences), inputs.text_tower
-        embeddings = [own.to(tower.device) for own in embed_lists(sentences, tower)]
+        embeddings = [each.to(tower.device) for each in embed_lists(sentences, tower)]
         self.embeddings = pad_sequence(embeddings, batch_first=True)
-        ones = [own.new_ones(len(own), dtype=torch.bool) for own in embeddings]
+        ones = [each.new_ones(len(each), dtype=torch.bool) for each in embeddings]
         self.there = pad_sequence(ones, batch_first=True)
 
     def class_weights(self) -> Tensor:

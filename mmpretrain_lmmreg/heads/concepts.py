@@ -21,8 +21,8 @@ def candidate_concepts(
     pattern = re.compile(rf'\b(?:{"|".join(map(re.escape, names))})\b', re.IGNORECASE)
     seen: set[str] = set()
     candidates = []
-    for own in sentences:
-        cut = dict.fromkeys(' '.join(pattern.sub('', text).split()) for text in own)
+    for texts in sentences:
+        cut = dict.fromkeys(' '.join(pattern.sub('', text).split()) for text in texts)
         candidates.append([text for text in cut if re.search(r'\w', text) and text not in seen])
         seen.update(candidates[-1])
     return candidates

@@ -61,21 +61,25 @@ class ClassMeanHook(Hook):
         self.done: set[int] = set()  # ids of the data sets that the head has been set up for
 
     def before_train(self, runner: Runner) -> None:
+        """Set the head up for the training images."""
         loops = [runner.train_loop]
         if needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
         self.set_up(runner, loops, trained=runner.iter > 0)
 
     def after_train_epoch(self, runner: Runner) -> None:
+        """Keep class embeddings that are learned from texts."""
         head = get_ori_model(runner.model).head
         if hasattr(head, 'keep_class_weights'):
             head.keep_class_weights()
 
     def before_val(self, runner: Runner) -> None:
+        """Set up a head that classifies with texts."""
         if needs_inputs_at_test(runner):
             self.set_up(runner, [runner.val_loop], trained=True)
 
     def before_test(self, runner: Runner) -> None:
+        """Set up a head that classifies with texts."""
         if needs_inputs_at_test(runner):
             self.set_up(runner, [runner.test_loop], trained=True)
 

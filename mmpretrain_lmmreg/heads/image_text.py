@@ -65,6 +65,7 @@ class ImageTextHead(SetUpHead, LinearClsHead):
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """Every split that is classified."""
         return ('train', 'val')
 
     def set_up(self, inputs: HeadInputs) -> None:
@@ -126,10 +127,10 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
         path, image = attach.path_for(info), rel_path_of(info, attach.data_root)
         if path not in stores:
             stores[path] = DescriptionStore(path)
-        own = found[os.path.abspath(info['img_path'])] = []
+        lists = found[os.path.abspath(info['img_path'])] = []
         for prompt in missing:
             texts = stores[path].get(image, prompt)
-            own.append(texts or [])
+            lists.append(texts or [])
             if texts is None:
                 missing[prompt].append(f'{image} in {path}')
     for prompt, images in missing.items():
@@ -157,7 +158,7 @@ def embed_means(texts: list[list[list[str]]], tower: TextTower) -> Tensor:
     embeddings, row = embed_together(unique, tower), {text: i for i, text in enumerate(unique)}
     means = torch.zeros(len(texts), len(texts[0]), embeddings.shape[1])
     for i, lists in enumerate(texts):
-        for j, own in enumerate(lists):
-            if own:
-                means[i, j] = embeddings[[row[text] for text in own]].mean(0)
+        for j, each in enumerate(lists):
+            if each:
+                means[i, j] = embeddings[[row[text] for text in each]].mean(0)
     return means.flatten(1)

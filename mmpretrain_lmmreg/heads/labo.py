@@ -54,13 +54,14 @@ class LaBoHead(LearnedTextHead):
         super().__init__(num_classes, in_channels, **kwargs)
         self.sentences, self.concepts_per_class = sentences, concepts_per_class
         self.discriminability, self.coverage = discriminability, coverage
-        own = torch.ones(1, concepts_per_class)
-        self.association = nn.Parameter(torch.block_diag(*[own] * num_classes))
+        row = torch.ones(1, concepts_per_class)
+        self.association = nn.Parameter(torch.block_diag(*[row] * num_classes))
         # of each class in turn, and zeros where it has no more
         self.register_buffer('concepts', torch.zeros(self.association.shape[1], in_channels))
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """``train``, unless a file has the sentences."""
         return () if head.get('sentences') else ('train',)
 
     def take_texts(self, inputs: HeadInputs) -> None:
@@ -76,13 +77,13 @@ class LaBoHead(LearnedTextHead):
         kept = self.concepts.unflatten(0, (self.num_classes, -1)).zero_()
         similarity = torch.cat(embeddings) @ class_images.T
         scores = (self.discriminability * discriminability(similarity)).split(
-            [len(own) for own in embeddings]
+            [len(each) for each in embeddings]
         )
-        for c, own in enumerate(embeddings):
-            chosen = select_concepts(scores[c], own, self.concepts_per_class, self.coverage)
-            kept[c, : len(chosen)] = own[chosen].to(kept)
+        for c, each in enumerate(embeddings):
+            chosen = select_concepts(scores[c], each, self.concepts_per_class, self.coverage)
+            kept[c, : len(chosen)] = each[chosen].to(kept)
             first = ' | '.join(candidates[c][i] for i in chosen[:3])
-            print_log(f'{classes[c]}: {len(chosen)} concepts of {len(own)}: {first}', 'current')
+            print_log(f'{classes[c]}: {len(chosen)} concepts of {len(each)}: {first}', 'current')
 
     def class_weights(self) -> Tensor:
         """softmax(W) E, (N_c, D)."""

@@ -95,7 +95,7 @@ def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
     else:
         texts, counts = inputs.descriptions
         sentences = [[texts[i] for i in counter.elements()] for counter in counts]
-    empty = [name for name, own in zip(inputs.classes, sentences, strict=True) if not own]
+    empty = [name for name, each in zip(inputs.classes, sentences, strict=True) if not each]
     if empty:
         raise InputError(
             f'{file or "the descriptions of the training images"}: no sentences of '

@@ -54,6 +54,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """``train``, with ``texts='descriptions'``."""
         return ('train',) if head.get('texts') == 'descriptions' else ()
 
     def set_up(self, inputs: HeadInputs) -> None:

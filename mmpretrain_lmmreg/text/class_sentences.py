@@ -62,9 +62,12 @@ def read_sentences(file: str) -> dict[str, list[str]]:
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
         lists = found.values()
-        good = all(isinstance(own, list) and all(isinstance(s, str) for s in own) for own in lists)
+        good = all(
+            isinstance(sentences, list) and all(isinstance(s, str) for s in sentences)
+            for sentences in lists
+        )
     except (ValueError, AttributeError):
         good = False
     if not good:
         raise InputError(f'{file} is not a JSON file of the form {{class: [sentence, ...]}}')
-    return {bare_name(name): own for name, own in found.items()}
+    return {bare_name(name): sentences for name, sentences in found.items()}

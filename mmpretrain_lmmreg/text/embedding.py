@@ -21,11 +21,11 @@ def embed_class_means(
 ) -> Tensor:
     """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
     rank, world = get_dist_info()
-    own = range(rank, len(texts), world)
-    embeddings = embed([texts[i] for i in own], tower)
+    share = range(rank, len(texts), world)
+    embeddings = embed([texts[i] for i in share], tower)
     if normalize:
         embeddings = torch.nn.functional.normalize(embeddings, dim=1)
-    position = {text: row for row, text in enumerate(own)}
+    position = {text: row for row, text in enumerate(share)}
     own_counts = [Counter({position[i]: n for i, n in c.items() if i in position}) for c in counts]
     sums, totals = sums_by_class(embeddings, own_counts)
     all_reduce(sums)
@@ -66,6 +66,6 @@ def embed_together(texts: list[str], tower: TextTower) -> Tensor:
 
 def embed_lists(lists: Sequence[Sequence[str]], tower: TextTower) -> list[Tensor]:
     """Embeddings of each list's S texts, (S, D), computed once and kept on disk."""
-    texts = list(dict.fromkeys(text for own in lists for text in own))
+    texts = list(dict.fromkeys(text for each in lists for text in each))
     embeddings, row = embed_together(texts, tower), {text: i for i, text in enumerate(texts)}
-    return [embeddings[[row[text] for text in own]] for own in lists]
+    return [embeddings[[row[text] for text in each]] for each in lists]

@@ -128,7 +128,9 @@ class PromptTower:
         run = self._embed
         if len(context) * len(self.parts) > 1:
             run = partial(checkpoint, self._embed, use_reentrant=False)
-        done = [run(part, own) for own in context.flatten(1, -2) for part in self.parts]
+        done = [
+            run(part, embeddings) for embeddings in context.flatten(1, -2) for part in self.parts
+        ]
         return torch.cat(done).unflatten(0, (len(context), -1))[:, self.order]
 
     def _embed(self, part: Part, context: Tensor) -> Tensor:

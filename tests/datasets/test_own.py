@@ -198,7 +198,7 @@ def test_mistakes_in_a_csv(tmp_path, lines, text):
 @pytest.mark.parametrize(
     'content, text',
     [
-        ('[{"path": ', 'list.json is no JSON'),
+        ('[{"path": ', 'list.json is not JSON'),
         ('{"a.jpg": "cat"}', 'must be a list of {"path": ..., "label": ...}'),
         ('[{"path": "a.jpg"}]', 'no label in entry 1'),
         ('[{"path": "a.jpg", "label": ["a", "b"]}]', 'entry 1: several labels.*Multi-label'),

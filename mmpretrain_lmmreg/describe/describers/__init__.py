@@ -105,13 +105,15 @@ def build_describer(name: str, options: dict[str, Any], **common: object) -> Des
             "pip install 'mmpretrain_lmmreg[lmm]'"
         ) from error
     known = set(inspect.signature(build).parameters)
-    own = sorted(known - {'model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries'})
+    options = sorted(
+        known - {'model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries'}
+    )
     generation = {k: v for k, v in options.items() if k in asdict(Generation())}
     rest = {k: v for k, v in options.items() if k not in generation}
-    if unknown := sorted(set(rest) - set(own)):
+    if unknown := sorted(set(rest) - set(special)):
         raise InputError(
             f'--options {unknown[0]}: unknown to the describer {name!r}; it knows '
-            f'{", ".join([*asdict(Generation()), *own])}'
+            f'{", ".join([*asdict(Generation()), *special])}'
         )
     common = {key: value for key, value in common.items() if key in known}
     return build(generation=Generation(**generation), **common, **rest)
