@@ -61,11 +61,9 @@ def read_sentences(file: str) -> dict[str, list[str]]:
         )
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
-        lists = found.values()
-        good = all(
-            isinstance(sentences, list) and all(isinstance(s, str) for s in sentences)
-            for sentences in lists
-        )
+        lists = list(found.values())
+        good = all(isinstance(each, list) for each in lists)
+        good = good and all(isinstance(text, str) for each in lists for text in each)
     except (ValueError, AttributeError):
         good = False
     if not good:

@@ -105,9 +105,8 @@ def build_describer(name: str, options: dict[str, Any], **common: object) -> Des
             "pip install 'mmpretrain_lmmreg[lmm]'"
         ) from error
     known = set(inspect.signature(build).parameters)
-    options = sorted(
-        known - {'model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries'}
-    )
+    general = {'model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries'}
+    special = sorted(known - general)
     generation = {k: v for k, v in options.items() if k in asdict(Generation())}
     rest = {k: v for k, v in options.items() if k not in generation}
     if unknown := sorted(set(rest) - set(special)):
