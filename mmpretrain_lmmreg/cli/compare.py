@@ -26,12 +26,12 @@ def main() -> None:
     """Write the comparison of the runs that the command line names."""
     args = parser().parse_args()
     try:
-        from ..evidence import compare, figures, report, tables
+        from ..evidence import compare, figures, report, runs, tables
     except ModuleNotFoundError as error:
         raise InputError(
             f'{error.name} is not installed: pip install "mmpretrain_lmmreg[evidence]"'
         ) from error
-    methods = compare.load_methods(args.work_dirs, args.split)
+    methods = runs.load_methods(args.work_dirs, args.split)
     comparison = compare.compare(methods, args.baseline)
     curves = figures.curves(methods)
     contents = {

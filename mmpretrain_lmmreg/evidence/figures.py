@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from .compare import Method
+from .runs import Method
 from .stats import reliability
 
 # Told apart by the colour-blind, and visible on white and on black

@@ -18,7 +18,7 @@ from sklearn.metrics import confusion_matrix
 from ..datasets.pictures import read_rgb
 from ..descriptions.store import DescriptionStore
 from . import figures, inference, tables
-from .compare import Method, find_method
+from .runs import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
 PIXELS = 320  # long side of an embedded image

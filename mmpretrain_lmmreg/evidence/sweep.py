@@ -1,10 +1,8 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
-import ast
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,11 +13,10 @@ from ..cache import atomic_write
 from ..config import load_config, method_file
 from ..errors import InputError
 from ..progress import Progress
+from .grid import Options, check_budgets, grid_of, slug, tuning_of
 from .holdout import hold_out_validation
 from .processes import TrainHere, default_jobs, is_done, train_all, write_config
 from .results import load_predictions, load_run
-
-Options = dict[str, Any]
 
 
 class Source(NamedTuple):
@@ -188,53 +185,3 @@ class Sweep:
         """The default setting, and the chosen one unless it is the same."""
         default, tuned = (self.load(source, each, 0).pretty_text for each in ({}, options))
         return [{}] if default == tuned else [{}, options]
-
-
-def tuning_of(run: dict, trials: list[Options], chosen: dict) -> str:
-    """'default', 'tuned' or 'default = tuned'; '' for a point of a grid that nothing chose."""
-    if run['options']:
-        return 'tuned' if chosen else ''
-    return 'default = tuned' if run['method'] in chosen and len(trials) == 1 else 'default'
-
-
-def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Options]:
-    """All settings of a method; the default one alone where no grid is meant for it."""
-    axes = {}
-    for text in grid:
-        key, equals, values = text.partition('=')
-        name, colon, setting = key.partition(':')
-        if not equals or not values or not key or (colon and name not in methods):
-            raise InputError(
-                f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
-                f'among {", ".join(methods)}'
-            )
-        if not colon or name == method:
-            axes[setting or key] = [literal(value) for value in values.split(',')]
-    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
-
-
-def literal(text: str) -> object:
-    """A number, True, None... as such; anything else as text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def slug(options: Options) -> str:
-    """Folder name of a setting."""
-    text = ','.join(f'{key}={value}' for key, value in options.items())
-    return text.replace('/', '_') or 'default'
-
-
-def check_budgets(trials: dict[str, list[Options]]) -> None:
-    """Raise InputError unless all methods with a grid have equally many settings."""
-    counts = {name: len(each) for name, each in trials.items() if each != [{}]}
-    if not counts:
-        raise InputError('--select val has nothing to choose from: give a --grid')
-    if len(set(counts.values())) > 1:
-        text = ', '.join(f'{name} {count}' for name, count in counts.items())
-        raise InputError(
-            f'the methods have different budgets, in settings: {text}; give each a '
-            'grid of the same size'
-        )

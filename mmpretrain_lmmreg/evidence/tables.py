@@ -3,175 +3,18 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from .stats import BINS
-
-MISSING = '–'
-LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its heading, the text of a row's cell, and what it sorts by."""
-
-    key: str
-    heading: str
-    text: Callable[[dict], str]
-    meaning: str
-
-    def value(self, row: dict) -> Any:
-        """What rows are sorted by."""
-        value = row[self.key]
-        return min(value.values(), default=None) if isinstance(value, dict) else value
-
-
-def points(share: float | None, sign: bool = False) -> str:
-    """A share in percent, or a difference of shares in points, to two places."""
-    if share is None:
-        return MISSING
-    return f'{round(100 * share, 2) + 0.0:{"+" if sign else ""}.2f}'  # + 0.0: no -0.00
-
-
-def between(row: dict, name: str, sign: bool = False) -> str:
-    """'low to high' in points."""
-    low, high = row[f'{name}_low'], row[f'{name}_high']
-    return MISSING if low is None else f'{points(low, sign)} to {points(high, sign)}'
-
-
-def p_value(p: float | None) -> str:
-    """Three decimals, or '<0.001'."""
-    if p is None:
-        return MISSING
-    return '<0.001' if p < 0.001 else f'{p:.3f}'
-
-
-def decimals(value: float | None) -> str:
-    """Three decimals."""
-    return MISSING if value is None else f'{value:.3f}'
-
-
-def accuracy(row: dict) -> str:
-    """Mean ± standard deviation over seeds."""
-    sd = '' if row['accuracy_sd'] is None else f' ± {points(row["accuracy_sd"])}'
-    return points(row['accuracy']) + sd
-
-
-def mcnemar(row: dict) -> str:
-    """McNemar's p of each seed."""
-    return ', '.join(p_value(p) for p in row['mcnemar_p'].values()) or MISSING
-
-
-def count(value: float | None) -> str:
-    """A whole number."""
-    return MISSING if value is None else f'{value:,.0f}'
-
-
-COLUMNS = (
-    Column('method', 'Method', lambda r: r['method'], ''),
-    Column(
-        'tuning',
-        'Tuning',
-        lambda r: r['tuning'] or MISSING,
-        "'default' settings, or 'tuned' on a validation split",
-    ),
-    Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
-    Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'what it is compared with'),
-    Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
-    Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
-    Column(
-        'accuracy_low',
-        '95 % interval',
-        lambda r: between(r, 'accuracy'),
-        'Student’s t, from the spread between seeds and between groups of images; with one seed, '
-        'of this trained model on further images',
-    ),
-    Column(
-        'difference',
-        'Difference',
-        lambda r: points(r['difference'], sign=True),
-        'points above the baseline',
-    ),
-    Column(
-        'difference_low',
-        'Its 95 % interval',
-        lambda r: between(r, 'difference', sign=True),
-        'likewise, of the difference paired by image, and by seed where there are equally many',
-    ),
-    Column(
-        'p',
-        'p',
-        lambda r: p_value(r['p']),
-        'two-sided t-test with the same spreads, which speaks of further seeds and images; – below '
-        'three seeds of a trained method, whose spread is then unknown',
-    ),
-    Column(
-        'p_holm',
-        'p (Holm)',
-        lambda r: p_value(r['p_holm']),
-        'p adjusted for the number of methods compared with the baseline',
-    ),
-    Column(
-        'p_runs',
-        'p of these runs',
-        lambda r: p_value(r['p_runs']),
-        'two-sided sign-flip test by group: of the trained models at hand on further images; says '
-        'nothing of further seeds',
-    ),
-    Column(
-        'mcnemar_p',
-        'McNemar p by seed',
-        mcnemar,
-        'exact, each run against the baseline’s of the same seed; takes images as independent',
-    ),
-    Column(
-        'detectable',
-        'Detectable',
-        lambda r: points(r['detectable']),
-        'the smallest true difference in points that this test set shows with 80 % power at '
-        'p < 0.05, at the observed spread between seeds, discordance and design effect of groups '
-        '(Connor, 1987)',
-    ),
-    Column(
-        'macro_recall',
-        'Macro recall %',
-        lambda r: points(r['macro_recall']),
-        'recall averaged over classes',
-    ),
-    Column('nll', 'NLL', lambda r: decimals(r['nll']), 'negative log-likelihood in nats'),
-    Column(
-        'ece', 'ECE', lambda r: decimals(r['ece']), f'expected calibration error, {BINS} equal bins'
-    ),
-    Column(
-        'trained_parameters', 'Trained parameters', lambda r: count(r['trained_parameters']), ''
-    ),
-    Column(
-        'train_seconds',
-        'Training s',
-        lambda r: count(r['train_seconds']),
-        'seconds in training epochs, mean over seeds',
-    ),
+from .columns import (
+    ANSWER,
+    COLUMNS,
+    LEVEL,
+    Column,
+    between,
+    p_value,
+    points,
+    split_constant,
 )
-
-ANSWER = ('method', 'baseline', 'seeds', 'accuracy', 'accuracy_low', 'difference', 'p_holm')
-"""The columns that answer which method is better."""
-
-SETTINGS = ('tuning', 'protocol', 'baseline', 'seeds', 'trained_parameters')
-"""Columns that are left to a sentence where they are the same for all methods."""
-
-
-def split_constant(comparison: dict, columns: Sequence[Column]) -> tuple[list[Column], list[str]]:
-    """The columns in which methods differ, and "heading: text" of those in which they do not."""
-    varying, constant = [], []
-    for column in columns:
-        texts = {column.text(row) for row in comparison['rows']} - {MISSING}
-        if column.key in SETTINGS and len(texts) < 2:
-            constant += [f'{column.heading}: {text}' for text in texts]
-        else:
-            varying.append(column)
-    return varying, constant
 
 
 def heading(comparison: dict) -> str:

@@ -13,8 +13,8 @@ from mmengine.config import Config
 
 from mmpretrain_lmmreg.cli import export, predict, run_tool, upstream
 from mmpretrain_lmmreg.config import method_file
-from mmpretrain_lmmreg.evidence.compare import load_methods
 from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.evidence.runs import load_methods
 
 from .conftest import CHILD, train
 

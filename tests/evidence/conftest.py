@@ -8,8 +8,9 @@ from PIL import Image
 
 from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
 from mmpretrain_lmmreg.evidence import report
-from mmpretrain_lmmreg.evidence.compare import compare, load_methods
+from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.results import Predictions, save_predictions, save_run
+from mmpretrain_lmmreg.evidence.runs import load_methods
 
 CLASSES = ['climbing', 'pole vaulting', '<b>ra$ci$ng</b>']
 

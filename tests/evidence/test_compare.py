@@ -12,8 +12,9 @@ import pytest
 
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.evidence import figures, tables
-from mmpretrain_lmmreg.evidence.compare import compare, load_methods
+from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.inference import mcnemar_test
+from mmpretrain_lmmreg.evidence.runs import load_methods
 
 from .conftest import made_up
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mmpretrain_lmmreg.evidence import report
-from mmpretrain_lmmreg.evidence.compare import load_methods
+from mmpretrain_lmmreg.evidence.runs import load_methods
 
 from .conftest import made_up
 

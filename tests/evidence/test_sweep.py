@@ -13,7 +13,7 @@ from PIL import Image
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import sweep as module
-from mmpretrain_lmmreg.evidence.compare import load_methods
+from mmpretrain_lmmreg.evidence.grid import check_budgets, grid_of, slug
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
 from mmpretrain_lmmreg.evidence.results import (
     load_predictions,
@@ -21,7 +21,8 @@ from mmpretrain_lmmreg.evidence.results import (
     save_predictions,
     save_run,
 )
-from mmpretrain_lmmreg.evidence.sweep import Source, Sweep, check_budgets, grid_of, slug
+from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.evidence.sweep import Source, Sweep
 
 from .conftest import made_up
 
