@@ -3,7 +3,7 @@
 import open_clip
 import torch
 
-from mmpretrain_lmmreg.clip.model import build_open_clip
+from mmpretrain_lmmreg.clip.model import build_open_clip, build_text
 from mmpretrain_lmmreg.clip.text_tower import TextTower
 from mmpretrain_lmmreg.datasets.prepare import BAR_REPLIES
 from mmpretrain_lmmreg.descriptions.store import DescriptionStore
@@ -27,7 +27,9 @@ def text_row(model_name: str, texts: list[str], repeats: int = 3, rival_texts: i
     """
     model = build_open_clip(model_name)
     tokenizer = open_clip.get_tokenizer(model_name)
-    tower = TextTower.from_model(model, tokenizer)
+    text = build_text(model_name)
+    text.load_state_dict({name: model.state_dict()[name] for name in text.state_dict()})
+    tower = TextTower.from_module(text, tokenizer)
     few = texts[:: max(1, len(texts) // rival_texts)][:rival_texts]
 
     def encode_text() -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Fixtures that several rooms' tests use."""
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,10 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import pytest
 
 import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
+
+# mmengine collects garbage with each data set, which takes as long as a small run's training
+# where every object of the libraries is looked at again
+gc.freeze()
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 

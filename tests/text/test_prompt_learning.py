@@ -21,18 +21,17 @@ PROMPTS = [
 ]
 
 
-def tower(model=open_clip.CustomTextCLIP, **text):
+def tower(**text):
     torch.manual_seed(0)
-    built = model(16, VISION, {**TEXT, **text}).eval()
+    built = open_clip.CustomTextCLIP(16, VISION, {**TEXT, **text}).eval().text
     for parameter in built.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
-    return TextTower.from_model(built, open_clip.tokenizer.SimpleTokenizer(context_length=24))
+    return TextTower.from_module(built, open_clip.tokenizer.SimpleTokenizer(context_length=24))
 
 
 @pytest.mark.parametrize(
     'form',
     [
-        dict(model=open_clip.CLIP),
         {},
         dict(pool_type='eos', eos_id=49407),
         dict(no_causal_mask=True, pool_type='last'),
