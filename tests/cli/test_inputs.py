@@ -1,6 +1,8 @@
 import pytest
 
 from mmpretrain_lmmreg.cli.inputs import missing_inputs
+from mmpretrain_lmmreg.descriptions import AttachDescriptions
+from mmpretrain_lmmreg.heads import ClassMeanRegHead
 
 
 def test_nothing_is_missing(tiny_config):
@@ -52,3 +54,15 @@ def test_missing_model_folder(tiny_config, tmp_path):
     tiny_config.model.backbone.model_name = f'local-dir:{tmp_path}/lite0'
     (line,) = missing_inputs(tiny_config, training=True)
     assert 'lite0' in line and 'build_lite0_minilm.py' in line
+
+
+def test_components_may_be_classes_as_in_lazy_configs(tiny_config, tmp_path):
+    for transform in tiny_config.train_dataloader.dataset.pipeline:
+        if transform['type'] == 'AttachDescriptions':
+            transform.update(type=AttachDescriptions, cache=str(tmp_path / 'none.jsonl'))
+    tiny_config.model.head.type = ClassMeanRegHead
+    (line,) = missing_inputs(tiny_config, training=True)
+    assert 'none.jsonl' in line
+    tiny_config.model.head.type = 'LinearClsHead'
+    tiny_config.model.head.pop('alpha', None)
+    assert missing_inputs(tiny_config, training=True) == []
