@@ -51,6 +51,17 @@ def mmpretrains_registries():
 
 
 @pytest.fixture(autouse=True)
+def new_instances():
+    """mmengine names a run's log by the second: the next test's must not be one of this test's."""
+    yield
+    from mmengine.logging import MessageHub, MMLogger
+    from mmengine.visualization import Visualizer
+
+    for kind in (MMLogger, MessageHub, Visualizer):
+        kind._instance_dict.clear()
+
+
+@pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """Tests never read or write the user's caches."""
     monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'cache'))
