@@ -14,7 +14,7 @@ from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.names import BAR_CLASSES
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.results import load_run
-from mmpretrain_lmmreg.heads import WiSEFTHead
+from mmpretrain_lmmreg.heads import GDAHead, WiSEFTHead
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed_class_means
 
@@ -136,6 +136,13 @@ def test_the_head_is_fitted_once_not_in_each_epoch(tiny_config, monkeypatch):
     head = train(config_of('wise_ft', tiny_config), **{'train_cfg.max_epochs': 3}).model.head
     assert len(fits) == 1
     assert not torch.equal(head.fc.weight, head.logit_scale * head.text_weights)
+
+
+def test_a_finished_run_is_not_fitted_again(tiny_config, monkeypatch):
+    cfg = config_of('gda', tiny_config)
+    train(cfg)
+    monkeypatch.setattr(GDAHead, 'fit', None)
+    assert train(cfg, resume=True).model.head.gda_weight.any()
 
 
 @pytest.fixture(scope='module')
