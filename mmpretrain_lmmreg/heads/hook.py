@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
+from torch import nn
 
 from ..errors import InputError
 from ..features.dataset import source_of
@@ -63,30 +64,30 @@ class ClassMeanHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Set the head up for the training images."""
         loops = [runner.train_loop]
-        if needs_inputs_at_test(runner) and runner.val_loop is not None:
+        if _needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
         self.set_up(runner, loops, trained=runner.epoch + runner.iter > 0)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Keep class embeddings that are learned from texts."""
-        head = get_ori_model(runner.model).head
+        head = head_of(runner)
         if hasattr(head, 'keep_class_weights'):
             head.keep_class_weights()
 
     def before_val(self, runner: Runner) -> None:
         """Set up a head that classifies with texts."""
-        if needs_inputs_at_test(runner):
+        if _needs_inputs_at_test(runner):
             self.set_up(runner, [runner.val_loop], trained=True)
 
     def before_test(self, runner: Runner) -> None:
         """Set up a head that classifies with texts."""
-        if needs_inputs_at_test(runner):
+        if _needs_inputs_at_test(runner):
             self.set_up(runner, [runner.test_loop], trained=True)
 
     @torch.no_grad()
     def set_up(self, runner: Runner, loops: list[BaseLoop], trained: bool) -> None:
         """Hand the inputs of the loops' images to the head, once."""
-        head = get_ori_model(runner.model).head
+        head = head_of(runner)
         datasets = [source_of(loop.dataloader) for loop in loops]
         if hasattr(head, 'set_up') and not all(d in self.done for d in map(id, datasets)):
             self.done.update(map(id, datasets))
@@ -95,7 +96,10 @@ class ClassMeanHook(Hook):
             head.set_up(HeadInputs(model, loops, templates, trained, **self.settings))
 
 
-def needs_inputs_at_test(runner: Runner) -> bool:
-    """Whether the head classifies with texts, which are not in its checkpoint."""
-    head = getattr(get_ori_model(runner.model), 'head', None)
-    return getattr(head, 'inputs_at_test', False)
+def head_of(runner: Runner) -> nn.Module | None:
+    """The classifier's head; None of other models, such as one for test-time augmentation."""
+    return getattr(get_ori_model(runner.model), 'head', None)
+
+
+def _needs_inputs_at_test(runner: Runner) -> bool:
+    return getattr(head_of(runner), 'inputs_at_test', False)

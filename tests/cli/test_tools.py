@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from smoke.tiny import write_project
 
+from mmpretrain_lmmreg import cli
 from mmpretrain_lmmreg.cli import inputs, launchers, run_tool, upstream
 from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
@@ -79,6 +80,34 @@ class TestRunTool:
     def test_configs_can_be_inherited(self):
         run_tool(lambda: None)
         assert Path(os.environ['LMMREG_CONFIGS'], 'lmmreg_bar.py').is_file()
+
+
+class TestConsoleScript:
+    def test_each_command_is_a_tool(self):
+        names = {path.stem for path in TOOLS.glob('*.py')}
+        assert names - set(cli.COMMANDS) == {'benchmark', 'build_lite0_minilm', 'train_demo_clip'}
+        for name in cli.COMMANDS:
+            assert f"run('{name}')" in (TOOLS / f'{name}.py').read_text()
+
+    @pytest.mark.parametrize(('arguments', 'code'), [([], 0), (['--help'], 0), (['trian'], 2)])
+    def test_help_lists_the_commands(self, monkeypatch, capsys, arguments, code):
+        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', *arguments])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        assert exit_.value.code == code
+        out = capsys.readouterr().out
+        assert all(f'  {name} ' in out for name in cli.COMMANDS)
+
+    def test_a_command_gets_its_own_arguments(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'compare', '--help'])
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert capsys.readouterr().out.startswith('usage: mmpretrain-lmmreg compare ')
+
+    def test_the_folder_of_configs(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'configs'])
+        cli.main()
+        assert Path(capsys.readouterr().out.strip(), 'lmmreg_demo.py').is_file()
 
 
 class TestArguments:
