@@ -8,7 +8,6 @@ from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
-from torch import nn
 
 from ..errors import InputError
 from ..features.dataset import source_of
@@ -96,7 +95,7 @@ class ClassMeanHook(Hook):
             head.set_up(HeadInputs(model, loops, templates, trained, **self.settings))
 
 
-def head_of(runner: Runner) -> nn.Module | None:
+def head_of(runner: Runner) -> Any:
     """The classifier's head; None of other models, such as one for test-time augmentation."""
     return getattr(get_ori_model(runner.model), 'head', None)
 
