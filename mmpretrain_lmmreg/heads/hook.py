@@ -65,7 +65,7 @@ class ClassMeanHook(Hook):
         loops = [runner.train_loop]
         if needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
-        self.set_up(runner, loops, trained=runner.iter > 0)
+        self.set_up(runner, loops, trained=runner.epoch + runner.iter > 0)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Keep class embeddings that are learned from texts."""
