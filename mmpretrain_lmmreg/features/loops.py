@@ -1,5 +1,8 @@
 """The standard epoch loops, fed with the frozen trunk's features instead of images."""
 
+import math
+from typing import Any
+
 from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
@@ -10,6 +13,7 @@ from mmpretrain.utils import get_ori_model
 from ..errors import InputError, UnreadableError
 from .dataset import FeatureDataset, feature_dataloader, features_as_inputs
 
+FEW = 500  # steps, below which fine-tuning is seldom done
 HISTORY = 1000  # values of a scalar that are kept at least
 
 
@@ -18,12 +22,30 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     """``EpochBasedTrainLoop`` on trunk features, with the same batches and the same weights.
 
     An epoch has no steps where nothing has a gradient, as in a head fitted before training.
+
+    Args:
+        runner, dataloader, max_epochs, **kwargs: See mmengine's ``EpochBasedTrainLoop``.
+        min_iters: Train for more epochs where ``max_epochs`` are fewer steps, as with few shots.
     """
+
+    def __init__(
+        self, runner: Runner, dataloader: Any, max_epochs: int, min_iters: int = 0, **kwargs
+    ) -> None:
+        super().__init__(runner, dataloader, max_epochs, **kwargs)
+        steps = len(self.dataloader)
+        self._max_epochs = max(max_epochs, math.ceil(min_iters / max(steps, 1)))
+        self._max_iters = self._max_epochs * steps
+        if self._max_iters < FEW and _trains(runner):
+            print_log(
+                f'{self._max_iters} training steps are few: where the loss still falls at the end, '
+                'set train_cfg.min_iters=600',
+                'current',
+            )
 
     def run_epoch(self) -> None:
         """One epoch of training on features."""
         use_all_features(self)
-        if any(parameter.requires_grad for parameter in self.runner.model.parameters()):
+        if _trains(self.runner):
             with features_as_inputs(self.runner.model):
                 super().run_epoch()
             _shorten_histories(self)
@@ -31,6 +53,10 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
             self.runner.call_hook('before_train_epoch')
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
+
+
+def _trains(runner: Runner) -> bool:
+    return any(parameter.requires_grad for parameter in runner.model.parameters())
 
 
 class _FrozenTrunkEvalMixin:

@@ -8,6 +8,7 @@ from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
 from .logreg import LogisticRegressionHead
+from .mean_start import MeanStartHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
@@ -23,6 +24,7 @@ __all__ = [
     'L2SPClassifier',
     'LaBoHead',
     'LogisticRegressionHead',
+    'MeanStartHead',
     'TipAdapterHead',
     'WiSEFTHead',
     'ZeroShotHead',

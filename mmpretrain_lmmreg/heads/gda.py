@@ -66,14 +66,15 @@ def gaussian_classifier(x: Tensor, labels: Tensor, num_classes: int) -> tuple[Te
     (after Kubokawa and Srivastava, 2008), which exists also for fewer images than dimensions.
 
     Args:
-        x: Embeddings, (N, D); each class has at least one.
+        x: Embeddings, (N, D); a class without any is put at the mean of all.
         labels: (N,).
         num_classes: N_c.
 
     Returns:
         w (N_c, D) and b (N_c,).
     """
-    means = torch.stack([x[labels == c].mean(0) for c in range(num_classes)])
+    centre, members = x.mean(0), [x[labels == c] for c in range(num_classes)]
+    means = torch.stack([each.mean(0) if len(each) else centre for each in members])
     covariance = torch.cov((x - means[labels]).T)
     size = torch.eye(x.shape[1]).to(x) * covariance.trace()
     scatter = (len(x) - 1) * covariance + size

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from mmengine.runner import BaseLoop
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 
 from ..clip.text_tower import TextTower
+from ..datasets.samples import rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.embeddings import image_embeddings
@@ -84,6 +86,14 @@ class HeadInputs:
         if isinstance(self.loop, FrozenTrunkTrainLoop):
             use_all_features(self.loop)
         return image_embeddings(self.model, self.loop.dataloader)
+
+    @cached_property
+    def groups(self) -> Tensor:
+        """Number of each image's source, (N,): a video's frames have one number."""
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        numbers: dict[str, int] = {}
+        names = [info.get('group') or rel_path(info) for info in infos]
+        return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
 
     @cached_property
     def descriptions(self) -> tuple[list[str], list[Counter]]:
