@@ -23,7 +23,9 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
         data = feature_dataloader(model, images).dataset
     if data.labels is None:
         raise InputError('multi-label data are not supported: each image needs one label')
-    device = next(model.parameters()).device
+    training, device = model.training, next(model.parameters()).device
+    model.eval()  # a projection may have dropout
     chunks = (data.features[rows] for rows in data.rows.split(1024))
     x = [model.head.pre_logits(model.backbone(chunk.to(device, torch.float32))) for chunk in chunks]
+    model.train(training)
     return torch.cat(x), data.labels

@@ -29,6 +29,9 @@ class SetUpHead:
         """Take over what the head is made of; called by :class:`ClassMeanHook`."""
         raise NotImplementedError
 
+    def describe_start(self, inputs: HeadInputs) -> None:
+        """Say what is worth knowing before the first step; the images' features are there now."""
+
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for name, expected in self.state_dict().items():
             found = state_dict.get(prefix + name)

@@ -1,17 +1,23 @@
 """The paper's head: a linear classifier, regularised by LMM-generated class means."""
 
+import logging
+import math
+
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmpretrain.models.heads import LinearClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..errors import InputError
+from ..text.class_means import target_scale
 from .base import SetUpHead
 from .inputs import HeadInputs
 
 REDUCTIONS = ('batch_mean', 'batch_sum', 'element_mean')
+BALANCE = 10.0  # times that the regulariser may be the cross entropy, or the reverse
 FC_INITS = ('pytorch', 'class_means')
 
 
@@ -103,6 +109,32 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         """Take over the class means, where training uses them."""
         if not inputs.trained and (self.alpha > 0 or self.fc_init == 'class_means'):
             self.set_class_means(inputs.class_means)
+
+    def describe_start(self, inputs: HeadInputs) -> None:
+        """Log how the regulariser stands to the cross entropy of an untrained classifier."""
+        if self.alpha == 0 or inputs.trained or not inputs.on_features:
+            return
+        scale = target_scale(*inputs.image_embeddings, self.class_means)
+        batch = inputs.loop.dataloader.batch_sampler.batch_size
+        factor = {'batch_sum': batch, 'element_mean': 1 / self.in_channels}.get(self.reduction, 1)
+        ratio = self.alpha * factor * scale.distance / math.log(self.num_classes)
+        print_log(
+            f'the regulariser before training: image embeddings of length {scale.image_norm:.3g}, '
+            f'class means of {scale.mean_norm:.3g}; {scale.offset:.0%} of their squared distance '
+            f'is one offset for all classes; alpha*J is {ratio:.2g} times the cross entropy; '
+            f'alignment of class means with those of the images {scale.alignment:.2f}',
+            'current',
+        )
+        if not 1 / BALANCE <= ratio <= BALANCE:
+            remedy = f'model.head.alpha={self.alpha / ratio:.1g} balances them'
+            if scale.offset > 0.5:
+                remedy += ', default_hooks.class_means.match_gap=True takes the offset away'
+            print_log(
+                f'the regulariser is out of scale: alpha*J is {ratio:.2g} times the cross entropy; '
+                + remedy,
+                'current',
+                level=logging.WARNING,
+            )
 
     def set_class_means(self, means: Tensor) -> None:
         """Take over the targets C, (num_classes, in_channels), before training."""

@@ -58,6 +58,7 @@ class ClassMeanHook(Hook):
             shuffled=shuffled,
             match_gap=match_gap,
         )
+        self.inputs: HeadInputs | None = None  # until the first epoch
         self.done: set[int] = set()  # ids of the data sets that the head has been set up for
 
     def before_train(self, runner: Runner) -> None:
@@ -65,7 +66,14 @@ class ClassMeanHook(Hook):
         loops = [runner.train_loop]
         if _needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
-        self.set_up(runner, loops, trained=runner.epoch + runner.iter > 0)
+        self.inputs = self.set_up(runner, loops, trained=runner.epoch + runner.iter > 0)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Let the head say what it starts from, now that images have been read."""
+        if self.inputs is not None:
+            with torch.no_grad():
+                head_of(runner).describe_start(self.inputs)
+            self.inputs = None
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Keep class embeddings that are learned from texts."""
@@ -84,7 +92,7 @@ class ClassMeanHook(Hook):
             self.set_up(runner, [runner.test_loop], trained=True)
 
     @torch.no_grad()
-    def set_up(self, runner: Runner, loops: list[BaseLoop], trained: bool) -> None:
+    def set_up(self, runner: Runner, loops: list[BaseLoop], trained: bool) -> HeadInputs | None:
         """Hand the inputs of the loops' images to the head, once."""
         head = head_of(runner)
         datasets = [source_of(loop.dataloader) for loop in loops]
@@ -92,7 +100,10 @@ class ClassMeanHook(Hook):
             self.done.update(map(id, datasets))
             templates = self.templates or runner.cfg.get('templates') or TEMPLATES
             model = get_ori_model(runner.model)
-            head.set_up(HeadInputs(model, loops, templates, trained, **self.settings))
+            inputs = HeadInputs(model, loops, templates, trained, **self.settings)
+            head.set_up(inputs)
+            return inputs
+        return None
 
 
 def head_of(runner: Runner) -> Any:

@@ -70,6 +70,11 @@ class HeadInputs:
         return self.datasets[0]
 
     @property
+    def on_features(self) -> bool:
+        """Whether training reads the feature table, so that embeddings cost next to nothing."""
+        return isinstance(self.loop, FrozenTrunkTrainLoop)
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Class names; a data set without any raises InputError."""
         names = self.dataset.metainfo.get('classes') or ()
@@ -83,7 +88,7 @@ class HeadInputs:
     @cached_property
     def image_embeddings(self) -> tuple[Tensor, Tensor]:
         """Embeddings (N, D) and labels (N,) of all images, on the model's device."""
-        if isinstance(self.loop, FrozenTrunkTrainLoop):
+        if self.on_features:
             use_all_features(self.loop)
         return image_embeddings(self.model, self.loop.dataloader)
 

@@ -9,14 +9,13 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError
-from ..text.class_means import means_by_label
+from ..text.class_means import alignment, means_by_label
 from .base import class_counts
 from .class_mean_reg import ClassMeanRegHead
 from .gda import gaussian_classifier
 from .inputs import HeadInputs
 from .stacking import (
     Classifier,
-    alignment,
     left_out_scores,
     mean_classifier,
     stacking_weights,

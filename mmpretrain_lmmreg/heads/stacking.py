@@ -100,9 +100,3 @@ def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
     start = np.ones(len(stacked))
     found = minimize(loss, start, jac=True, method='L-BFGS-B', bounds=[(0, None)] * len(start))
     return (torch.from_numpy(found.x) / scale).tolist()
-
-
-def alignment(text_means: Tensor, image_means: Tensor) -> float:
-    """Cosine of the centred class means of texts and images, (N_c, D) each; 0 is by chance."""
-    texts, images = (means - means.mean(0) for means in (text_means, image_means))
-    return F.cosine_similarity(texts.flatten(), images.flatten(), dim=0).item()

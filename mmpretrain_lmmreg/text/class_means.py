@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -68,3 +69,36 @@ def nearest_mean_accuracy(
     images = F.normalize(images - image_mean, dim=1)
     means = F.normalize(means - means.mean(0), dim=1)
     return ((images @ means.T).argmax(1) == labels).double().mean().item()
+
+
+def alignment(text_means: Tensor, image_means: Tensor) -> float:
+    """Cosine of the centred class means of texts and images, (N_c, D) each; 0 is by chance."""
+    texts, images = (means - means.mean(0) for means in (text_means, image_means))
+    return F.cosine_similarity(texts.flatten(), images.flatten(), dim=0).item()
+
+
+@dataclass(frozen=True)
+class TargetScale:
+    """How class means lie to the embeddings that are drawn to them, before training."""
+
+    image_norm: float  # mean length of the embeddings
+    mean_norm: float  # mean length of the class means
+    distance: float  # mean squared distance of an embedding to its class's mean
+    offset: float  # share of it that is one offset, the same for all classes, in [0, 1]
+    alignment: float
+
+
+def target_scale(x: Tensor, labels: Tensor, means: Tensor) -> TargetScale:
+    """Figures of embeddings (N, D) with labels (N,) and class means (N_c, D)."""
+    x, means = x.double(), means.to(x).double()
+    targets = means[labels]
+    distance = (x - targets).square().sum(1).mean()
+    offset = (x.mean(0) - targets.mean(0)).square().sum() / distance.clamp_min(1e-30)
+    images = means_by_label(x.cpu(), labels.cpu(), len(means))
+    return TargetScale(
+        x.norm(dim=1).mean().item(),
+        means.norm(dim=1).mean().item(),
+        distance.item(),
+        offset.item(),
+        alignment(means.cpu(), images.double()),
+    )

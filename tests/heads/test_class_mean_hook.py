@@ -1,4 +1,6 @@
 import json
+import math
+import re
 from collections import Counter
 
 import pytest
@@ -196,3 +198,26 @@ def test_matched_gap(tiny_config, tiny_clip, pictures):
 def test_unknown_source():
     with pytest.raises(InputError, match="source='names' is unknown; choose one of"):
         ClassMeanHook(source='names')
+
+
+@pytest.mark.parametrize('reduction', ['batch_mean', 'batch_sum', 'element_mean'])
+def test_what_is_said_of_the_scale_is_what_training_logs(tiny_config, capfd, reduction):
+    tiny_config.model.head.reduction = reduction
+    tiny_config.merge_from_dict({'log_level': 'INFO', 'optim_wrapper.optimizer.lr': 0.0})
+    tiny_config.default_hooks.logger.interval = 1
+    runner = train(tiny_config)
+    printed = capfd.readouterr().out
+    said = float(re.search(r'alpha\*J is (\S+) times', printed)[1])
+    history = runner.message_hub.log_scalars['train/loss_reg'].data[0]
+    assert said == pytest.approx(history.mean() / math.log(3), rel=0.05)
+
+
+@pytest.mark.parametrize(('alpha', 'warned'), [(1e-2, False), (1e3, True), (1e-5, True)])
+def test_a_regulariser_out_of_scale_is_told_with_the_remedy(tiny_config, capfd, alpha, warned):
+    train(tiny_config, **{'model.head.alpha': alpha})
+    printed = capfd.readouterr().out
+    assert ('out of scale' in printed) == warned
+    if warned:
+        better = float(re.search(r'model.head.alpha=(\S+) balances', printed)[1])
+        train(tiny_config, **{'model.head.alpha': better})
+        assert 'out of scale' not in capfd.readouterr().out

@@ -10,12 +10,12 @@ from torch.nn.functional import cross_entropy, linear, normalize
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.heads.stacking import (
     SMOOTHING,
-    alignment,
     left_out_scores,
     mean_classifier,
     stacking_weights,
     text_classifier,
 )
+from mmpretrain_lmmreg.text.class_means import alignment
 
 
 @pytest.fixture

@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.text.class_means import class_means, nearest_mean_accuracy, sums_by_class
+from mmpretrain_lmmreg.text.class_means import (
+    class_means,
+    nearest_mean_accuracy,
+    sums_by_class,
+    target_scale,
+)
 
 TEXTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]])
 
@@ -44,3 +49,13 @@ def test_class_means_are_centred_too():
     means = torch.tensor([[9.0, 3.0], [9.0, 1.0]])  # what they share would decide for the second
     images = torch.tensor([[1.0, 0.1], [1.0, -0.1]])
     assert nearest_mean_accuracy(images, torch.tensor([0, 1]), means, torch.zeros(2)) == 1.0
+
+
+def test_scale_of_targets_by_hand():
+    x = torch.tensor([[3.0, 4.0], [3.0, 2.0]])
+    scale = target_scale(x, torch.tensor([0, 1]), torch.tensor([[0.0, 2.0], [0.0, 0.0]]))
+    assert scale.image_norm == pytest.approx((5 + 13**0.5) / 2)
+    assert scale.mean_norm == pytest.approx(1)
+    assert scale.distance == pytest.approx(13)  # (3, 2) away each, which is all offset
+    assert scale.offset == pytest.approx(1)
+    assert scale.alignment == pytest.approx(1)
