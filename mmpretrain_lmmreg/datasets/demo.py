@@ -21,6 +21,7 @@ class DemoActions(SplitDataset):
 
     Args:
         data_root: Folder of a data set drawn before; '' draws it into the cache if need be.
+        draw: Which sample of pictures is drawn; 0 is the demo's.
         **kwargs: See :class:`SplitDataset`; ``split='val'`` wants a ``val_fraction``.
     """
 
@@ -28,8 +29,8 @@ class DemoActions(SplitDataset):
     COUNTS = {'trainval': 360, 'test': 432}
     REMEDY = "Leave data_root empty ('') to have the data set drawn"
 
-    def __init__(self, data_root: str = '', split: str = 'train', **kwargs) -> None:
-        super().__init__(data_root or str(demo_folder()), split, **kwargs)
+    def __init__(self, data_root: str = '', split: str = 'train', draw: int = 0, **kwargs) -> None:
+        super().__init__(data_root or str(demo_folder(draw)), split, **kwargs)
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The drawn scenes of ``train`` or ``test``."""

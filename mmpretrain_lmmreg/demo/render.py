@@ -52,13 +52,15 @@ def fingerprint() -> str:
     return digest([pillow_version, *(file.read_text(encoding='utf-8') for file in files)])
 
 
-def demo_folder() -> Path:
+def demo_folder(draw: int = 0) -> Path:
     """Folder of the data set in the cache, rendered first if it is not there.
+
+    Another ``draw`` is another sample of people, poses and places, from the same distribution.
 
     A render takes a few seconds. It happens in a folder of another name, under a lock that
     other processes wait for, so that an interrupted one is done anew.
     """
-    folder = cache_dir(f'demo-{fingerprint()}')
+    folder = cache_dir(f'demo-{fingerprint()}' + (f'-{draw}' if draw else ''))
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -68,14 +70,14 @@ def demo_folder() -> Path:
             partial = folder.with_suffix('.partial')
             shutil.rmtree(partial, ignore_errors=True)
             print_log(f'drawing the demo data set into {folder}', logger='current')
-            render_into(partial)
+            render_into(partial, f'demo {1 + draw}')
             os.replace(partial, folder)
     return folder
 
 
-def render_into(folder: Path) -> None:
+def render_into(folder: Path, seed: str = SEED) -> None:
     """Write ``train/``, ``test/``, ``scenes.jsonl`` and ``descriptions.jsonl``."""
-    scene_lines, records, drawn = [], [], list(scenes())
+    scene_lines, records, drawn = [], [], list(scenes(seed))
     for image, group, scene in track(drawn, 'drawing', len(drawn)):
         buffer = io.BytesIO()
         draw_scene(scene).save(buffer, 'PNG')
@@ -83,14 +85,15 @@ def render_into(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(buffer.getvalue())
         scene_lines.append({'image': image, 'group': group, **asdict(scene)})
-        records.append(_record(image, scene, hashlib.sha256(buffer.getvalue()).hexdigest()))
+        sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
+        records.append(_record(image, scene, sha256, seed))
     for name, lines in (('scenes.jsonl', scene_lines), ('descriptions.jsonl', records)):
         with atomic_write(folder / name) as file:
             file.writelines(json.dumps(line).encode() + b'\n' for line in lines)
 
 
-def _record(image: str, scene: Scene, sha256: str) -> dict:
-    texts = [sentence.text for sentence in describe(scene, Random(f'{SEED}/{image}/describe'))]
+def _record(image: str, scene: Scene, sha256: str, seed: str) -> dict:
+    texts = [sentence.text for sentence in describe(scene, Random(f'{seed}/{image}/describe'))]
     return {
         'image': image,
         'prompt': PROMPT,

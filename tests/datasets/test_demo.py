@@ -38,7 +38,7 @@ def test_few_shots(drawn):
 
 
 def test_without_a_root_it_is_drawn_into_the_cache(drawn, monkeypatch):
-    monkeypatch.setattr('mmpretrain_lmmreg.datasets.demo.demo_folder', lambda: drawn)
+    monkeypatch.setattr('mmpretrain_lmmreg.datasets.demo.demo_folder', lambda draw: drawn)
     assert DemoActions().data_root == str(drawn)
 
 
@@ -51,5 +51,5 @@ def test_a_folder_that_is_no_demo(tmp_path):
 
 def test_first_use_draws(monkeypatch):
     few = list(render.scenes())[:2]
-    monkeypatch.setattr(render, 'scenes', lambda: iter(few))
+    monkeypatch.setattr(render, 'scenes', lambda seed: iter(few))
     assert len(DemoActions()) == 2

@@ -16,7 +16,7 @@ from mmpretrain_lmmreg.demo import render
 def few(monkeypatch):
     """Three pictures only."""
     all_scenes = list(render.scenes())[:3]
-    monkeypatch.setattr(render, 'scenes', lambda: iter(all_scenes))
+    monkeypatch.setattr(render, 'scenes', lambda seed: iter(all_scenes))
 
 
 def files(folder):
@@ -47,7 +47,7 @@ def test_the_cache_is_drawn_once(few, monkeypatch):
     assert render.demo_folder() == folder
 
 
-def _die_halfway(folder):
+def _die_halfway(folder, seed):
     (folder / 'train').mkdir(parents=True)
     (folder / 'train' / 'half.png').write_bytes(b'\x89PNG')
     os.kill(os.getpid(), signal.SIGKILL)
@@ -78,3 +78,20 @@ def test_the_fingerprint_follows_the_code(monkeypatch, tmp_path):
 def test_every_module_that_draws_or_describes_counts_for_the_fingerprint():
     modules = {path.stem for path in Path(render.__file__).parent.glob('*.py')}
     assert modules - {'__init__', 'captions', 'dataset'} == set(render.SOURCES)
+
+
+def test_another_draw_has_no_picture_of_the_first(tmp_path, drawn):
+    render.render_into(tmp_path / 'second', 'demo 2')
+    first, second = (
+        {path.read_bytes() for path in folder.rglob('*.png')} for folder in (drawn, tmp_path)
+    )
+    assert len(first) == len(second) == 792 and not first & second
+
+
+def test_draws_have_folders_of_their_own(monkeypatch):
+    seeds = []
+    monkeypatch.setattr(
+        render, 'render_into', lambda folder, seed: (folder.mkdir(), seeds.append(seed))
+    )
+    assert render.demo_folder(2) != render.demo_folder() == render.demo_folder(0)
+    assert seeds == ['demo 3', 'demo 1']
