@@ -14,4 +14,4 @@ model = dict(
     backbone=dict(trainable='none'),
     head=dict(images='gaussian', train_classifier=False),
 )
-train_cfg = dict(max_epochs=1, min_iters=0)  # without a step, since nothing has a gradient
+train_cfg = dict(max_epochs=1)  # without a step, since nothing has a gradient

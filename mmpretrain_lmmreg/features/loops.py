@@ -32,10 +32,12 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
         self, runner: Runner, dataloader: Any, max_epochs: int, min_iters: int = 0, **kwargs
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
+        if not _trains(runner):
+            return
         steps = len(self.dataloader)
-        self._max_epochs = max(max_epochs, math.ceil(min_iters / max(steps, 1)))
+        self._max_epochs = max(self.max_epochs, math.ceil(min_iters / max(steps, 1)))
         self._max_iters = self._max_epochs * steps
-        if self._max_iters < FEW and _trains(runner):
+        if self._max_iters < FEW:
             print_log(
                 f'{self._max_iters} training steps are few: where the loss still falls at the end, '
                 'set train_cfg.min_iters=600',
