@@ -52,8 +52,9 @@ class ResultsHook(Hook):
         self.run = describe_run(runner.cfg, get_ori_model(runner.model))
         self.run['experiment'] = runner.experiment_name
         if runner.epoch > 0 and (Path(runner.work_dir) / 'results' / 'run.json').is_file():
-            before = load_run(runner.work_dir)['epochs']
-            self.run['epochs'] = [e for e in before if e['epoch'] <= runner.epoch]
+            before = load_run(runner.work_dir)
+            self.run['epochs'] = [e for e in before['epochs'] if e['epoch'] <= runner.epoch]
+            self.run['start'] = before.get('start')
         if self.run['epochs']:
             self.run['train_seconds'] = self.run['epochs'][-1]['seconds']
         if is_main_process():
@@ -64,7 +65,9 @@ class ResultsHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Write the record once nothing refuses the run any more."""
-        if not self.saved:  # nothing refuses the run any more
+        if not self.saved:
+            head = get_ori_model(runner.model).head
+            self.run['start'] = getattr(head, 'start', None) or self.run['start']
             self.save_run(runner)
             self.saved = True
         self.started = time.perf_counter()

@@ -50,6 +50,7 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         trained_parameters=count_trained(model),
         versions=dict(python=platform.python_version(), **installed_versions()),
         config=cfg.pretty_text,
+        start=None,  # figures of a head that starts from texts and images
         descriptions=None,
         classes=None,
         data_root=None,

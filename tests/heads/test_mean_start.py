@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 from torch.nn.functional import cross_entropy, linear, normalize
 
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.stacking import (
     SMOOTHING,
     left_out_scores,
@@ -137,11 +138,13 @@ def test_trained_tested_and_resumed(config_of, train, evaluate, method, texts):
         *(f'weight of {name}' for name in (*(runner.model.head.text_sources), 'images')),
         *(f'alignment of {name}' for name in runner.model.head.text_sources),
     }
+    assert load_run(runner.work_dir)['start'] == start
     weights = runner.model.head.fc.weight.clone()
     assert evaluate(cfg, runner) >= 0
     cfg.resume = True
     again = train(Config(cfg.to_dict()))
     assert torch.equal(again.model.head.fc.weight, weights) and not again.model.head.start
+    assert load_run(runner.work_dir)['start'] == start
 
 
 def test_enough_steps_with_few_images(config_of, train):
