@@ -11,6 +11,7 @@ from mmpretrain.utils import get_ori_model
 
 from ..errors import InputError
 from ..features.dataset import source_of
+from ..features.loops import FrozenTrunkTrainLoop
 from ..text.prompts import TEMPLATES
 from .inputs import SOURCES, HeadInputs
 
@@ -63,6 +64,12 @@ class ClassMeanHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Set the head up for the training images."""
+        trains = any(parameter.requires_grad for parameter in runner.model.parameters())
+        if not trains and not isinstance(runner.train_loop, FrozenTrunkTrainLoop):
+            raise InputError(
+                f'nothing of {type(head_of(runner)).__name__} and its backbone trains: use '
+                'train_cfg.type=FrozenTrunkTrainLoop, which then makes no step'
+            )
         loops = [runner.train_loop]
         if _needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training

@@ -138,6 +138,13 @@ def test_the_head_is_fitted_once_not_in_each_epoch(tiny_config, monkeypatch):
     assert not torch.equal(head.fc.weight, head.logit_scale * head.text_weights)
 
 
+def test_nothing_to_train_on_images(tiny_config):
+    cfg = config_of('gda', tiny_config)
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
+    with pytest.raises(InputError, match='nothing of GDAHead .*type=FrozenTrunkTrainLoop'):
+        train(cfg)
+
+
 def test_a_finished_run_is_not_fitted_again(tiny_config, monkeypatch):
     cfg = config_of('gda', tiny_config)
     train(cfg)
