@@ -122,8 +122,8 @@ def test_many_shots_and_missing_packages(own, monkeypatch, capfd):
     Path('own.py').write_text(CHILD + board)
     for name in ('torch.utils.tensorboard', 'tensorboardX'):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SystemExit, match='2'):
-        train(monkeypatch)
+    with pytest.raises(SystemExit, match='2'):  # its name: two runs of a second share their parts
+        train(monkeypatch, '--cfg-options', 'experiment_name=other')
     err = capfd.readouterr().err
     assert 'pip install' in err and 'tensorboard' in err and 'Traceback' not in err
 
