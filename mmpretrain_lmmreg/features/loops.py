@@ -24,7 +24,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     An epoch has no steps where nothing has a gradient, as in a head fitted before training.
 
     Args:
-        runner, dataloader, max_epochs, **kwargs: See mmengine's ``EpochBasedTrainLoop``.
+        runner, dataloader, max_epochs: See mmengine's ``EpochBasedTrainLoop``, also for others.
         min_iters: Train for more epochs where ``max_epochs`` are fewer steps, as with few shots.
     """
 
