@@ -65,6 +65,14 @@ def parser() -> argparse.ArgumentParser:
         metavar='N',
         help='runs at a time (default: the cores of the CPU, at most 4; 1 with a GPU)',
     )
+    p.add_argument(
+        '--seeded',
+        nargs='+',
+        default=[],
+        metavar='KEY',
+        help='settings that take the seed as their value: train_dataloader.dataset.shot_seed draws '
+        'other few shots for each seed',
+    )
     p.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in train.py')
     return p
 
@@ -81,6 +89,7 @@ def main() -> None:
         args.cfg_options,
         args.methods,
         args.jobs,
+        args.seeded,
     )
     print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
 

@@ -6,14 +6,18 @@ from mmengine.config import Config
 
 from ..errors import InputError
 
+# settings of a training data set that its held-out images do not share
+OF_TRAINING = ('pipeline', 'split', 'shots', 'shot_seed', 'indices', 'test_mode')
+
 
 def hold_out_validation(cfg: Config, fraction: float) -> Config:
     """The config with its validation on held-out training images, and without its test data.
 
     A variable ``selection`` of the config is merged into it, where there is one. Otherwise the
     train and val data sets' ``split`` becomes 'train' and 'val' and their ``val_fraction`` the
-    given one; the data sets here divide by class, and never a group. Only the last epoch is
-    validated, as only it counts.
+    given one; the data sets here divide by class, and never a group. Where there is one training
+    data set, validation images are of that one, whatever the test images are of. Only the last
+    epoch is validated, as only it counts.
 
     Raises:
         InputError: the data sets have no ``split`` argument, or test images would be seen.
@@ -32,6 +36,7 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
                         'train_dataloader=..., val_dataloader=...)'
                     )
                 leaf.update(split=part, val_fraction=fraction)
+        _validate_on(cfg)
     for leaf in leaves(cfg.val_dataloader):
         if leaf.get('split') == 'test' or without_pipeline(leaf) in test:
             raise InputError(
@@ -43,6 +48,14 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
     if 'max_epochs' in cfg.train_cfg:
         cfg.train_cfg.val_interval = cfg.train_cfg.max_epochs
     return cfg
+
+
+def _validate_on(cfg: Config) -> None:
+    """Take the validation images from the one training data set, if it is one of the same type."""
+    train, val = (list(leaves(cfg[f'{part}_dataloader'])) for part in ('train', 'val'))
+    if len(train) == len(val) == 1 and train[0]['type'] == val[0]['type']:
+        own = {key: value for key, value in train[0].items() if key not in OF_TRAINING}
+        val[0].update(own, split='val')
 
 
 def leaves(loader: dict | None) -> Iterator[dict]:

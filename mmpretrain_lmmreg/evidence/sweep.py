@@ -44,6 +44,8 @@ class Sweep:
         put_on: Methods that each of the configs is also trained with, see
             :func:`config.method_file`.
         jobs: Runs at a time; 0 for :func:`default_jobs`.
+        seeded: Settings whose value is the seed, such as ``train_dataloader.dataset.shot_seed``:
+            each seed then has training images of its own.
     """
 
     configs: Sequence[str]
@@ -54,22 +56,23 @@ class Sweep:
     options: Options | None = None
     put_on: Sequence[str] = ()
     jobs: int = 0
+    seeded: Sequence[str] = ()
 
     def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
         cfg = load_config(*source)
         cfg.method = cfg.get('method') or Path(source.path).stem
         cfg.merge_from_dict(self.options or {})
-        for key in options:
+        for key in (*options, *self.seeded):
             place = cfg
             for part in key.split('.')[:-1]:
                 place = place.get(part) if isinstance(place, (dict, Config)) else None
             if not isinstance(place, (dict, Config)):
                 raise InputError(
-                    f'--grid {key}: there is no place for it in {source}; give it to '
+                    f'{key}: there is no place for it in {source}; give a grid to '
                     f'other methods only, as METHOD:{key}=...'
                 )
-        cfg.merge_from_dict(options)
+        cfg.merge_from_dict({**options, **dict.fromkeys(self.seeded, seed)})
         cfg.merge_from_dict({'default_hooks.results': dict(type='ResultsHook')})
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
         return hold_out_validation(cfg, self.val_fraction) if select else cfg

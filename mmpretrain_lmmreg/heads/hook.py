@@ -34,7 +34,10 @@ class ClassMeanHook(Hook):
             ``'images'``, the training images' own embeddings.
         templates: Prompts with the class names, each with one ``{}``; by default the config's
             ``templates``, else CLIP's general one.
-        shuffled: A control: give each class the mean of the next one.
+        shuffled: A control: give each class the mean of the next one, also to heads that start from
+            class means.
+        cut_names: A control: cut each class's name out of its descriptions, see
+            :func:`without_names`.
         match_gap: Move all means by the same vector, so that they lie around the training
             images' mean embedding instead of the texts' (the modality gap of Liang et al.,
             "Mind the Gap", 2022).
@@ -47,6 +50,7 @@ class ClassMeanHook(Hook):
         source: str = 'descriptions',
         templates: Sequence[str] | None = None,
         shuffled: bool = False,
+        cut_names: bool = False,
         match_gap: bool = False,
     ) -> None:
         if source not in SOURCES:
@@ -57,6 +61,7 @@ class ClassMeanHook(Hook):
             pretrained=pretrained,
             source=source,
             shuffled=shuffled,
+            cut_names=cut_names,
             match_gap=match_gap,
         )
         self.inputs: HeadInputs | None = None  # until the first epoch

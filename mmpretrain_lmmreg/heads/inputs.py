@@ -19,7 +19,7 @@ from ..features.dataset import source_of
 from ..features.embeddings import image_embeddings
 from ..features.loops import FrozenTrunkTrainLoop, use_all_features
 from ..text.class_means import means_by_label
-from ..text.class_sentences import collect_descriptions
+from ..text.class_sentences import collect_descriptions, without_names
 from ..text.embedding import embed_class_means
 from ..text.prompts import class_prompts, count_texts
 
@@ -34,7 +34,7 @@ class HeadInputs:
         loops: Of the images that the head is set up for, the training images' first.
         trained: Whether the head's weights are a resumed run's or a checkpoint's.
         templates: Prompts with the class names, each with one ``{}``.
-        model_name, pretrained, source, shuffled, match_gap: See :class:`ClassMeanHook`.
+        model_name, pretrained, source, shuffled, cut_names, match_gap: See :class:`ClassMeanHook`.
 
     Raises:
         InputError: data of another class count than the head's.
@@ -50,6 +50,7 @@ class HeadInputs:
         pretrained: str | None = None,
         source: str = 'descriptions',
         shuffled: bool = False,
+        cut_names: bool = False,
         match_gap: bool = False,
     ) -> None:
         self.model, self.loop, self.templates = model, loops[0], templates
@@ -57,6 +58,7 @@ class HeadInputs:
         self.trained = trained
         self.tower_name = model_name, pretrained
         self.source, self.shuffled, self.match_gap = source, shuffled, match_gap
+        self.cut_names = cut_names
         names = self.dataset.metainfo.get('classes') or ()
         if names and len(names) != model.head.num_classes:
             raise InputError(
@@ -103,7 +105,8 @@ class HeadInputs:
     @cached_property
     def descriptions(self) -> tuple[list[str], list[Counter]]:
         """Unique descriptions of the images, and how often each occurs in each class."""
-        return collect_descriptions(self.dataset, self.model.head.num_classes)
+        found = collect_descriptions(self.dataset, self.model.head.num_classes)
+        return without_names(*found, self.classes) if self.cut_names else found
 
     @cached_property
     def text_tower(self) -> TextTower:

@@ -1,12 +1,14 @@
 """Sentences about classes: the LMM's own of their images, or an LLM's from a file."""
 
 import json
+import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
 
-from ..datasets.names import bare_name
+from ..datasets.names import bare_name, readable_name
 from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, MissingInputError
@@ -43,6 +45,30 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         'current',
     )
     return list(index), counts
+
+
+def without_names(
+    texts: list[str], counts: list[Counter], classes: Sequence[str]
+) -> tuple[list[str], list[Counter]]:
+    """The texts with their class's name cut out, a control: do they say more than the name?
+
+    Every word goes that begins as a word of the name does, '-ing' left out: of 'pole vaulting',
+    'poles' and 'vaulter', too. A text in which nothing is left is dropped.
+
+    Args:
+        texts, counts: As of :func:`collect_descriptions`.
+        classes: N_c names.
+    """
+    index: dict[str, int] = {}
+    cut: list[Counter[int]] = [Counter() for _ in classes]
+    for c, (name, counter) in enumerate(zip(classes, counts, strict=True)):
+        stems = [word.removesuffix('ing') for word in readable_name(name).casefold().split()]
+        pattern = re.compile(rf'\b({"|".join(map(re.escape, stems))})\w*', re.IGNORECASE)
+        for i, count in counter.items():
+            text = ' '.join(pattern.sub(' ', texts[i]).split())
+            if re.search(r'\w', text):
+                cut[c][index.setdefault(text, len(index))] += count
+    return list(index), cut
 
 
 def read_sentences(file: str) -> dict[str, list[str]]:
