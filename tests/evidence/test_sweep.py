@@ -126,6 +126,34 @@ def test_likelihood_decides_between_equal_accuracies(tmp_path):
     assert found['tried'][0]['log_likelihood'] == pytest.approx([np.log(0.7)] * 2)
 
 
+def test_each_seed_has_training_images_of_its_own(configs, trained, tmp_path):
+    grid, key = ['model.head.alpha=0.01,0.1'], 'train_dataloader.dataset.shot_seed'
+    sweep = Sweep(configs[:1], [3, 4], grid, tmp_path / 'out', seeded=[key])
+    sweep.run(None, select=True)
+    for cfg, _ in trained:
+        assert cfg.train_dataloader.dataset.shot_seed == cfg.randomness.seed
+        assert 'shot_seed' not in cfg.val_dataloader.dataset
+    with pytest.raises(InputError, match=r'train_dataloder.shot_seed: there is no place for it in'):
+        replace(sweep, seeded=['train_dataloder.shot_seed']).run(None, select=True)
+
+
+def test_held_out_images_are_of_the_training_data_set(tmp_path):
+    cfg = Config.fromstring(CONFIG, '.py')
+    cfg.method = 'ours'
+    train = dict(
+        type='DemoActions', split='train', draw=7, shots=4, shot_seed=2, pipeline=['train']
+    )
+    cfg.train_dataloader.dataset = train
+    for part in ('val', 'test'):
+        cfg[f'{part}_dataloader'].dataset = dict(
+            type='DemoActions', split='test', draw=9, pipeline=['test']
+        )
+    held = hold_out_validation(cfg, 0.25).val_dataloader.dataset
+    assert held == dict(
+        type='DemoActions', split='val', draw=7, val_fraction=0.25, pipeline=['test']
+    )
+
+
 def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
     grid = ['ours:model.head.alpha=0.1,0.2', 'ours:optim_wrapper.optimizer.lr=1,2']
     Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(None, select=False)

@@ -147,6 +147,19 @@ def test_trained_tested_and_resumed(config_of, train, evaluate, method, texts):
     assert load_run(runner.work_dir)['start'] == start
 
 
+@pytest.mark.parametrize('control', ['shuffled', 'cut_names'])
+def test_controls_change_the_texts_it_starts_from(config_of, train, control):
+    starts = []
+    for value in (False, True):
+        cfg = config_of('mean_start_descriptions')
+        cfg.experiment_name = f'{control} {value}'
+        cfg.model.head.texts = ['descriptions']
+        cfg.train_cfg.update(max_epochs=1, min_iters=0)
+        cfg.default_hooks.class_means[control] = value
+        starts.append(train(cfg).model.head.start['alignment of descriptions'])
+    assert abs(starts[0] - starts[1]) > 0.01
+
+
 def test_enough_steps_with_few_images(config_of, train):
     cfg = config_of('mean_start')
     cfg.train_cfg.update(max_epochs=2, min_iters=11)

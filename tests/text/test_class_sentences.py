@@ -1,6 +1,7 @@
 """Where the sentences about a class come from."""
 
 import json
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.heads.learned_text import sentences_of
+from mmpretrain_lmmreg.text.class_sentences import without_names
 from mmpretrain_lmmreg.text.embedding import embed_lists
 
 INPUTS = SimpleNamespace(classes=('HandstandPushups', 'YoYo'))
@@ -64,3 +66,14 @@ def test_each_text_is_embedded_once(tiny_clip, monkeypatch):
     assert sorted(seen) == ['a', 'both', 'c', 'd']
     for own, found in zip(sentences, embeddings, strict=True):
         torch.testing.assert_close(found, encode(own), rtol=1e-5, atol=1e-6)
+
+
+def test_names_are_cut_out_of_their_own_class_only():
+    texts = ['A pole vaulter, climbing.', 'Poles.', 'Climbing a wall', 'A wall']
+    counts = [Counter({0: 2, 1: 1, 3: 1}), Counter({0: 1, 2: 3, 3: 2})]
+    cut, each = without_names(texts, counts, ['PoleVaulting', 'climbing'])
+    words = [{cut[i]: n for i, n in counter.items()} for counter in each]
+    assert words == [
+        {'A , climbing.': 2, 'A wall': 1},  # nothing is left of 'Poles.'
+        {'A pole vaulter, .': 1, 'a wall': 3, 'A wall': 2},
+    ]
