@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mmcv.transforms import BaseTransform
+
 from ..errors import InputError
 
 
@@ -36,8 +38,17 @@ def transforms_of(dataset: Any) -> list[Any]:
 
 def describe_transform(transform: Any) -> dict:
     """Name and every setting of a transform, for comparison and fingerprints."""
-    settings = {k: v for k, v in vars(transform).items() if not k.startswith('_')}
+    settings = {k: _plain(v) for k, v in vars(transform).items() if not k.startswith('_')}
     return dict(type=type(transform).__name__, **settings)
+
+
+def _plain(value: Any) -> Any:
+    """A setting without objects: a transform within a transform is described like one."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return describe_transform(value) if isinstance(value, BaseTransform) else value
 
 
 def rel_path(info: dict) -> str:

@@ -7,15 +7,15 @@ from os.path import abspath
 from typing import Any
 
 import torch
+from mmpretrain.datasets import PackInputs
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.samples import transforms_of
-from ..descriptions import AttachDescriptions
 from ..table import StoredRows
-from .trunk import PIXEL_TRANSFORMS, trunk_features
+from .trunk import TEXT_TRANSFORMS, trunk_features
 
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
 
@@ -44,7 +44,8 @@ class FeatureDataset(Dataset):
 
     Args:
         source: The data set of images, which may be wrapped.
-        features: One row for each different image, (U, D_trunk), in memory or on disk.
+        features: One row for each different image, (U, D_trunk), in memory or on disk; those of
+            further views behind.
         rows: Row of each image by absolute path.
         device: Where batches are wanted.
     """
@@ -59,6 +60,7 @@ class FeatureDataset(Dataset):
         self.source, self.device = source, torch.device(device)
         self.features = features.to(device) if isinstance(features, Tensor) else features
         self.metainfo = source.metainfo
+        self.images, self.view = len(rows), 0  # U, and which view batches are of
         infos = map(source.get_data_info, range(len(source)))
         pairs = [(rows[abspath(info['img_path'])], info.get('gt_label')) for info in infos]
         self.rows = torch.tensor([row for row, _ in pairs])
@@ -77,7 +79,7 @@ class FeatureDataset(Dataset):
     def __getitems__(self, indices: Sequence[int]) -> dict:
         """A batch on the device: ``inputs`` (B, D_trunk), float32, and B ``data_samples``."""
         chosen = torch.tensor(indices)
-        features = self.features[self.rows[chosen]]
+        features = self.features[self.rows[chosen] + self.view * self.images]
         if self.labels is None:
             samples: Sequence[DataSample] = [self.sample(i) for i in indices]
         else:
@@ -102,8 +104,8 @@ class FeatureDataset(Dataset):
 def without_pixels(transforms: Sequence[Any]) -> list[Any]:
     """What remains of a pipeline: no pixels, and texts only if they are packed."""
     packed = {key for t in transforms for key in getattr(t, 'algorithm_keys', ())}
-    left_out = PIXEL_TRANSFORMS + (() if 'descriptions' in packed else (AttachDescriptions,))
-    return [t for t in transforms if type(t) not in left_out]
+    kept = TEXT_TRANSFORMS if 'descriptions' in packed else (PackInputs,)
+    return [t for t in transforms if type(t) in kept]
 
 
 class FeatureLoader(DataLoader):
@@ -122,9 +124,9 @@ def source_of(loader: DataLoader) -> Any:
     return getattr(loader.dataset, 'source', loader.dataset)
 
 
-def feature_dataloader(model: nn.Module, images: DataLoader) -> FeatureLoader:
+def feature_dataloader(model: nn.Module, images: DataLoader, views: int = 1) -> FeatureLoader:
     """A loader of trunk features with the same sampler and batches as one of images."""
-    features, rows = trunk_features(get_ori_model(model), images)
+    features, rows = trunk_features(get_ori_model(model), images, views)
     dataset = FeatureDataset(images.dataset, features, rows, next(model.parameters()).device)
     return FeatureLoader(dataset, batch_sampler=images.batch_sampler)
 

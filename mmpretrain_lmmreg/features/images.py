@@ -1,20 +1,34 @@
 """The preprocessed images of a data set, each once, with a line for each that cannot be read."""
 
+import hashlib
 import os
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..datasets.samples import iter_infos, transforms_of
+from ..datasets.samples import iter_infos, rel_path, transforms_of
 from ..descriptions import AttachDescriptions
 
 
 class ImagesOf(Dataset):
-    """The preprocessed images of some of a data set's samples; an unreadable one is its error."""
+    """The preprocessed images of some of a data set's samples; an unreadable one is its error.
 
-    def __init__(self, dataset: Any, paths: list[str]) -> None:
+    Args:
+        dataset: Whose pipeline prepares them.
+        paths: Absolute paths of the images.
+        view: Number of the view that is drawn of each by random transforms: the same number draws
+            the same view of an image, whatever was drawn before. None: draw as it comes.
+    """
+
+    def __init__(self, dataset: Any, paths: list[str], view: str | None = None) -> None:
+        self.view = view
         wanted = set(paths)
         self.infos = [
             info for info in iter_infos(dataset) if os.path.abspath(info['img_path']) in wanted
@@ -28,12 +42,34 @@ class ImagesOf(Dataset):
         results = dict(self.infos[index])
         path = results['img_path']
         try:
-            for transform in self.transforms:
-                if not isinstance(transform, AttachDescriptions):
-                    results = transform(results)
-            return path, results['inputs']
+            if self.view is None:
+                return path, self._prepare(results)
+            with drawn_by(f'{self.view}/{rel_path(results)}'):
+                return path, self._prepare(results)
         except Exception as error:  # whatever a decoder raises
             return path, f'{path}: {type(error).__name__}: {error}'
+
+    def _prepare(self, results: dict) -> Tensor:
+        for transform in self.transforms:
+            if not isinstance(transform, AttachDescriptions):
+                results = transform(results)
+        return results['inputs']
+
+
+@contextmanager
+def drawn_by(name: str) -> Iterator[None]:
+    """Let all random numbers start from a hash of ``name``, and go on afterwards as before."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], 'little')
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(number)
+        np.random.seed(number)
+        torch.manual_seed(number)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
 
 
 def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:

@@ -26,12 +26,23 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     Args:
         runner, dataloader, max_epochs: See mmengine's ``EpochBasedTrainLoop``, also for others.
         min_iters: Train for more epochs where ``max_epochs`` are fewer steps, as with few shots.
+        views: Views of each image that random transforms draw and the feature table keeps, an
+            epoch's in turn. What is made of images before training is made of the first view.
     """
 
     def __init__(
-        self, runner: Runner, dataloader: Any, max_epochs: int, min_iters: int = 0, **kwargs
+        self,
+        runner: Runner,
+        dataloader: Any,
+        max_epochs: int,
+        min_iters: int = 0,
+        views: int = 1,
+        **kwargs,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
+        if not isinstance(views, int) or views < 1:
+            raise InputError(f'train_cfg.views={views} must be a whole number from 1')
+        self.views = views
         if not _trains(runner):
             return
         steps = len(self.dataloader)
@@ -47,6 +58,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     def run_epoch(self) -> None:
         """One epoch of training on features."""
         use_all_features(self)
+        self.dataloader.dataset.view = self._epoch % self.views
         if _trains(self.runner):
             with features_as_inputs(self.runner.model):
                 super().run_epoch()
@@ -127,7 +139,8 @@ def _use_features(loop) -> None:
             '--cfg-options train_cfg.type=EpochBasedTrainLoop val_cfg.type=ValLoop '
             'test_cfg.type=TestLoop'
         )
-    loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader)
+    views = getattr(loop, 'views', 1)
+    loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader, views)
     for hook in loop.runner.hooks:
         if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'
             hook.ema_model.module.backbone.use_precision(backbone.precision)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from functools import partial
 from typing import Any
@@ -48,7 +49,7 @@ IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
 
 def trunk_features(
-    model: ImageClassifier, images: DataLoader
+    model: ImageClassifier, images: DataLoader, views: int = 1
 ) -> tuple[Tensor | StoredRows, dict[str, int]]:
     """Trunk features of every image of a loader, computed where they are not on disk yet.
 
@@ -56,32 +57,67 @@ def trunk_features(
     on the size of a batch. Several processes share the work. An unreadable image does not stop
     the others.
 
+    Args:
+        views: How many views of an image are drawn by random transforms. View k of an image is
+            the same in every run.
+
     Returns:
-        Features (U, D_trunk) of the U different images, in memory or read from disk by index
-        where they take more than a GiB, and the row of each by absolute path.
+        Features (views * U, D_trunk) of the U different images, view after view, in memory or read
+        from disk by index where they take more than a GiB, and the row of each image's first view
+        by absolute path.
 
     Raises:
-        InputError: random transforms or batch augmentation, by name.
+        InputError: random transforms of one view, or batch augmentation, by name; views for which
+            the disk has no room.
         UnreadableError: unreadable images, by file, once all the others are done.
     """
     dataset = images.dataset
-    check_deterministic(model, dataset)
+    check_deterministic(model, dataset, views)
     settle_precision(model, dataset)
     keys = {
         os.path.abspath(info['img_path']): file_key(info['img_path'])
         for info in iter_infos(dataset)
     }
     table = VectorTable('features', trunk_about(model, dataset))
+    by_view = [keys]
+    if views > 1:
+        check_room(table, model.backbone.trunk_dim, len(keys) * views)
+        by_view = [
+            {path: f'{key}\tview {view}' for path, key in keys.items()} for view in range(views)
+        ]
+    for view, each in enumerate(by_view):
+        fill(model, images, table, each, f'view {view}' if views > 1 else None)
+    barrier()
+    table.refresh()
+    stored = table.stored([key for each in by_view for key in each.values()])
+    small = stored.nbytes <= IN_MEMORY
+    rows = {path: row for row, path in enumerate(keys)}
+    return (stored[range(len(stored))] if small else stored), rows
+
+
+def fill(
+    model: ImageClassifier,
+    images: DataLoader,
+    table: VectorTable,
+    keys: dict[str, str],
+    view: str | None = None,
+) -> None:
+    """Compute what the table lacks of the images with these keys, by absolute path.
+
+    Raises:
+        UnreadableError: see :func:`trunk_features`.
+    """
     missing = set(table.missing(list(keys.values())))
     print_log(
-        f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images are there',
+        f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images are there'
+        + (f' ({view})' if view else ''),
         'current',
     )
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
     todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
     batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
     loader = DataLoader(
-        ImagesOf(dataset, todo),
+        ImagesOf(images.dataset, todo, view),
         batch_size,
         num_workers=images.num_workers,
         collate_fn=collate,
@@ -94,24 +130,32 @@ def trunk_features(
             f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:20])
         )
-    barrier()
-    table.refresh()
-    stored = table.stored(list(keys.values()))
-    small = stored.nbytes <= IN_MEMORY
-    rows = {path: row for row, path in enumerate(keys)}
-    return (stored[range(len(stored))] if small else stored), rows
 
 
-def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
+def check_room(table: VectorTable, dim: int, rows: int) -> None:
+    """Refuse more rows of float32 than the disk of the table has room for."""
+    wanted, free = 4 * dim * max(rows - len(table), 0), shutil.disk_usage(table.folder).free
+    if wanted > free:
+        raise InputError(
+            f'train_cfg.views: features of {rows:,} views take {wanted / 2**30:.1f} GiB, and '
+            f'{table.folder} has room for {free / 2**30:.1f}; set fewer views, or $LMMREG_CACHE to '
+            'a folder on another disk'
+        )
+
+
+def check_deterministic(model: ImageClassifier, dataset: Any, views: int = 1) -> None:
     """Refuse by name what would make an image's features differ from epoch to epoch."""
     advice = (
         'the frozen trunk runs once, so an image must look the same in every epoch; remove '
         "it, or train on images (train_cfg.type='EpochBasedTrainLoop')"
     )
-    for transform in transforms_of(dataset):
+    for transform in transforms_of(dataset) if views == 1 else ():
         if type(transform) not in PIXEL_TRANSFORMS + TEXT_TRANSFORMS:
             name = type(transform).__name__
-            raise InputError(f"transform '{name}' may be random: {advice}")
+            raise InputError(
+                f"transform '{name}' may be random: {advice}, or keep 16 views of each image "
+                '(train_cfg.views=16)'
+            )
     augments = getattr(model.data_preprocessor, 'batch_augments', None)
     if augments is not None:
         names = ', '.join(type(a).__name__ for a in augments.augments)
@@ -120,7 +164,9 @@ def check_deterministic(model: ImageClassifier, dataset: Any) -> None:
 
 def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
     """Everything but the image file itself that determines a row of the feature table."""
-    pixels = [describe_transform(t) for t in transforms_of(dataset) if type(t) in PIXEL_TRANSFORMS]
+    pixels = [
+        describe_transform(t) for t in transforms_of(dataset) if type(t) not in TEXT_TRANSFORMS
+    ]
     prep = model.data_preprocessor
     settings = {
         name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor', 'pad_value')
