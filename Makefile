@@ -3,12 +3,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-DEMO = configs/lmmreg_demo.py --methods finetune shuffled class_names
+# Five methods with 16 images a class, others for each seed; fine-tuning's rate is chosen on held-out ones.
+DEMO = configs/lmmreg_demo.py --methods finetune wise_ft gda mean_start \
+	--seeds 0 1 2 --seeded train_dataloader.dataset.shot_seed \
+	--select val --grid finetune:optim_wrapper.optimizer.lr=1e-4,3e-4,1e-3 \
+	--cfg-options train_dataloader.dataset.shots=16 train_cfg.min_iters=600 train_cfg.val_interval=20
 
 .PHONY: demo test
 
 demo: $(VENV)/evidence.installed
-	$(RUN) tools/sweep.py $(DEMO) --seeds 0 1 2 --out work_dirs/demo
+	$(RUN) tools/sweep.py $(DEMO) --out work_dirs/demo
 	$(RUN) tools/compare.py work_dirs/demo --baseline finetune --out work_dirs/demo/comparison
 
 test: $(VENV)/tests.installed
