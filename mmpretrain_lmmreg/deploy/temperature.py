@@ -10,6 +10,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.names import check_same_classes
 from ..datasets.samples import iter_infos
 from ..features.embeddings import image_embeddings
 from .classifier import Classifier
@@ -43,6 +44,8 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     found = _validation_images(classifier.cfg)
     if isinstance(found, str):
         return 1.0, f'not fitted: {found}'
+    names = found.dataset.metainfo.get('classes') or ()
+    check_same_classes(classifier.classes, names, 'the validation images')
     embeddings, labels = image_embeddings(classifier.model, found)
     fc = classifier.model.head.fc
     with torch.no_grad():
