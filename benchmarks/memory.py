@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.table import VectorTable, chunk_metadata
 
 from .measure import Row
 from .train import TOWER, made_up_config
@@ -43,7 +44,7 @@ def sparse_chunk(path: Path, keys: list[str], dim: int) -> None:
     """A chunk of a table with float16 rows of zeros, which takes no room on disk."""
     size = len(keys) * dim * 2
     header = dict(
-        __metadata__=dict(keys=json.dumps(keys)),
+        __metadata__=chunk_metadata(keys, [len(keys), dim], 'F16', crc32(bytes(size))),
         rows=dict(dtype='F16', shape=[len(keys), dim], data_offsets=[0, size]),
     )
     text = json.dumps(header).encode()

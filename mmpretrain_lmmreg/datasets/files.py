@@ -15,7 +15,7 @@ IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.g
 
 
 def natural_key(name: str) -> tuple:
-    """Sort key by which 'a_2' comes before 'a_10'; no two names are equal in it, as '1' and '01'."""
+    """Sort key by which 'a_2' comes before 'a_10'; different names, as '1' and '01', differ."""
     parts = [part for part in re.split(r'(\d+)', name) if part]
     return [_number(part) if part.isdecimal() else (1, 0, part) for part in parts], name
 
