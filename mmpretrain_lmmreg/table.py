@@ -77,6 +77,9 @@ class VectorTable:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
     def missing(self, keys: Sequence[str]) -> list[str]:
         """Those of ``keys`` without an undamaged row, each once, in their order."""
         self._check(keys)
@@ -104,7 +107,7 @@ class VectorTable:
             raise ValueError(f'{len(keys)} keys for {len(rows)} rows')
         rows = rows.cpu().contiguous()
         dtype = next(name for name, each in _DTYPES.items() if each == rows.dtype)
-        total = crc32(rows.view(torch.uint8).numpy())
+        total = crc32(rows.view(torch.uint8).numpy().data)
         about = chunk_metadata(keys, list(rows.shape), dtype, total)
         path = self.folder / f'{len(self._chunks):06d}-{os.getpid()}-{uuid.uuid4().hex}.safetensors'
         with atomic_write(path) as file:

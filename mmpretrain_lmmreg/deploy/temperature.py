@@ -1,6 +1,7 @@
 """The temperature by which logits become calibrated probabilities, fitted on validation images."""
 
 import os
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +45,8 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     found = _validation_images(classifier.cfg)
     if isinstance(found, str):
         return 1.0, f'not fitted: {found}'
-    names = found.dataset.metainfo.get('classes') or ()
+    dataset: Any = found.dataset
+    names = dataset.metainfo.get('classes') or ()
     check_same_classes(classifier.classes, names, 'the validation images')
     embeddings, labels = image_embeddings(classifier.model, found)
     fc = classifier.model.head.fc

@@ -1,6 +1,6 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
 
-import json
+import logging
 import os
 import time
 from functools import partial
@@ -21,7 +21,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from ..cache import atomic_write, cache_dir, digest
+from ..cache import atomic_write, cache_dir, digest, read_sealed, sealed
 from ..datasets.loading import LoadPicture
 from ..datasets.samples import describe_transform, iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
@@ -29,6 +29,7 @@ from ..errors import InputError, UnreadableError
 from ..progress import Progress
 from ..table import StoredRows, VectorTable
 from .images import ImagesOf, collate, first_images
+from .keys import file_key, find_rows, row_key
 from .precision import IMAGES, compare_precisions
 
 # Exactly these classes: one that inherits from them may be random
@@ -67,19 +68,16 @@ def trunk_features(
     dataset = images.dataset
     check_deterministic(model, dataset)
     settle_precision(model, dataset)
-    keys = {
-        os.path.abspath(info['img_path']): file_key(info['img_path'])
-        for info in iter_infos(dataset)
-    }
+    paths = list(dict.fromkeys(os.path.abspath(info['img_path']) for info in iter_infos(dataset)))
+    batch_size = min(images.batch_size or TRUNK_BATCH, len(paths))
+    keys = {path: file_key(path, batch_size) for path in paths}
     table = VectorTable('features', trunk_about(model, dataset))
-    missing = set(table.missing(list(keys.values())))
+    found = find_rows(table, keys)
     print_log(
-        f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images are there',
-        'current',
+        f'feature table {table.folder}: {len(found)} of {len(keys)} images are there', 'current'
     )
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
-    todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
-    batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
+    todo = [path for path in paths[rank::world] if path not in found]
     loader = DataLoader(
         ImagesOf(dataset, todo),
         batch_size,
@@ -96,9 +94,10 @@ def trunk_features(
         )
     barrier()
     table.refresh()
-    stored = table.stored(list(keys.values()))
+    found = find_rows(table, keys)
+    stored = table.stored([found[path] for path in paths])
     small = stored.nbytes <= IN_MEMORY
-    rows = {path: row for row, path in enumerate(keys)}
+    rows = {path: row for row, path in enumerate(paths)}
     return (stored[range(len(stored))] if small else stored), rows
 
 
@@ -164,24 +163,20 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
         else torch.backends.cpu.get_cpu_capability(),
     )
     path = cache_dir('features') / f'precision-{digest(about)}.json'
-    if not path.exists():
+    try:
+        found = read_sealed(path) if path.exists() else {}
+    except InputError as error:
+        print_log(f'{error}: it is measured again', 'current', level=logging.WARNING)
+        found = {}
+    if found.get('precision') not in ('float32', 'bfloat16') or 'reason' not in found:
         images = first_images(dataset, IMAGES)
         if not images:
             return None
         data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
-        found = compare_precisions(model.backbone, data['inputs'])
+        found = vars(compare_precisions(model.backbone, data['inputs']))
         with atomic_write(path) as file:
-            file.write(json.dumps(dict(vars(found), about=about), indent=2).encode())
-    return json.loads(path.read_text())
-
-
-def file_key(path: str) -> str:
-    """Key of an image file's row: its path, size and time, but not its content."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return f'{os.path.abspath(path)}\tmissing'
-    return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
+            file.write(sealed(dict(found, about=about)))
+    return found
 
 
 @torch.no_grad()
@@ -196,7 +191,7 @@ def compute(
     log = partial(print_log, logger='current')
     with Progress('images through the trunk', len(images_of), log) as progress:
         kept = time.monotonic()
-        for paths, images, errors in loader:
+        for paths, images, contents, errors in loader:
             failed += errors
             progress.advance(len(images) + len(errors))
             if not images:
@@ -205,7 +200,8 @@ def compute(
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
-            done += [keys[os.path.abspath(path)] for path in paths]
+            names = [keys[os.path.abspath(path)] for path in paths]
+            done += map(row_key, names, contents)
             if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:
                 table.add(done, torch.cat(rows))
                 done, rows, kept = [], [], time.monotonic()
