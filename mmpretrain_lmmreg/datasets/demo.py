@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
+from ..checksums import check_file
 from ..demo.actions import CLASSES
 from ..demo.render import demo_folder
 from ..errors import InputError
@@ -41,6 +42,7 @@ class DemoActions(SplitDataset):
         if not file.is_file():
             self._missing(f'no file {str(file)!r}')
         try:
+            check_file(file)
             lines = [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()]
             return [
                 {
