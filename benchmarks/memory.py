@@ -8,12 +8,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
-from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.features.keys import file_key, row_key
+from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.table import VectorTable, chunk_metadata
 
 from .measure import Row
 from .train import TOWER, made_up_config
@@ -43,7 +45,7 @@ def sparse_chunk(path: Path, keys: list[str], dim: int) -> None:
     """A chunk of a table with float16 rows of zeros, which takes no room on disk."""
     size = len(keys) * dim * 2
     header = dict(
-        __metadata__=dict(keys=json.dumps(keys)),
+        __metadata__=chunk_metadata(keys, [len(keys), dim], 'F16', crc32(bytes(size))),
         rows=dict(dtype='F16', shape=[len(keys), dim], data_offsets=[0, size]),
     )
     text = json.dumps(header).encode()
@@ -70,7 +72,7 @@ def shuffled_epoch(folder: Path, rows: int) -> dict:
     table = VectorTable('features', trunk_about(runner.model, dataset))
     for start in range(0, rows, CHUNK):
         infos = map(dataset.get_data_info, range(start, min(rows, start + CHUNK)))
-        keys = [file_key(info['img_path']) for info in infos]
+        keys = [row_key(file_key(info['img_path'], 1024), '') for info in infos]
         sparse_chunk(table.folder / f'{start:07d}.safetensors', keys, TOWER['width'])
     del table
     runner.model.head.alpha = 0  # without class means

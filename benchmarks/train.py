@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mmpretrain_lmmreg.config import config_folder
-from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
+from mmpretrain_lmmreg.features.keys import file_key, row_key
+from mmpretrain_lmmreg.features.trunk import trunk_about
 from mmpretrain_lmmreg.table import VectorTable
 
 from .measure import Row
@@ -124,9 +125,9 @@ def _run(
     runner = Runner.from_cfg(cfg)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     table = VectorTable('features', trunk_about(runner.model, dataset))
-    table.add(
-        [file_key(i['img_path']) for i in map(dataset.get_data_info, range(len(dataset)))], features
-    )
+    paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+    size = cfg.train_dataloader.batch_size
+    table.add([row_key(file_key(path, size), '') for path in paths], features)
     hook = BareLoop(features, fused)
     runner.register_hook(hook)
     runner.train()

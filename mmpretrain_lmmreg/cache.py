@@ -11,6 +11,10 @@ from typing import Any, BinaryIO
 
 import torch
 
+from .errors import InputError
+
+CHECKSUM = 'checksum'  # of a JSON object: the digest of what else is in it
+
 
 def cache_dir(name: str) -> Path:
     """Folder of a cache, shared between runs; not created here.
@@ -58,10 +62,35 @@ def _umask() -> int:
     return mask
 
 
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """A JSON object with its own checksum, as :func:`read_sealed` takes it."""
+    content = json.loads(json.dumps(content, ensure_ascii=False, default=str))
+    text = json.dumps(content | {CHECKSUM: digest(content)}, indent=1, ensure_ascii=False)
+    return text.encode(errors='surrogateescape')
+
+
+def read_sealed(path: Path) -> dict:
+    """The JSON object of a file; one that was written without a checksum is not compared.
+
+    Raises:
+        InputError: it cannot be read, is no JSON object, or its checksum is of another one.
+    """
+    try:
+        content = json.loads(path.read_bytes().decode(errors='surrogateescape'))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f'{path} is damaged ({error})') from error
+    if not isinstance(content, dict):
+        raise InputError(f'{path} is damaged (it is no JSON object)')
+    checksum = content.pop(CHECKSUM, None)
+    if checksum is not None and checksum != digest(content):
+        raise InputError(f'{path} is damaged (checksum)')
+    return content
+
+
 def digest(content: Any) -> str:
     """Name of a JSON-able content: 16 hex digits that change when it does."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]
 
 
 def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -1,14 +1,17 @@
 """Float vectors on disk, one row a key: trunk features by image, embeddings by text."""
 
 import json
+import logging
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
@@ -23,8 +26,10 @@ class VectorTable:
 
     A kill loses at most the rows that were not yet added; several processes may add to the
     same table at once. Each chunk is a safetensors file with ``rows`` (n, D) and, as metadata,
-    the JSON list of its n keys. ``about.json`` says what the rows were made from; the folder's
-    name is its digest, so a table made from anything else is another table.
+    the JSON list of its n keys and two CRC-32: of keys and form, checked when the table is opened,
+    and of the rows, checked when one of them is first asked for. A damaged chunk is named in the
+    log and deleted; its rows are missing then. ``about.json`` says what the rows were made from;
+    the folder's name is its digest, so a table made from anything else is another table.
 
     Args:
         kind: Name of the cache, a folder below :func:`cache_dir`.
@@ -38,6 +43,7 @@ class VectorTable:
                 file.write(json.dumps(about, indent=2, default=str).encode())
         self._chunks: list[Path] = []
         self._offsets: list[int] = []  # of the first row in each chunk's file
+        self._sums: list[int | None] = []  # of each chunk's rows; None once they were checked
         self._starts = [0]  # number of each chunk's first row, and of the row behind the last
         self._rows: dict[str, int] = {}
         self._form = (0, torch.float32)
@@ -46,16 +52,23 @@ class VectorTable:
     def refresh(self) -> None:
         """Take up the chunks that other processes have added."""
         for path in sorted(set(self.folder.glob('*.safetensors')) - set(self._chunks)):
-            self._index(path)
+            try:
+                self._index(path)
+            except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+                _delete(path, str(error))
 
-    def _index(self, path: Path) -> None:
-        with _open(path) as chunk:
-            keys = json.loads(chunk.metadata()['keys'])
-            rows = chunk.get_slice('rows')
-            self._form = (rows.get_shape()[1], _DTYPES[rows.get_dtype()])
+    def _index(self, path: Path, checked: bool = False) -> None:
+        with safe_open(path, 'pt') as chunk:
+            about, rows = chunk.metadata(), chunk.get_slice('rows')
+            keys, shape, dtype = json.loads(about['keys']), rows.get_shape(), rows.get_dtype()
+        if about != chunk_metadata(keys, shape, dtype, int(about['sum'])):
+            raise ValueError('checksum of its keys')
         with open(path, 'rb') as file:
-            self._offsets.append(8 + int.from_bytes(file.read(8), 'little'))
+            offset = 8 + int.from_bytes(file.read(8), 'little')
+        self._form = (shape[1], _DTYPES[dtype])
         self._chunks.append(path)
+        self._offsets.append(offset)
+        self._sums.append(None if checked else int(about['sum']))
         self._rows.update(
             zip(keys, range(self._starts[-1], self._starts[-1] + len(keys)), strict=True)
         )
@@ -64,18 +77,42 @@ class VectorTable:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
     def missing(self, keys: Sequence[str]) -> list[str]:
-        """Those of ``keys`` without a row, each once, in their order."""
+        """Those of ``keys`` without an undamaged row, each once, in their order."""
+        self._check(keys)
         return [key for key in dict.fromkeys(keys) if key not in self._rows]
+
+    def _check(self, keys: Sequence[str]) -> None:
+        """Compare the rows of the keys' chunks with their checksums, and forget damaged ones."""
+        if not any(self._sums):
+            return
+        rows = np.array([self._rows[key] for key in set(keys) if key in self._rows], np.int64)
+        damaged = []
+        for number in np.unique(np.searchsorted(self._starts, rows, side='right') - 1).tolist():
+            expected, self._sums[number] = self._sums[number], None
+            path, offset = self._chunks[number], self._offsets[number]
+            if expected is not None and _sum_of_file(path, offset) != expected:
+                _delete(path, 'checksum of its rows')
+                damaged.append(range(self._starts[number], self._starts[number + 1]))
+        if damaged:
+            lost = {row for rows_ in damaged for row in rows_}
+            self._rows = {key: row for key, row in self._rows.items() if row not in lost}
 
     def add(self, keys: Sequence[str], rows: torch.Tensor) -> None:
         """Keep ``rows`` (n, D) under n ``keys``, durably."""
         if len(keys) != len(rows):
             raise ValueError(f'{len(keys)} keys for {len(rows)} rows')
+        rows = rows.cpu().contiguous()
+        dtype = next(name for name, each in _DTYPES.items() if each == rows.dtype)
+        total = crc32(rows.view(torch.uint8).numpy().data)
+        about = chunk_metadata(keys, list(rows.shape), dtype, total)
         path = self.folder / f'{len(self._chunks):06d}-{os.getpid()}-{uuid.uuid4().hex}.safetensors'
         with atomic_write(path) as file:
-            file.write(save({'rows': rows.cpu().contiguous()}, {'keys': json.dumps(list(keys))}))
-        self._index(path)
+            file.write(save({'rows': rows}, about))
+        self._index(path, checked=True)
 
     def read(self, keys: Sequence[str]) -> torch.Tensor:
         """Rows of ``keys``, (n, D) in memory; a key without a row is a KeyError."""
@@ -83,6 +120,7 @@ class VectorTable:
 
     def stored(self, keys: Sequence[str]) -> 'StoredRows':
         """Rows of ``keys``, (n, D), that stay on disk; a key without a row is a KeyError."""
+        self._check(keys)
         rows = np.fromiter((self._rows[key] for key in keys), np.int64, len(keys))
         return StoredRows(rows, np.array(self._starts), self._chunks, self._offsets, *self._form)
 
@@ -133,10 +171,32 @@ class StoredRows:
         return out
 
 
-def _open(path: Path):
+def chunk_metadata(
+    keys: Sequence[str], shape: Sequence[int], dtype: str, total: int
+) -> dict[str, str]:
+    """What a chunk says of its rows: ``shape`` and ``dtype`` as safetensors', CRC-32 ``total``."""
+    text = json.dumps(list(keys))
+    head = crc32(f'{text} {shape} {dtype} {total}'.encode())
+    return dict(keys=text, sum=str(total), head=str(head))
+
+
+def _sum_of_file(path: Path, offset: int) -> int | None:
+    """CRC-32 of a file from ``offset`` on, read piece by piece; None where it is gone."""
+    total = 0
     try:
-        return safe_open(path, 'pt')
-    except SafetensorError as error:
-        raise InputError(
-            f'{path} is damaged ({error}); delete it, its rows will be computed again'
-        ) from error
+        with open(path, 'rb', buffering=0) as file:
+            file.seek(offset)
+            while piece := file.read(2**20):
+                total = crc32(piece, total)
+    except FileNotFoundError:  # another process found it damaged
+        return None
+    return total
+
+
+def _delete(path: Path, reason: str) -> None:
+    print_log(
+        f'{path} is damaged ({reason}) and is deleted; its rows are computed again',
+        'current',
+        level=logging.WARNING,
+    )
+    path.unlink(missing_ok=True)

@@ -3,7 +3,9 @@ import multiprocessing
 
 import pytest
 import torch
+from safetensors.torch import save
 
+from mmpretrain_lmmreg import table as table_module
 from mmpretrain_lmmreg.cache import digest_tensors
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.table import VectorTable
@@ -50,13 +52,68 @@ def test_unfinished_chunk_is_not_read():
     assert len(VectorTable('test', ABOUT)) == 0
 
 
-def test_damaged_chunk_is_named():
+@pytest.fixture
+def log(monkeypatch):
+    """Lines that the table logs."""
+    lines = []
+    monkeypatch.setattr(table_module, 'print_log', lambda text, *_, **__: lines.append(text))
+    return lines
+
+
+def damage(path, offset, mask=1):
+    content = bytearray(path.read_bytes())
+    content[offset] ^= mask
+    path.write_bytes(content)
+
+
+def test_each_flipped_bit_of_a_chunk_is_found_named_and_its_rows_made_again(log):
+    VectorTable('test', ABOUT).add(['a', 'b'], rows(1, 2))
+    table = VectorTable('test', ABOUT)
+    chunk = next(table.folder.glob('*.safetensors'))
+    whole = chunk.read_bytes()
+    for offset in range(len(whole)):
+        damage(chunk, offset, 1 << offset % 8)
+        table = VectorTable('test', ABOUT)
+        lost = table.missing(['a', 'b'])
+        if lost:  # else the bit was of the padding of the header
+            assert lost == ['a', 'b'] and str(chunk) in log.pop() and not chunk.exists()
+            table.add(lost, rows(1, 2))
+            next(table.folder.glob('*.safetensors')).unlink()
+        else:
+            assert whole[offset : offset + 1] == b' '
+        table = VectorTable('test', ABOUT)
+        chunk.write_bytes(whole)
+        table.refresh()
+        assert torch.equal(table.read(['b', 'a']), rows(2, 1))
+
+
+def test_cut_and_foreign_chunks_are_named_and_their_rows_made_again(log):
+    VectorTable('test', ABOUT).add(['a'], rows(1))
+    table = VectorTable('test', ABOUT)
+    chunk = next(table.folder.glob('*.safetensors'))
+    whole = chunk.read_bytes()
+    unsummed = save({'rows': rows(1)}, {'keys': '["a"]'})  # of an earlier version
+    for content in (b'', whole[:5], whole[:-1], whole[: len(whole) // 2], b'\xff' * 99, unsummed):
+        chunk.write_bytes(content)
+        assert VectorTable('test', ABOUT).missing(['a']) == ['a']
+        assert str(chunk) in log.pop() and not chunk.exists()
+
+
+def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):
     table = VectorTable('test', ABOUT)
     table.add(['a'], rows(1))
-    chunk = next(table.folder.glob('*.safetensors'))
-    chunk.write_bytes(chunk.read_bytes()[:-4])
-    with pytest.raises(InputError, match=f'{chunk.name} is damaged.*delete it'):
-        VectorTable('test', ABOUT)
+    table.add(['b'], rows(2))
+    first = min(table.folder.glob('*.safetensors'))
+    damage(first, -1)
+    table, read = VectorTable('test', ABOUT), []
+    original = table_module._sum_of_file
+    monkeypatch.setattr(table_module, '_sum_of_file', lambda *a: read.append(a) or original(*a))
+    table.read(['b'])
+    table.read(['b'])
+    assert len(read) == 1 and not log
+    with pytest.raises(KeyError):
+        table.read(['a'])
+    assert str(first) in log.pop()
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16, torch.bfloat16])

@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs
 
 # ruff: noqa: E402, I001  the package comes first: it repairs torchvision for open_clip
 from mmpretrain_lmmreg.cache import atomic_write
+from mmpretrain_lmmreg.checksums import write_checksums
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
 from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
@@ -219,6 +220,7 @@ def write(state: dict[str, Tensor], folder: Path) -> None:
         file.write(save(state))
     if folder.resolve() != CLIP_FOLDER.resolve():
         shutil.copy(CLIP_FOLDER / CONFIG_FILE, folder)
+    write_checksums([folder / CONFIG_FILE, folder / WEIGHTS_FILE], folder)
 
 
 if __name__ == '__main__':

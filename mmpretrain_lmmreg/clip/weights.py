@@ -19,6 +19,7 @@ from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
 from safetensors.torch import load_file
 from torch import nn
 
+from ..checksums import check_file
 from ..errors import InputError, MissingInputError
 
 _OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
@@ -108,8 +109,13 @@ def read_state(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
     """Return a file's tensors by name, and whether the file is OpenAI's own archive.
 
     That is a TorchScript archive, or a state dict that still has its three extra entries.
-    Raises InputError for anything that cannot be read without executing code in it.
+    Raises InputError for anything that cannot be read without executing code in it, and for a
+    file that is not that of a ``checksums.json`` beside it.
     """
+    try:
+        check_file(file)
+    except ValueError as error:
+        raise InputError(f'{error}; export, install or fetch the folder again') from error
     scripted = False
     try:
         if file.suffix == '.safetensors':

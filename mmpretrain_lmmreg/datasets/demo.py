@@ -5,8 +5,10 @@ from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
+from ..checksums import check_file
 from ..demo.actions import CLASSES
 from ..demo.render import demo_folder
+from ..errors import InputError
 from .base import SplitDataset
 from .splits import Sample
 
@@ -39,13 +41,19 @@ class DemoActions(SplitDataset):
         file = Path(self.data_root, 'scenes.jsonl')
         if not file.is_file():
             self._missing(f'no file {str(file)!r}')
-        lines = map(json.loads, file.read_text(encoding='utf-8').splitlines())
-        return [
-            {
-                'rel_path': line['image'],
-                'gt_label': CLASSES.index(line['action']),
-                'group': line['group'],
-            }
-            for line in lines
-            if line['image'].startswith(f'{part}/')
-        ]
+        try:
+            check_file(file)
+            lines = [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()]
+            return [
+                {
+                    'rel_path': line['image'],
+                    'gt_label': CLASSES.index(line['action']),
+                    'group': line['group'],
+                }
+                for line in lines
+                if line['image'].startswith(f'{part}/')
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f'{file} is damaged ({error}): delete {self.data_root}, it will be drawn again'
+            ) from error

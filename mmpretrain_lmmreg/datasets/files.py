@@ -14,13 +14,16 @@ from .pictures import read_rgb
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
 
 
-def natural_key(name: str) -> list:
-    """Sort key by which 'a_2' comes before 'a_10'."""
-    return [(0, int(part), '') if part.isdecimal() else (1, 0, part) for part in _digits(name)]
+def natural_key(name: str) -> tuple:
+    """Sort key by which 'a_2' comes before 'a_10'; different names, as '1' and '01', differ."""
+    parts = [part for part in re.split(r'(\d+)', name) if part]
+    return [_number(part) if part.isdecimal() else (1, 0, part) for part in parts], name
 
 
-def _digits(name: str) -> list[str]:
-    return [part for part in re.split(r'(\d+)', name) if part]
+def _number(digits: str) -> tuple[int, int, str]:
+    """As numbers compare, for any number of digits."""
+    digits = digits.lstrip('0')
+    return 0, len(digits), digits
 
 
 def some_of(names: Sequence[str], limit: int = 3) -> str:

@@ -1,6 +1,7 @@
 """Class names of the benchmarks, and how names are matched and made readable."""
 
 import re
+from collections.abc import Sequence
 
 from ..errors import InputError
 from .files import some_of
@@ -83,3 +84,34 @@ def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> d
     if len(set(found.values())) < len(found):
         raise InputError(f'{where} has two folders for one class among: {", ".join(folders)}')
     return {folder: label for folder, label in found.items() if label is not None}
+
+
+def check_same_classes(trained: Sequence[str], data: Sequence[str], what: str) -> str:
+    """Compare the class names that a checkpoint was trained with and those of data, by label.
+
+    Returns:
+        A warning where names differ without having changed places (renamed, or other classes), or
+        ''. No names on a side, nothing to compare.
+
+    Raises:
+        InputError: a class has another label in the data than in the checkpoint.
+    """
+    if not trained or not data:
+        return ''
+    place = {name: label for label, name in enumerate(data)}
+    moved = [(name, label) for label, name in enumerate(trained) if place.get(name, label) != label]
+    if moved:
+        name, label = moved[0]
+        raise InputError(
+            f'{what}: class {name!r} is number {label} in the checkpoint, but {place[name]} in the '
+            f'data ({len(moved)} such classes): these are other data, or classes were added, '
+            'renamed or taken away since training; give the data `classes` in the order of the '
+            'checkpoint, or train again'
+        )
+    pairs = [pair for pair in zip(trained, data, strict=False) if pair[0] != pair[1]]
+    if not pairs:
+        return ''
+    return (
+        f'{what}: {len(pairs)} classes have other names in the data than in the checkpoint, '
+        f'{pairs[0][1]!r} for {pairs[0][0]!r}'
+    )

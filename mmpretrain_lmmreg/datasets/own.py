@@ -10,9 +10,9 @@ from mmpretrain.registry import DATASETS
 
 from ..errors import InputError, MissingInputError
 from .base import SplitDataset
-from .files import natural_key, some_of
+from .files import some_of
 from .names import readable_name
-from .own_lists import Row, read_folders, read_list
+from .own_lists import Row, labels_of, read_folders, read_list
 from .own_names import class_names_of
 from .splits import Sample, hold_out
 
@@ -22,7 +22,7 @@ def find_classes(data_root: str, ann_file: str = '') -> tuple[str, ...]:
 
     Their number is a config's ``num_classes``. Mistakes in the data raise InputError.
     """
-    return tuple(map(readable_name, _labels(read_rows(data_root, ann_file))))
+    return tuple(map(readable_name, labels_of(read_rows(data_root, ann_file))))
 
 
 def read_rows(data_root: str, ann_file: str = '') -> list[Row]:
@@ -38,15 +38,11 @@ def read_rows(data_root: str, ann_file: str = '') -> list[Row]:
     return rows
 
 
-def _labels(rows: list[Row]) -> list[str]:
-    return sorted({row['label'] for row in rows}, key=natural_key)
-
-
 def _check_labels(rows: list[Row], where: str) -> None:
     spellings, splits = defaultdict(list), defaultdict(set)
     for row in rows:
         splits[row['label']].add(row['split'] or 'train')
-    for label in _labels(rows):
+    for label in labels_of(rows):
         spellings[readable_name(label).casefold()].append(label)
     for same in spellings.values():
         if len(same) > 1:
@@ -102,7 +98,7 @@ class OwnImages(SplitDataset):
     def found_classes(self) -> tuple[str, ...]:
         """Names of the labels that occur, in natural order."""
         self._rows = read_rows(self.data_root, self.list_file)
-        return class_names_of(_labels(self._rows), self.class_names, self.data_root)
+        return class_names_of(labels_of(self._rows), self.class_names, self.data_root)
 
     def load_data_list(self) -> list[Sample]:
         """The chosen samples of the split."""
@@ -116,7 +112,7 @@ class OwnImages(SplitDataset):
         return self._parts[part]
 
     def _divide(self) -> dict[str, list[Sample] | None]:
-        number = {label: i for i, label in enumerate(_labels(self._rows))}
+        number = {label: i for i, label in enumerate(labels_of(self._rows))}
         parts: dict[str, list[Sample]] = {'train': [], 'val': [], 'test': []}
         for row in self._rows:
             sample = {'rel_path': row['rel_path'], 'gt_label': number[row['label']]}

@@ -27,6 +27,11 @@ SPLITS = ('train', 'val', 'test')
 Row = dict[str, Any]
 
 
+def labels_of(rows: list[Row]) -> list[str]:
+    """The labels that occur, in natural order: a class's number is its place among them."""
+    return sorted({row['label'] for row in rows}, key=natural_key)
+
+
 def read_folders(root: Path) -> list[Row]:
     """Rows of ``root/<class>/...`` or ``root/{train,val,test}/<class>/...``.
 

@@ -15,6 +15,7 @@ from mmengine.logging import print_log
 from PIL import __version__ as pillow_version
 
 from ..cache import atomic_write, cache_dir, digest
+from ..checksums import write_checksums
 from ..progress import track
 from .actions import CLASSES
 from .backgrounds import BACKGROUNDS
@@ -90,6 +91,7 @@ def render_into(folder: Path, seed: str = SEED) -> None:
     for name, lines in (('scenes.jsonl', scene_lines), ('descriptions.jsonl', records)):
         with atomic_write(folder / name) as file:
             file.writelines(json.dumps(line).encode() + b'\n' for line in lines)
+    write_checksums([folder / 'scenes.jsonl'], folder)
 
 
 def _record(image: str, scene: Scene, sha256: str, seed: str) -> dict:

@@ -6,6 +6,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 
 from ..clip.text_tower import TextTower
+from ..datasets.names import check_same_classes
 from ..errors import InputError
 from ..text.class_sentences import collect_descriptions
 from ..text.embedding import embed
@@ -26,6 +27,8 @@ class Explainer:
         cfg, model = classifier.cfg, classifier.model
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        names = dataset.metainfo.get('classes') or ()
+        check_same_classes(classifier.classes, names, '--explain')
         self.texts, counts = collect_descriptions(dataset, model.head.num_classes)
         if not self.texts:
             raise InputError('--explain: no training image of this config has a description')

@@ -12,6 +12,7 @@ from rich.status import Status
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..checksums import write_checksums
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.model import LOCAL_DIR, load_open_clip
 from ..errors import InputError
@@ -47,6 +48,7 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
     )
     folder.write_json(made / 'classifier.json', settings)
     folder.write_script(made)
+    write_checksums((made / name for name in standalone.FILES), made)
     exported, images, difference = _verify(classifier, made)
     lines = [
         f'{model.backbone.model_name}, {len(classifier.classes)} classes: with open_clip alone '

@@ -15,21 +15,31 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from mmpretrain_lmmreg.checksums import check_file
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.torchvision_ops import define_missing_torchvision_ops
 
 define_missing_torchvision_ops()
 import open_clip  # noqa: E402  it imports torchvision
 
+FILES = (
+    *('classifier.json', 'open_clip_config.json'),
+    *('open_clip_model.safetensors', 'head.safetensors'),
+)
 # The smallest text tower there is: classifying needs none, so its weights may be missing
 NO_TEXT = dict(context_length=1, vocab_size=1, width=8, heads=1, layers=1)
 
 
 class Classifier(torch.nn.Module):
-    """Images (B, 3, H, W), as ``preprocess`` makes them -> logits and probabilities (B, N)."""
+    """Images (B, 3, H, W), as ``preprocess`` makes them -> logits and probabilities (B, N).
+
+    A missing file of the folder is an OSError, one that does not fit its checksum a ValueError.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
+        for name in FILES:
+            check_file(folder / name)
         settings = json.loads((folder / 'classifier.json').read_text(encoding='utf-8'))
         self.classes = settings['classes']
         self.normalize, self.temperature = settings['normalize'], settings['temperature']
@@ -70,7 +80,10 @@ def main() -> None:
     parser.add_argument('pictures', nargs='+')
     parser.add_argument('--calibrated', action='store_true', help='use the fitted temperature')
     args = parser.parse_args()
-    classifier = Classifier(Path(__file__).resolve().parent)
+    try:
+        classifier = Classifier(Path(__file__).resolve().parent)
+    except (OSError, ValueError) as error:
+        parser.exit(2, f'error: {error}; export the folder again\n')
     for path in args.pictures:
         try:
             image = classifier.read(path)

@@ -1,6 +1,7 @@
 """The temperature by which logits become calibrated probabilities, fitted on validation images."""
 
 import os
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +11,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..datasets.names import check_same_classes
 from ..datasets.samples import iter_infos
 from ..features.embeddings import image_embeddings
 from .classifier import Classifier
@@ -43,6 +45,9 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     found = _validation_images(classifier.cfg)
     if isinstance(found, str):
         return 1.0, f'not fitted: {found}'
+    dataset: Any = found.dataset
+    names = dataset.metainfo.get('classes') or ()
+    check_same_classes(classifier.classes, names, 'the validation images')
     embeddings, labels = image_embeddings(classifier.model, found)
     fc = classifier.model.head.fc
     with torch.no_grad():

@@ -1,15 +1,17 @@
 """Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
+from ..datasets.names import check_same_classes
 from ..datasets.samples import iter_infos, rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
@@ -24,8 +26,20 @@ class RunChecksHook(Hook):
     Before training: a sample that is in the train list and in the val or test list is an error,
     and so is choosing a checkpoint (``save_best``) or an epoch (``EarlyStoppingHook``) by images
     of the test list. After an iteration: a loss that is not finite is an error that names the
-    files of the batch.
+    files of the batch. A checkpoint that is tested or resumed must have the data's classes in their
+    order.
     """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Raises InputError where a tested or resumed checkpoint orders the classes otherwise."""
+        meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+        for loop in (runner._train_loop if runner._resume else None, runner._test_loop):
+            if isinstance(loop, BaseLoop):
+                classes = source_of(loop.dataloader).metainfo.get('classes')
+                what = str(runner.cfg.get('load_from') or runner.work_dir)
+                warning = check_same_classes(meta.get('classes') or (), classes or (), what)
+                if warning:
+                    print_log(warning, 'current', level=logging.WARNING)
 
     def before_train(self, runner: Runner) -> None:
         """Raises InputError where test images would reach training or selection."""

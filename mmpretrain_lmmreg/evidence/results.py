@@ -1,13 +1,12 @@
 """What a run leaves behind for comparisons: ``results/<split>.npz`` and ``results/run.json``."""
 
-import json
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
-from ..cache import atomic_write, digest
+from ..cache import atomic_write, digest, read_sealed, sealed
 from ..errors import InputError, MissingInputError
 
 
@@ -66,9 +65,12 @@ def load_predictions(work_dir: str | Path, split: str = 'test') -> Predictions:
         )
     names = [field.name for field in fields(Predictions)]
     try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip():  # NumPy does not read to the end, where the checksum is compared
+                raise ValueError('checksum')
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in names}
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds
         raise InputError(f'{path} is damaged ({error}); train or test this run again') from error
     arrays['split'] = str(arrays['split'])
     predictions = Predictions(**arrays)
@@ -124,7 +126,7 @@ def save_run(work_dir: str | Path, run: dict) -> Path:
     """Write ``<work_dir>/results/run.json``, whole or not at all."""
     path = Path(work_dir) / 'results' / 'run.json'
     with atomic_write(path) as file:
-        file.write(json.dumps(run, indent=1, ensure_ascii=False).encode())
+        file.write(sealed(run))
     return path
 
 
@@ -142,10 +144,10 @@ def load_run(work_dir: str | Path) -> dict:
             'trained with ResultsHook'
         )
     try:
-        run = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f'{path} is not JSON: {error}') from error
-    missing = {'method', 'seed', 'epochs', 'finished'} - set(run if isinstance(run, dict) else ())
+        run = read_sealed(path)
+    except InputError as error:
+        raise InputError(f'{error}; train this run again') from error
+    missing = {'method', 'seed', 'epochs', 'finished'} - set(run)
     if missing:
         raise InputError(f'{path} lacks {", ".join(sorted(missing))}')
     return run

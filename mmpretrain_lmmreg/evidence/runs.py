@@ -1,6 +1,5 @@
 """Finished runs, read and put together as methods."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cache import read_sealed
 from ..errors import InputError
 from .results import Predictions, load_predictions, load_run
 
@@ -110,10 +110,16 @@ def read_folder(folder: Path, split: str) -> list[Run]:
     """The run of a work folder, or the final runs that a sweep's ``sweep.json`` lists."""
     if not (folder / 'sweep.json').is_file():
         return [read_run(folder, split)]
-    entries = json.loads((folder / 'sweep.json').read_bytes())['runs']
+    path = folder / 'sweep.json'
+    try:
+        entries = [(e['folder'], e['tuning'], e['options']) for e in read_sealed(path)['runs']]
+    except (InputError, LookupError, TypeError) as error:
+        raise InputError(
+            f'{path} is damaged; the command of the sweep writes it again, without training'
+        ) from error
     return [
-        read_run(folder / e['folder'], split, tuning=e['tuning'], options=e['options'])
-        for e in entries
+        read_run(folder / name, split, tuning=tuning, options=options)
+        for name, tuning, options in entries
     ]
 
 

@@ -1,6 +1,5 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from ..cache import atomic_write
+from ..cache import atomic_write, sealed
 from ..config import load_config, method_file
 from ..errors import InputError
 from ..progress import Progress
@@ -121,7 +120,7 @@ class Sweep:
             runs=runs,
         )
         with atomic_write(path) as file:
-            file.write(json.dumps(summary, indent=1, ensure_ascii=False).encode())
+            file.write(sealed(summary))
         return path
 
     def train(

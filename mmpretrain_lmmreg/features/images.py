@@ -15,10 +15,13 @@ from torch.utils.data import Dataset
 
 from ..datasets.samples import iter_infos, rel_path, transforms_of
 from ..descriptions import AttachDescriptions
+from .keys import content_of
 
 
 class ImagesOf(Dataset):
-    """The preprocessed images of some of a data set's samples; an unreadable one is its error.
+    """Path, preprocessed image and content's hash of some of a data set's samples.
+
+    In place of the image of one that cannot be read is its error.
 
     Args:
         dataset: Whose pipeline prepares them.
@@ -38,16 +41,16 @@ class ImagesOf(Dataset):
     def __len__(self) -> int:
         return len(self.infos)
 
-    def __getitem__(self, index: int) -> tuple[str, Any]:
+    def __getitem__(self, index: int) -> tuple[str, Any, str]:
         results = dict(self.infos[index])
         path = results['img_path']
         try:
             if self.view is None:
-                return path, self._prepare(results)
+                return path, self._prepare(results), content_of(path)
             with drawn_by(f'{self.view}/{rel_path(results)}'):
-                return path, self._prepare(results)
+                return path, self._prepare(results), content_of(path)
         except Exception as error:  # whatever a decoder raises
-            return path, f'{path}: {type(error).__name__}: {error}'
+            return path, f'{path}: {type(error).__name__}: {error}', ''
 
     def _prepare(self, results: dict) -> Tensor:
         for transform in self.transforms:
@@ -72,11 +75,14 @@ def drawn_by(name: str) -> Iterator[None]:
             np.random.set_state(numpy)
 
 
-def collate(batch: list[tuple[str, Any]]) -> tuple[list[str], list[Tensor], list[str]]:
-    """Paths and images of what can be read in a batch, and a line for each other sample."""
-    good = [(path, image) for path, image in batch if not isinstance(image, str)]
-    paths, images = zip(*good, strict=True) if good else ((), ())
-    return list(paths), list(images), [error for _, error in batch if isinstance(error, str)]
+def collate(
+    batch: list[tuple[str, Any, str]],
+) -> tuple[list[str], list[Tensor], list[str], list[str]]:
+    """Paths, images and contents of what can be read, and a line for each other sample."""
+    good = [sample for sample in batch if not isinstance(sample[1], str)]
+    paths, images, contents = zip(*good, strict=True) if good else ((), (), ())
+    errors = [image for _, image, _ in batch if isinstance(image, str)]
+    return list(paths), list(images), list(contents), errors
 
 
 def first_images(dataset: Any, count: int) -> list[Tensor]:
@@ -84,7 +90,7 @@ def first_images(dataset: Any, count: int) -> list[Tensor]:
     images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
     readable = (
         image
-        for _, image in map(images.__getitem__, range(len(images)))
+        for _, image, _ in map(images.__getitem__, range(len(images)))
         if not isinstance(image, str)
     )
     return list(islice(readable, count))

@@ -1,6 +1,6 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
 
-import json
+import logging
 import os
 import shutil
 import time
@@ -22,7 +22,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from ..cache import atomic_write, cache_dir, digest
+from ..cache import atomic_write, cache_dir, digest, read_sealed, sealed
 from ..datasets.loading import LoadPicture
 from ..datasets.samples import describe_transform, iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
@@ -30,6 +30,7 @@ from ..errors import InputError, UnreadableError
 from ..progress import Progress
 from ..table import StoredRows, VectorTable
 from .images import ImagesOf, collate, first_images
+from .keys import file_key, find_rows, row_key
 from .precision import IMAGES, compare_precisions
 
 # Exactly these classes: one that inherits from them may be random
@@ -74,50 +75,41 @@ def trunk_features(
     dataset = images.dataset
     check_deterministic(model, dataset, views)
     settle_precision(model, dataset)
-    keys = {
-        os.path.abspath(info['img_path']): file_key(info['img_path'])
-        for info in iter_infos(dataset)
-    }
+    paths = list(dict.fromkeys(os.path.abspath(info['img_path']) for info in iter_infos(dataset)))
     table = VectorTable('features', trunk_about(model, dataset))
-    by_view = [keys]
     if views > 1:
-        check_room(table, model.backbone.trunk_dim, len(keys) * views)
-        by_view = [
-            {path: f'{key}\tview {view}' for path, key in keys.items()} for view in range(views)
-        ]
-    for view, each in enumerate(by_view):
-        fill(model, images, table, each, f'view {view}' if views > 1 else None)
+        check_room(table, model.backbone.trunk_dim, len(paths) * views)
+    names = [f'view {view}' for view in range(views)] if views > 1 else ['']
+    keys = [fill(model, images, table, paths, view) for view in names]
     barrier()
     table.refresh()
-    stored = table.stored([key for each in by_view for key in each.values()])
+    found = [find_rows(table, each) for each in keys]
+    stored = table.stored([rows[path] for rows in found for path in paths])
     small = stored.nbytes <= IN_MEMORY
-    rows = {path: row for row, path in enumerate(keys)}
+    rows = {path: row for row, path in enumerate(paths)}
     return (stored[range(len(stored))] if small else stored), rows
 
 
 def fill(
-    model: ImageClassifier,
-    images: DataLoader,
-    table: VectorTable,
-    keys: dict[str, str],
-    view: str | None = None,
-) -> None:
-    """Compute what the table lacks of the images with these keys, by absolute path.
+    model: ImageClassifier, images: DataLoader, table: VectorTable, paths: list[str], view: str
+) -> dict[str, str]:
+    """Compute what the table lacks of a view of these images; returns their keys by path.
 
     Raises:
         UnreadableError: see :func:`trunk_features`.
     """
-    missing = set(table.missing(list(keys.values())))
+    batch_size = min(images.batch_size or TRUNK_BATCH, len(paths))
+    keys = {path: file_key(path, batch_size, view) for path in paths}
+    found = find_rows(table, keys)
     print_log(
-        f'feature table {table.folder}: {len(keys) - len(missing)} of {len(keys)} images are there'
+        f'feature table {table.folder}: {len(found)} of {len(keys)} images are there'
         + (f' ({view})' if view else ''),
         'current',
     )
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
-    todo = [path for path in list(keys)[rank::world] if keys[path] in missing]
-    batch_size = min(images.batch_size or TRUNK_BATCH, len(keys))
+    todo = [path for path in paths[rank::world] if path not in found]
     loader = DataLoader(
-        ImagesOf(images.dataset, todo, view),
+        ImagesOf(images.dataset, todo, view or None),
         batch_size,
         num_workers=images.num_workers,
         collate_fn=collate,
@@ -130,6 +122,7 @@ def fill(
             f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:20])
         )
+    return keys
 
 
 def check_room(table: VectorTable, dim: int, rows: int) -> None:
@@ -210,24 +203,20 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
         else torch.backends.cpu.get_cpu_capability(),
     )
     path = cache_dir('features') / f'precision-{digest(about)}.json'
-    if not path.exists():
+    try:
+        found = read_sealed(path) if path.exists() else {}
+    except InputError as error:
+        print_log(f'{error}: it is measured again', 'current', level=logging.WARNING)
+        found = {}
+    if found.get('precision') not in ('float32', 'bfloat16') or 'reason' not in found:
         images = first_images(dataset, IMAGES)
         if not images:
             return None
         data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
-        found = compare_precisions(model.backbone, data['inputs'])
+        found = vars(compare_precisions(model.backbone, data['inputs']))
         with atomic_write(path) as file:
-            file.write(json.dumps(dict(vars(found), about=about), indent=2).encode())
-    return json.loads(path.read_text())
-
-
-def file_key(path: str) -> str:
-    """Key of an image file's row: its path, size and time, but not its content."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return f'{os.path.abspath(path)}\tmissing'
-    return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
+            file.write(sealed(dict(found, about=about)))
+    return found
 
 
 @torch.no_grad()
@@ -242,7 +231,7 @@ def compute(
     log = partial(print_log, logger='current')
     with Progress('images through the trunk', len(images_of), log) as progress:
         kept = time.monotonic()
-        for paths, images, errors in loader:
+        for paths, images, contents, errors in loader:
             failed += errors
             progress.advance(len(images) + len(errors))
             if not images:
@@ -251,7 +240,8 @@ def compute(
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
-            done += [keys[os.path.abspath(path)] for path in paths]
+            names = [keys[os.path.abspath(path)] for path in paths]
+            done += map(row_key, names, contents)
             if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:
                 table.add(done, torch.cat(rows))
                 done, rows, kept = [], [], time.monotonic()

@@ -1,12 +1,14 @@
 """DemoActions gives samples as every other data set does."""
 
+import shutil
+
 import pytest
 from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.datasets import DemoActions
 from mmpretrain_lmmreg.demo import render
 from mmpretrain_lmmreg.demo.actions import CLASSES
-from mmpretrain_lmmreg.errors import MissingInputError
+from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 
 def test_samples(drawn):
@@ -53,3 +55,18 @@ def test_first_use_draws(monkeypatch):
     few = list(render.scenes())[:2]
     monkeypatch.setattr(render, 'scenes', lambda seed: iter(few))
     assert len(DemoActions()) == 2
+
+
+def test_damaged_scenes_are_refused_by_name(drawn, tmp_path):
+    shutil.copytree(drawn, tmp_path / 'demo', ignore=shutil.ignore_patterns('*.png'))
+    file = tmp_path / 'demo' / 'scenes.jsonl'
+    whole = file.read_bytes()
+    for damaged in (whole.replace(b'train/', b'trbin/', 1), whole[:1000], b'\xff', b''):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match=f'{file} is damaged .*drawn again'):
+            DemoActions(str(tmp_path / 'demo'), 'test')
+    (tmp_path / 'demo' / 'checksums.json').unlink()  # as a folder drawn by an earlier version
+    for damaged in (whole[:1000], b'\xff', b'[1]\n', b'{}\n'):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match=f'{file} is damaged'):
+            DemoActions(str(tmp_path / 'demo'), 'test')

@@ -1,6 +1,7 @@
 """The tiny CLIP that ships: an ordinary open_clip model that knows the six actions."""
 
 import json
+import shutil
 
 import open_clip
 import pytest
@@ -9,9 +10,10 @@ from mmpretrain.registry import MODELS
 from PIL import Image
 from safetensors import safe_open
 
-from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
+from mmpretrain_lmmreg.clip.model import load_open_clip, load_visual, tokenizer_for
 from mmpretrain_lmmreg.demo import CLIP_FOLDER, CLIP_NAME, CLIP_TAG
 from mmpretrain_lmmreg.demo.actions import CLASSES
+from mmpretrain_lmmreg.errors import InputError
 
 WEIGHTS = CLIP_FOLDER / 'open_clip_model.safetensors'
 FLOOR = 0.8  # of zero-shot accuracy on the test set, where chance is 1/6
@@ -82,3 +84,15 @@ def test_tokens_that_no_caption_had_are_zero(word, known):
     model = load_open_clip(CLIP_NAME, CLIP_TAG)
     token = tokenizer_for(CLIP_NAME)(word)[0, 1]
     assert bool(model.token_embedding.weight[token].abs().sum() > 0) is known
+
+
+def test_weights_that_are_not_those_of_the_checksum_are_refused(tmp_path):
+    folder = tmp_path / 'clip'
+    shutil.copytree(CLIP_FOLDER, folder)
+    load_visual(f'local-dir:{folder}')
+    weights = folder / WEIGHTS.name
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 64
+    weights.write_bytes(content)
+    with pytest.raises(InputError, match=f'{weights} is damaged'):
+        load_visual(f'local-dir:{folder}')

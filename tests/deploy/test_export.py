@@ -286,3 +286,25 @@ def test_an_empty_folder_is_filled(saved, tmp_path):
     (tmp_path / 'out').mkdir()
     export(saved, tmp_path / 'out')
     assert (tmp_path / 'out' / 'classifier.json').is_file()
+
+
+def test_damaged_files_are_refused_by_name(saved, tmp_path, monkeypatch, capsys):
+    export(saved, tmp_path / 'out')
+    for name in standalone.FILES:
+        file = tmp_path / 'out' / name
+        whole = file.read_bytes()
+        damaged = bytearray(whole)
+        damaged[len(whole) // 2] ^= 4
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=f'{file} is damaged'):
+            standalone.Classifier(tmp_path / 'out')
+        file.write_bytes(whole)
+    standalone.Classifier(tmp_path / 'out')
+    file = tmp_path / 'out' / 'checksums.json'
+    file.write_text('{')
+    monkeypatch.setattr(sys, 'argv', ['predict.py', 'a.jpg'])
+    monkeypatch.syspath_prepend(str(tmp_path / 'out'))
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(tmp_path / 'out' / 'predict.py'), run_name='__main__')
+    assert capsys.readouterr().err.startswith(f'error: {file} is damaged')

@@ -61,3 +61,19 @@ def test_invalid_loss_names_the_files(tiny_config):
         r'(red|green|blue)/\d.png',
     ):
         train(tiny_config)
+
+
+def test_checkpoint_of_the_same_classes_in_another_order(tiny_config):
+    train(tiny_config)
+    cfg = copy.deepcopy(tiny_config)
+    cfg.load_from = f'{cfg.work_dir}/epoch_2.pth'
+    Runner.from_cfg(cfg).test()
+    names = dict(classes=['green', 'red', 'blue'])
+    cfg.test_dataloader.dataset.metainfo = names
+    with pytest.raises(InputError, match=r"epoch_2.pth: class 'blue' is number 0 .*but 2 in the"):
+        Runner.from_cfg(cfg).test()
+    cfg.resume, cfg.train_dataloader.dataset.metainfo = True, names
+    with pytest.raises(InputError, match="class 'blue' is number 0"):
+        Runner.from_cfg(cfg).train()
+    cfg.resume = False  # weights to start from may be of any classes
+    Runner.from_cfg(cfg).train()

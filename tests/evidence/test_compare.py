@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmpretrain_lmmreg.cache import sealed
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.evidence import figures, tables
 from mmpretrain_lmmreg.evidence.compare import compare
@@ -151,6 +152,24 @@ def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
     methods = load_methods([tmp_path])
     assert [m.name for m in methods] == ['ours', 'ours (tuned)', 'ours [alpha=0.2]']
     assert [r['tuning'] for r in compare(methods, 'ours')['rows']] == ['default', 'tuned', '']
+
+
+def test_a_damaged_sweep_is_named(make_run, tmp_path):
+    make_run('ours', 0)
+    file = tmp_path / 'sweep.json'
+    whole = sealed(dict(runs=[dict(folder='ours-0', tuning='default', options={})]))
+    file.write_bytes(whole)
+    assert len(load_methods([tmp_path])) == 1
+    for damaged in (
+        whole.replace(b'default', b'defbult'),
+        whole[:20],
+        b'\xff',
+        b'[]',
+        b'{"runs": [1]}',
+    ):
+        file.write_bytes(damaged)
+        with pytest.raises(InputError, match=f'{file} is damaged; the command of the sweep'):
+            load_methods([tmp_path])
 
 
 def swept(make_run, tmp_path, methods):

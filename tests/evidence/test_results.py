@@ -76,5 +76,41 @@ def test_run_record(tmp_path):
     with pytest.raises(InputError, match='lacks epochs, finished, method'):
         load_run(tmp_path)
     (tmp_path / 'results' / 'run.json').write_text('{')
-    with pytest.raises(InputError, match='is not JSON'):
+    with pytest.raises(InputError, match='run.json is damaged .*train this run again'):
         load_run(tmp_path)
+
+
+def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
+    rng = np.random.default_rng(0)
+    probs = rng.dirichlet(np.ones(4), 6).astype(np.float32)
+    names = np.array([f'{i}.jpg' for i in range(6)])
+    expected = Predictions(names, np.arange(6) % 4, names, probs, 'test')
+    path = save_predictions(tmp_path, expected)
+    whole, found = path.read_bytes(), 0
+    for offset in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << offset % 8
+        path.write_bytes(damaged)
+        try:
+            read = load_predictions(tmp_path)
+        except InputError as error:
+            assert str(path) in str(error)
+            found += 1
+        else:
+            for field in ('rel_path', 'label', 'group', 'probs', 'split'):
+                assert np.array_equal(getattr(read, field), getattr(expected, field))
+    assert found > len(whole) / 2
+
+
+def test_each_flipped_bit_of_a_record_is_found_or_harmless(tmp_path):
+    run = dict(method='m', seed=1, epochs=[dict(epoch=1, accuracy=0.5)], finished=True)
+    path = save_run(tmp_path, run)
+    whole = path.read_bytes()
+    for offset in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << offset % 8
+        path.write_bytes(damaged)
+        try:
+            assert {k: v for k, v in load_run(tmp_path).items() if k in run} == run
+        except InputError as error:
+            assert str(path) in str(error)

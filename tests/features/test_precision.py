@@ -121,6 +121,16 @@ def test_decided_once_and_kept_beside_the_tables(auto, monkeypatch, tmp_path):
         assert torch.equal(value, second.model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize('damage', [lambda t: t.replace('bfloat16', 'float32'), lambda t: t[:9]])
+def test_a_damaged_decision_is_made_again(auto, tmp_path, damage):
+    run(auto, 'first')
+    (kept,) = (tmp_path / 'cache' / 'features').glob('precision-*.json')
+    whole = json.loads(kept.read_text())
+    kept.write_text(damage(kept.read_text()))
+    assert run(auto, 'second').model.backbone.precision == 'bfloat16'
+    assert json.loads(kept.read_text()).keys() == whole.keys()
+
+
 def test_same_as_bfloat16_by_hand(auto):
     by_hand = run(auto, 'hand', **{'model.backbone.precision': 'bfloat16'}).model.state_dict()
     decided = run(auto, 'auto').model.state_dict()

@@ -4,10 +4,13 @@ import copy
 import os
 
 import pytest
+import torch
 from mmpretrain.registry import DATASETS, MODELS
 
 from mmpretrain_lmmreg.cache import digest
-from mmpretrain_lmmreg.features.trunk import file_key, trunk_about
+from mmpretrain_lmmreg.features.keys import BY_CONTENT, content_of, file_key, find_rows, row_key
+from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.table import VectorTable
 
 
 @pytest.fixture
@@ -88,14 +91,54 @@ def test_projection_does_not_count(name):
     assert name(trunk=lambda b: b.visual.proj.data.add_(1)) == name()
 
 
-def test_path_size_and_time_of_a_file_count(tmp_path):
+def test_path_size_times_inode_and_batch_size_count(tmp_path):
     path = tmp_path / 'a b.jpg'
+
+    def key(batch_size=4):
+        return file_key(str(path), batch_size)
+
     path.write_bytes(b'123')
-    keys = {file_key(str(path))}
+    keys = [key(), key(5)]
     os.utime(path, ns=(1, 1))
-    keys.add(file_key(str(path)))
-    path.write_bytes(b'1234')
+    keys.append(key())
+    other = tmp_path / 'other.jpg'
+    other.write_bytes(b'124')
+    os.utime(other, ns=(1, 1))
+    other.replace(path)  # same size and time
+    keys.append(key())
+    changed = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == changed:  # the clock of a file system ticks slowly
+        path.write_bytes(b'125')
+    os.utime(path, ns=(1, 1))  # in place, so the same inode: the time of change is another
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+    assert keys[-1] == key() != file_key(str(path.rename(tmp_path / 'c.jpg')), 4)
+
+
+@pytest.fixture
+def known(tmp_path):
+    """A table with the row of a file, and the file's key by path."""
+    path = tmp_path / 'a\tb.jpg'
+    path.write_bytes(b'123')
+    table, keys = VectorTable('test', {}), {str(path): file_key(str(path), 4)}
+    table.add([row_key(keys[str(path)], content_of(str(path)))], torch.zeros(1, 3))
+    return table, keys, path
+
+
+def test_content_decides_where_that_is_asked_for(known, monkeypatch):
+    table, keys, path = known
+    assert list(find_rows(table, keys)) == [str(path)]
+    path.write_bytes(b'124')
+    assert find_rows(table, keys), 'the keys are those of before'
+    monkeypatch.setenv(BY_CONTENT, '1')
+    assert not find_rows(table, keys)
+    path.write_bytes(b'123')
     os.utime(path, ns=(1, 1))
-    keys.add(file_key(str(path)))
-    keys.add(file_key(str(path.rename(tmp_path / 'c.jpg'))))
-    assert len(keys) == 4
+    assert find_rows(table, {str(path): file_key(str(path), 4)})
+    assert not find_rows(table, {str(path): file_key(str(path), 5)})
+
+
+def test_of_two_rows_of_one_file_the_later_counts(known):
+    table, keys, path = known
+    table.add([row_key(keys[str(path)], 'other')], torch.ones(1, 3))
+    assert table.read(list(find_rows(table, keys).values())).tolist() == [[1, 1, 1]]

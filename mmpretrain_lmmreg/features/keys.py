@@ -1,0 +1,66 @@
+"""How rows of the feature table are found: by an image file's state, or by its content."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+from ..table import VectorTable
+
+BY_CONTENT = 'LMMREG_VERIFY_CONTENT'  # environment variable; 1 compares contents
+
+
+def file_key(path: str, batch_size: int, view: str = '') -> str:
+    """Path, batch size, view and state of an image file, without its content.
+
+    The state is size, times of writing and of change, and inode: a file that was replaced, or
+    written again in place, has another one. Rounding may depend on the batch size, so rows of one
+    are not used in place of another's.
+    """
+    try:
+        s = os.stat(path)
+        state = f'{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}'
+    except OSError:
+        state = 'missing'
+    return f'{os.path.abspath(path)}\t{batch_size} {view}\t{state}'
+
+
+def row_key(key: str, content: str) -> str:
+    """Name of a row in the table: :func:`file_key`'s, and :func:`content_of` the file."""
+    return f'{key}\t{content}'
+
+
+def content_of(path: str) -> str:
+    """Hash of a file's content, 32 hex digits; '' where there is none to be read."""
+    try:
+        if not os.path.isfile(path):  # opening a FIFO would wait for a writer
+            return ''
+        with open(path, 'rb') as file:
+            return hashlib.sha256(file.read()).hexdigest()[:32]
+    except OSError:
+        return ''
+
+
+def find_rows(table: VectorTable, keys: Mapping[str, str]) -> dict[str, str]:
+    """The name of each image's undamaged row in the table, by path, where it has one.
+
+    Args:
+        table: The feature table.
+        keys: :func:`file_key` of each image by path.
+
+    A file whose state is the row's is taken to be unchanged; with ``$LMMREG_VERIFY_CONTENT=1`` each
+    file is read, and its content decides alone.
+    """
+    if os.environ.get(BY_CONTENT) == '1':
+        known = {_without_state(row): row for row in table}
+        names = {p: _without_state(row_key(key, content_of(p))) for p, key in keys.items()}
+    else:
+        known = {row.rpartition('\t')[0]: row for row in table}
+        names = dict(keys)
+    found = {path: known[name] for path, name in names.items() if name in known}
+    missing = set(table.missing(list(found.values())))
+    return {path: row for path, row in found.items() if row not in missing}
+
+
+def _without_state(row: str) -> str:
+    file, _, content = row.rsplit('\t', 2)
+    return f'{file}\t{content}'
