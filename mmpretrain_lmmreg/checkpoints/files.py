@@ -62,10 +62,7 @@ def check_whole(path: str | Path) -> None:
     By its digest, else by the checksums inside. Files of torch before 1.6 have none.
     """
     beside = digest_file(path)
-    if beside.is_file():
-        problem = _unlike(path, beside)
-    else:
-        problem = _broken_archive(path)
+    problem = _unlike(path, beside) if beside.is_file() else _broken_archive(path)
     if problem:
         raise InputError(f'{path} is damaged: {problem}')
 
