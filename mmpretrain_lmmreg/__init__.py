@@ -7,6 +7,7 @@ from . import compat  # noqa: F401  must come before anything imports torchvisio
 
 # isort: split
 from . import clip, datasets, demo, evidence, features, heads  # noqa: F401  they register
+from .checkpoints import hook  # noqa: F401
 from .version import __version__
 
 __all__ = ['__version__']

@@ -5,11 +5,8 @@ import io
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-import torch
 from packaging.requirements import Requirement
-from packaging.version import Version
 
 from .torchvision_ops import define_missing_torchvision_ops
 from .version import FAMILIES
@@ -74,44 +71,11 @@ def _install(family: str) -> str:
     return 'pip install ' + ' '.join(f"'{text}'" for text in FAMILIES[family])
 
 
-def allow_checkpoint_globals() -> None:
-    """Let the original mmengine read its own checkpoints under torch >= 2.6.
+def guard_checkpoints() -> None:
+    """Let mmengine read and write checkpoints by :mod:`mmpretrain_lmmreg.checkpoints`."""
+    from .checkpoints.install import install
 
-    torch.load reads weights only by default since then, and a checkpoint of mmengine also
-    holds its message hub: smoothed log values as NumPy arrays and scalars.
-    """
-    if Version(torch.__version__).release < (2, 6):
-        return
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
-    numbers = (np.bool_, np.int32, np.int64, np.uint8, np.uint32, np.float32, np.float64)
-    functions = (multiarray._reconstruct, multiarray.scalar)
-    torch.serialization.add_safe_globals(
-        [
-            HistoryBuffer,
-            (_history_statistic, 'builtins.getattr'),
-            np.ndarray,
-            np.dtype,
-            *(type(np.dtype(number)) for number in numbers),
-            # written by NumPy 1 and by NumPy 2
-            *(
-                (f, f'numpy.{core}.multiarray.{f.__name__}')
-                for f in functions
-                for core in ('core', '_core')
-            ),
-        ]
-    )
-
-
-def _history_statistic(owner: Any, name: str) -> Any:
-    """Stand in for ``getattr`` in a checkpoint, which names HistoryBuffer's methods by it."""
-    from mmengine.logging import HistoryBuffer
-
-    if owner is not HistoryBuffer or name.startswith('_'):
-        raise ValueError(f'a checkpoint may not read the attribute {name!r} of {owner!r}')
-    return getattr(owner, name)
+    install()
 
 
 def silence_upstream() -> None:
@@ -137,7 +101,7 @@ def import_quietly() -> None:
 
 
 define_missing_torchvision_ops()
-if check_mm_packages() == 'openmmlab':
-    allow_checkpoint_globals()
+check_mm_packages()
+guard_checkpoints()
 silence_upstream()
 import_quietly()

@@ -1,15 +1,11 @@
-"""Which mm* packages are accepted, and what the original ones need to read a checkpoint."""
+"""Which mm* packages are accepted, and that the import is silent."""
 
-import pickle
 import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
 
-import numpy as np
 import pytest
-import torch
-from mmengine.logging import HistoryBuffer, MessageHub
 
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg import compat
@@ -85,42 +81,6 @@ def test_original_family_out_of_range_names_its_own_packages(installed):
     installed({**ORIGINAL, 'mmpretrain': '1.0.0'})
     with pytest.raises(ImportError, match=r"mmpretrain 1\.0\.0 .*'mmpretrain>=1\.2,<1\.3'"):
         compat.check_mm_packages()
-
-
-def message_hub() -> dict:
-    """What mmengine puts into a checkpoint beside the weights."""
-    hub = MessageHub('test_compat')
-    for value in (0.5, np.float32(0.25)):
-        hub.update_scalar('train/loss', value)
-    hub.update_info('best', np.float64(97.5))
-    return hub.state_dict()
-
-
-@pytest.fixture
-def no_safe_globals():
-    before = torch.serialization.get_safe_globals()
-    torch.serialization.clear_safe_globals()
-    yield
-    torch.serialization.clear_safe_globals()
-    torch.serialization.add_safe_globals(before)
-
-
-def test_checkpoint_of_original_mmengine_loads(tmp_path, no_safe_globals):
-    file = tmp_path / 'epoch_1.pth'
-    torch.save({'message_hub': message_hub()}, file)
-    with pytest.raises(pickle.UnpicklingError):
-        torch.load(file)
-    compat.allow_checkpoint_globals()
-    loaded = torch.load(file)['message_hub']
-    assert loaded['log_scalars']['train/loss'].mean() == pytest.approx(0.375)
-    assert loaded['runtime_info']['best'] == 97.5
-
-
-@pytest.mark.parametrize(('owner', 'name'), [(HistoryBuffer, '__init__'), (np, 'load')])
-def test_checkpoint_reads_no_other_attribute(owner, name):
-    assert compat._history_statistic(HistoryBuffer, 'mean') is HistoryBuffer.mean
-    with pytest.raises(ValueError, match=f'may not read the attribute {name!r}'):
-        compat._history_statistic(owner, name)
 
 
 def test_import_is_silent_and_registers():

@@ -14,6 +14,7 @@ from mmengine.config import DictAction
 
 from ..evidence.processes import OUTPUT
 from ..evidence.sweep import Sweep
+from ..lock import locked
 from .run_tool import run_tool
 from .upstream import train
 
@@ -91,7 +92,8 @@ def main() -> None:
         args.jobs,
         args.seeded,
     )
-    print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
+    with locked(args.out / '.lock', 'or take another --out'):
+        print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
 
 
 def train_here(config: Path, folder: Path, threads: int) -> None:

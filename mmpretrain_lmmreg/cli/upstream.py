@@ -1,8 +1,10 @@
 """mmpretrain's own train.py and test.py: its options, then this project's checks, then the run."""
 
+import os
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import AbstractContextManager, nullcontext
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +18,7 @@ from mmengine.runner import Runner
 
 from ..config import add_on, check_files, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
+from ..lock import locked
 from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp
 from .runner import CommandRunner
@@ -28,7 +31,8 @@ def train() -> None:
     try:
         cfg, _ = read_command('train')
         work_dir = cfg.work_dir
-        build_runner(cfg).train()
+        with lock_of(work_dir):
+            build_runner(cfg).train()
     except BaseException as error:
         if not _interrupted(error):
             raise
@@ -44,6 +48,13 @@ def test() -> None:
     metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
+
+
+def lock_of(work_dir: str) -> AbstractContextManager[None]:
+    """The work folder's lock, held by the first of a launcher's processes."""
+    if int(os.environ.get('RANK') or 0) > 0:
+        return nullcontext()
+    return locked(Path(work_dir, '.lock'), 'or take another --work-dir')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -1,5 +1,6 @@
 """What an exported folder says of itself: open_clip's configuration, and a README."""
 
+import glob
 import json
 import os
 import re
@@ -13,10 +14,12 @@ from pathlib import Path
 from ..cache import fsync_folder
 from ..clip.model import LOCAL_DIR, model_config
 from ..errors import InputError
+from ..lock import locked
 from . import standalone
 from .classifier import Classifier
 
 TEXT_FILES = ('*.json', '*.txt', '*.model')  # of a Hugging Face text tower: config and tokenizer
+BUILDING = '.building'  # how the hidden folder ends in which an export is made
 
 README = """\
 # {count} classes on {model_name}
@@ -59,13 +62,23 @@ metadata hold `class_names`, `preprocessing` and `temperature` as JSON |
 def new_folder(out: Path) -> Iterator[Path]:
     """Fill a folder beside ``out`` that takes its name when the body is done, or is removed.
 
+    What killed exports to ``out`` left beside it is removed.
+
     Raises:
-        InputError: there is something at ``out``.
+        InputError: there is something at ``out``, or another process makes it.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f'{out} is there already: remove it, or name another folder')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.'))
+    with locked(out.parent / f'.{out.name}.lock', 'or name another folder'):
+        for left in out.parent.glob(f'.{glob.escape(out.name)}.*{BUILDING}'):
+            shutil.rmtree(left)
+        with _built(out) as made:
+            yield made
+
+
+@contextmanager
+def _built(out: Path) -> Iterator[Path]:
+    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f'.{out.name}.', suffix=BUILDING))
     made = building / 'made'
     try:
         made.mkdir()  # readable as any new folder is, unlike mkdtemp's

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
@@ -26,6 +26,8 @@ from .record import (
     split_name,
 )
 from .results import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
+
+SECONDS = 'train_seconds'  # in the message hub, and so in each checkpoint
 
 
 @HOOKS.register_module()
@@ -55,8 +57,8 @@ class ResultsHook(Hook):
             before = load_run(runner.work_dir)
             self.run['epochs'] = [e for e in before['epochs'] if e['epoch'] <= runner.epoch]
             self.run['start'] = before.get('start')
-        if self.run['epochs']:
-            self.run['train_seconds'] = self.run['epochs'][-1]['seconds']
+        if runner.epoch > 0:  # the message hub is the checkpoint's
+            self.run['train_seconds'] = runner.message_hub.runtime_info.get(SECONDS, 0.0)
         if is_main_process():
             data = describe_training_data(source_of(runner.train_loop.dataloader))
             self.run['descriptions'] = data.pop('descriptions', None)
@@ -70,11 +72,22 @@ class ResultsHook(Hook):
             self.run['start'] = getattr(head, 'start', None) or self.run['start']
             self.save_run(runner)
             self.saved = True
+            self.complete_curve(runner)
         self.started = time.perf_counter()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Add up the seconds of training."""
         self.run['train_seconds'] += time.perf_counter() - self.started
+        runner.message_hub.update_info(SECONDS, self.run['train_seconds'])
+
+    def complete_curve(self, runner: Runner) -> None:
+        """Validate a resumed run that was killed between a checkpoint and that epoch's accuracy."""
+        loop, epoch = runner.train_loop, runner.epoch
+        if not isinstance(loop, EpochBasedTrainLoop) or runner.val_loop is None or epoch == 0:
+            return
+        due = epoch >= loop.val_begin and epoch % loop.val_interval == 0
+        if due and epoch not in [entry['epoch'] for entry in self.run['epochs']]:
+            runner.val_loop.run()
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Forget the predictions of the last evaluation."""

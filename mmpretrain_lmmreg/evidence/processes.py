@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -50,8 +51,8 @@ def train_all(
 ) -> None:
     """Train (config, folder) pairs by ``train_here``, each in its own process, ``jobs`` at a time.
 
-    What is running when one fails, or at Ctrl-C, is ended; it goes on from its last checkpoint
-    another time.
+    What is running when one fails, at Ctrl-C, or when this process is killed, is ended; it goes
+    on from its last checkpoint another time.
 
     Raises:
         InputError: a run failed; with the end of its output.
@@ -67,7 +68,9 @@ def train_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 config, folder = waiting.pop()
-                process = context.Process(target=train_here, args=(config, folder, threads))
+                process = context.Process(
+                    target=_in_child, args=(train_here, config, folder, threads)
+                )
                 process.start()
                 running[process.sentinel] = process, folder
             for sentinel in wait(list(running)):
@@ -79,6 +82,19 @@ def train_all(
         for process, _ in running.values():
             process.terminate()
             process.join()
+
+
+def _in_child(train_here: TrainHere, config: Path, folder: Path, threads: int) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    train_here(config, folder, threads)
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one is gone, then end this one as if killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _check_exit(code: int | None, folder: Path) -> None:

@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -154,7 +154,7 @@ def describe_image(
         path=path,
         label=names[predictions.label[i]],
         answers=[(m.name, answers(m, i, names)) for m in (method, base)],
-        uri=thumbnail(Path(method.first.record.get('data_root') or '/', path)),
+        uri=thumbnail(method.first.record.get('data_root') or '/', path),
         descriptions=(descriptions.get(path) if descriptions else None) or [],
     )
 
@@ -178,10 +178,16 @@ def descriptions_of(*methods: Method) -> DescriptionStore | None:
     return None
 
 
-def thumbnail(path: Path) -> str | None:
-    """A small JPEG of an image file as a data URI; None where it cannot be read."""
+def thumbnail(root: str, path: str) -> str | None:
+    """A small JPEG of an image below a data root as a data URI.
+
+    None where it cannot be read, or where the name, which is from somebody's results, leads out
+    of the data root.
+    """
+    if PurePosixPath(path).is_absolute() or '..' in PurePosixPath(path).parts:
+        return None
     try:
-        small = read_rgb(path)
+        small = read_rgb(Path(root, path))
     except (OSError, ValueError, Image.DecompressionBombError):
         return None
     small.thumbnail((PIXELS, PIXELS))

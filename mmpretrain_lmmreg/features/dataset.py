@@ -132,15 +132,20 @@ def feature_dataloader(model: nn.Module, images: DataLoader, views: int = 1) -> 
 
 
 @contextmanager
-def features_as_inputs(model: nn.Module) -> Iterator[None]:
+def features_as_inputs(model: nn.Module, features: bool = True) -> Iterator[None]:
     """Let the classifier take batches of trunk features, which need no pixel preprocessing.
 
     mmpretrain's preprocessor has no switch for that, and it stays in place, since EMA pairs the
-    model's buffers with its copy's by order.
+    model's buffers with its copy's by order. With ``features=False``, inside another one, it takes
+    images again.
     """
-    preprocessor = get_ori_model(model).data_preprocessor
-    preprocessor.forward = lambda batch, training=False: batch
+    own = vars(get_ori_model(model).data_preprocessor)
+    before = own.pop('forward', None)
+    if features:
+        own['forward'] = lambda batch, training=False: batch
     try:
         yield
     finally:
-        del preprocessor.forward
+        own.pop('forward', None)
+        if before is not None:
+            own['forward'] = before

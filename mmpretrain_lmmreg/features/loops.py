@@ -83,7 +83,8 @@ class _FrozenTrunkEvalMixin:
         reason = _needs_images(self.runner)
         if reason:
             print_log(f'{type(self).__name__} runs the trunk on images: {reason}', 'current')
-            return evaluate()
+            with features_as_inputs(self.runner.model, features=False):
+                return evaluate()
         _use_features(self)
         with features_as_inputs(self.runner.model):
             return evaluate()

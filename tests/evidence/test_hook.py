@@ -1,6 +1,7 @@
 """What a run writes down about itself, by running it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from PIL import Image
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.hook import ResultsHook
 from mmpretrain_lmmreg.evidence.record import join_rows
-from mmpretrain_lmmreg.evidence.results import load_predictions, load_run
+from mmpretrain_lmmreg.evidence.results import load_predictions, load_run, save_run
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -83,7 +84,7 @@ def config(tmp_path) -> Config:
             test_cfg=dict(),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
             default_hooks=dict(
-                checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=1),
+                checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
                 results=dict(type='ResultsHook'),
             ),
             randomness=dict(seed=7),
@@ -146,6 +147,26 @@ def test_a_resumed_run_has_the_whole_curve(config, tmp_path):
     assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4] and run['finished']
     assert run['epochs'][:2] == broken['epochs']
     assert run['train_seconds'] > broken['epochs'][-1]['seconds']
+
+
+@pytest.mark.parametrize('lost', [1, 2])
+def test_an_epoch_killed_before_its_record_is_on_the_resumed_curve(config, tmp_path, lost):
+    run_of(config).train()
+    whole = load_run(tmp_path / 'run')
+    shutil.rmtree(tmp_path / 'run')
+    with pytest.raises(KeyboardInterrupt):
+        run_of(config, custom_hooks=[dict(type='BreakOff')]).train()
+    record = load_run(tmp_path / 'run')
+    record['epochs'] = [entry for entry in record['epochs'] if entry['epoch'] < lost]
+    save_run(tmp_path / 'run', record)
+    for epoch in range(lost + 1, 3):  # so that it goes on from the one that was lost
+        (tmp_path / 'run' / f'epoch_{epoch}.pth').unlink()
+    run_of(config, resume=True).train()
+    run = load_run(tmp_path / 'run')
+    assert [e['epoch'] for e in run['epochs']] == [1, 2, 3, 4] and run['finished']
+    assert [e['accuracy'] for e in run['epochs']] == [e['accuracy'] for e in whole['epochs']]
+    seconds = [e['seconds'] for e in run['epochs']]
+    assert seconds == sorted(seconds) and seconds[0] > 0
 
 
 def test_a_new_run_in_the_same_folder_starts_a_new_curve(config, tmp_path):

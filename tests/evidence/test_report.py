@@ -89,6 +89,16 @@ def test_confused_pairs():
 
 def test_thumbnails_are_small(tmp_path):
     Image.new('P', (2000, 1000)).save(tmp_path / 'a.png')
-    assert len(report.thumbnail(tmp_path / 'a.png')) < 10_000
+    assert len(report.thumbnail(str(tmp_path), 'a.png')) < 10_000
     (tmp_path / 'b.jpg').write_bytes(b'no image')
-    assert report.thumbnail(tmp_path / 'b.jpg') is None
+    assert report.thumbnail(str(tmp_path), 'b.jpg') is None
+
+
+def test_a_name_that_leads_out_of_the_data_root_is_not_embedded(tmp_path):
+    (tmp_path / 'data').mkdir()
+    for place in ('secret.png', 'data/a.png'):
+        Image.new('RGB', (9, 9)).save(tmp_path / place)
+    root = str(tmp_path / 'data')
+    assert report.thumbnail(root, 'a.png')
+    for path in ('../secret.png', str(tmp_path / 'secret.png'), 'x/../a.png'):
+        assert report.thumbnail(root, path) is None

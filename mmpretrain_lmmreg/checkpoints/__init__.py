@@ -1,0 +1,1 @@
+"""mmengine's checkpoints: read without running code, checked, written whole."""
