@@ -1,11 +1,20 @@
 """What goes wrong through the user's inputs, as opposed to a bug of ours."""
 
+import math
+
 
 class InputError(ValueError):
     """A mistake in a config, file or argument; the message says what to do.
 
     The command-line tools print it without a traceback.
     """
+
+
+def require_range(name: str, value: float, low: float, high: float = math.inf) -> None:
+    """Raise InputError where a setting is not a finite number from ``low`` to ``high``."""
+    if not (math.isfinite(value) and low <= value <= high):
+        limits = f'at least {low:g}' if high == math.inf else f'between {low:g} and {high:g}'
+        raise InputError(f'{name}={value} must be {limits}')
 
 
 class MissingInputError(InputError, FileNotFoundError):

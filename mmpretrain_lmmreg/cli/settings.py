@@ -9,8 +9,6 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain import registry
 
-from ..errors import InputError
-
 # What a config of this project may say beside mmengine's own keys
 OURS = (
     'method',
@@ -45,16 +43,12 @@ def known_keys() -> list[str]:
     return [*(name for name in runner if name not in ('self', 'cfg')), *OURS]
 
 
-def check_keys(cfg: Config, given: Iterable[str] = ()) -> None:
-    """Refuse top-level keys that are surely meant otherwise.
+def key_problems(cfg: Config, given: Iterable[str] = ()) -> list[str]:
+    """Top-level keys that are surely meant otherwise, a line each, with the right name.
 
-    Args:
-        cfg: The config as its file says.
-        given: Keys of ``--cfg-options``, such as ``model.head.alpha``.
-
-    Raises:
-        InputError: keys of the file that are nearly one that is read; keys of the command line
-            whose first part neither the config has nor anything reads. All are named at once.
+    Those of the file that are nearly one that is read, for others are a user's own; of the command
+    line's (``given``, such as ``model.head.alpha``) those whose first part neither the config has
+    nor anything reads.
     """
     known, wrong = known_keys(), []
     for key in cfg:
@@ -67,8 +61,7 @@ def check_keys(cfg: Config, given: Iterable[str] = ()) -> None:
             near = nearest(first, [*known, *cfg])
             hint = f'; did you mean {near}{key[len(first) :]}?' if near else ''
             wrong.append(f'--cfg-options {key}: the config has no {first}{hint}')
-    if wrong:
-        raise InputError('\n'.join(wrong))
+    return wrong
 
 
 def nearest(name: str, known: Sequence[str]) -> str | None:

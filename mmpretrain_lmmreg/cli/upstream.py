@@ -19,10 +19,11 @@ from mmengine.runner import Runner
 from ..config import add_on, check_files, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..lock import locked
+from .components import check_settings
 from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp
 from .runner import CommandRunner
-from .settings import check_keys
+from .settings import key_problems
 
 
 def train() -> None:
@@ -72,7 +73,8 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     args = tool.parse_args()
     _check_arguments(args)
     cfg = load_config(args.config, on)
-    check_keys(cfg, args.cfg_options or ())
+    given = tuple(args.cfg_options or ())
+    wrong = key_problems(cfg, given)
     if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
         raise InputError(
             f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
@@ -80,6 +82,7 @@ def read_command(name: str) -> tuple[Config, Namespace]:
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
     cfg = tool.merge_args(cfg, args)
+    check_settings(cfg, given, wrong)
     check_amp(cfg, training=name == 'train')
     check_inputs(cfg, training=name == 'train')
     adapt_loaders(cfg)

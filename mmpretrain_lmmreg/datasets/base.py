@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
 from ..descriptions.attach import open_store
-from ..errors import InputError, MissingInputError
+from ..errors import InputError, MissingInputError, require_range
 from .files import require_all, some_of
 from .splits import Sample, few_shot, half_of_classes, hold_out
 
@@ -61,6 +61,10 @@ class SplitDataset(BaseDataset):
             raise InputError(f'{name}: split must be one of {SPLITS}, not {split!r}')
         if shots is not None and split not in ('train', 'trainval'):
             raise InputError(f'{name}: shots choose training images; leave it out of {split!r}')
+        if shots is not None:
+            require_range(f'{name}: shots', shots, 1)
+        if not 0 <= val_fraction < 1:
+            raise InputError(f'{name}: val_fraction={val_fraction} must be at least 0, less than 1')
         self.split, self.val_fraction, self.split_seed = split, val_fraction, split_seed
         self.shots, self.shot_seed, self.class_half = shots, shot_seed, class_half
         self.described_only = described_only

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.logging import print_log
 from mmpretrain.registry import DATASETS
 
-from ..errors import InputError, MissingInputError
+from ..errors import InputError, MissingInputError, require_range
 from .base import SplitDataset
 from .files import some_of
 from .names import readable_name
@@ -91,6 +91,7 @@ class OwnImages(SplitDataset):
         test_fraction: float = 0.2,
         **kwargs,
     ) -> None:
+        require_range(f'{type(self).__name__}: test_fraction', test_fraction, 0, 1)
         self.list_file, self.test_fraction = ann_file, test_fraction
         self.class_names = class_names
         super().__init__(data_root, split, **kwargs)

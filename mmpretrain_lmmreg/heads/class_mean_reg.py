@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, require_range
 from ..text.class_means import target_scale
 from .base import SetUpHead
 from .inputs import HeadInputs
@@ -86,8 +86,7 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0),
             **kwargs,
         )
-        if alpha < 0:
-            raise InputError(f'alpha={alpha} must not be negative')
+        require_range('alpha', alpha, 0)
         for name, value, known in (
             ('reduction', reduction, REDUCTIONS),
             ('fc_init', fc_init, FC_INITS),

@@ -6,7 +6,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from ..errors import InputError
+from ..errors import require_range
 from ..text.embedding import embed_lists
 from .inputs import HeadInputs
 from .learned_text import LearnedTextHead, sentences_of
@@ -68,8 +68,7 @@ class CLIPASelfHead(LearnedTextHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        if not 0 <= ratio <= 1:
-            raise InputError(f'ratio={ratio} must be between 0 and 1')
+        require_range('ratio', ratio, 0, 1)
         self.sentences, self.ratio = sentences, ratio
         self.attention = SentenceAttention(in_channels)
         self.norm = nn.LayerNorm(in_channels) if layer_norm else nn.Identity()

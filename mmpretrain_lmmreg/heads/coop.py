@@ -4,7 +4,7 @@ import torch
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, require_range
 from ..text.prompt_learning import PromptTower
 from .inputs import HeadInputs
 from .learned_text import LearnedTextHead
@@ -46,8 +46,9 @@ class CoOpHead(LearnedTextHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        if length < 1:
-            raise InputError(f'length={length} must be at least 1')
+        require_range('length', length, 1)
+        if width is not None:
+            require_range('width', width, 1)
         self.length, self.position, self.words = length, position, words
         shape = (length, width or in_channels)
         self.context = nn.Parameter(

@@ -9,6 +9,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from ..errors import require_range
 from .base import class_counts
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
@@ -31,6 +32,7 @@ class GDAHead(ZeroShotHead):
 
     def __init__(self, num_classes: int, in_channels: int, alpha: float = 1.0, **kwargs) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
+        require_range('alpha', alpha, 0)
         self.alpha = alpha
         self.register_buffer('gda_weight', torch.zeros(num_classes, in_channels))
         self.register_buffer('gda_bias', torch.zeros(num_classes))

@@ -5,6 +5,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from ..errors import require_range
+
 
 @MODELS.register_module()
 class L2SPClassifier(ImageClassifier):
@@ -23,6 +25,8 @@ class L2SPClassifier(ImageClassifier):
 
     def __init__(self, *args, l2_sp: float = 0.1, l2_new: float = 0.01, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        require_range('l2_sp', l2_sp, 0)
+        require_range('l2_new', l2_new, 0)
         self.l2_sp, self.l2_new = l2_sp, l2_new
         self._starts = {
             name: 'start_' + name.replace('.', '_')

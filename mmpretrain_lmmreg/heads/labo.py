@@ -5,6 +5,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
+from ..errors import require_range
 from ..text.class_means import means_by_label
 from ..text.embedding import embed_lists
 from .base import class_counts
@@ -52,6 +53,9 @@ class LaBoHead(LearnedTextHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
+        require_range('concepts_per_class', concepts_per_class, 1)
+        require_range('discriminability', discriminability, 0)
+        require_range('coverage', coverage, 0)
         self.sentences, self.concepts_per_class = sentences, concepts_per_class
         self.discriminability, self.coverage = discriminability, coverage
         row = torch.ones(1, concepts_per_class)

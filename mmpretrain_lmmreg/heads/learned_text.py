@@ -6,7 +6,7 @@ from mmpretrain.models.heads import ClsHead
 from torch import Tensor
 
 from ..datasets.names import bare_name
-from ..errors import InputError
+from ..errors import InputError, require_range
 from ..text.class_sentences import read_sentences
 from .base import SetUpHead
 from .inputs import HeadInputs
@@ -34,6 +34,7 @@ class LearnedTextHead(SetUpHead, ClsHead):
         self, num_classes: int, in_channels: int, logit_scale: float = 100.0, **kwargs
     ) -> None:
         super().__init__(**kwargs)
+        require_range('logit_scale', logit_scale, 0)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.logit_scale = logit_scale
         self.register_buffer('text_weights', torch.zeros(num_classes, in_channels))

@@ -1,12 +1,14 @@
 """L2-regularised logistic regression on image embeddings."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, require_range
 from .base import SetUpHead, class_counts
 from .inputs import HeadInputs
 
@@ -35,8 +37,9 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if C <= 0:
+        if not 0 < C < math.inf:
             raise InputError(f'C={C} must be positive')
+        require_range('max_iter', max_iter, 1)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.C, self.max_iter = C, max_iter
         self.register_buffer('weight', torch.zeros(num_classes, in_channels))

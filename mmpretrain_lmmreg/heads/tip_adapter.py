@@ -6,7 +6,7 @@ from mmengine.dist import get_world_size
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, require_range
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
@@ -43,6 +43,8 @@ class TipAdapterHead(ZeroShotHead):
                 'train_keys=True works in one process only: the size of the cache is '
                 'not known yet when the model is distributed'
             )
+        require_range('alpha', alpha, 0)
+        require_range('beta', beta, 0)
         self.alpha, self.beta = alpha, beta
         self.keys = nn.Parameter(torch.zeros(0, in_channels), requires_grad=train_keys)
         self.register_buffer('key_labels', torch.zeros(0, dtype=torch.long))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import require_range
 from .zero_shot import ZeroShotHead
 
 
@@ -26,8 +26,7 @@ class WiSEFTHead(ZeroShotHead):
 
     def __init__(self, num_classes: int, in_channels: int, mix: float = 0.5, **kwargs) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        if not 0 <= mix <= 1:
-            raise InputError(f'mix={mix} must be between 0 and 1')
+        require_range('mix', mix, 0, 1)
         self.mix = mix
         self.fc = nn.Linear(in_channels, num_classes)
 

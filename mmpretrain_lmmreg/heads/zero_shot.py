@@ -7,7 +7,7 @@ from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from torch import Tensor, zeros
 
-from ..errors import InputError
+from ..errors import InputError, require_range
 from .base import SetUpHead
 from .inputs import HeadInputs
 
@@ -48,6 +48,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
         super().__init__(**kwargs)
         if texts not in TEXTS:
             raise InputError(f"texts='{texts}' is unknown; choose one of {TEXTS}")
+        require_range('logit_scale', logit_scale, 0)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.texts, self.templates, self.logit_scale = texts, templates, logit_scale
         self.register_buffer('text_weights', zeros(num_classes, in_channels))

@@ -130,7 +130,8 @@ def test_means_are_no_parameters():
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(alpha=-1), 'alpha=-1 must not be negative'),
+        (dict(alpha=-1), 'alpha=-1 must be at least 0'),
+        (dict(alpha=float('nan')), 'alpha=nan must be at least 0'),
         (dict(reduction='sum'), "reduction='sum' is unknown; choose one of"),
         (dict(fc_init='zeros'), "fc_init='zeros' is unknown; choose one of"),
     ],

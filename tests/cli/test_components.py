@@ -1,0 +1,247 @@
+"""Wrong settings are named before anything starts, all in one message."""
+
+import sys
+
+import pytest
+from mmengine.config import Config
+
+from mmpretrain_lmmreg.cli import run_tool, upstream
+from mmpretrain_lmmreg.cli.components import check_settings, setting_problems
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
+from mmpretrain_lmmreg.errors import InputError
+
+DEMO = config_folder() / 'lmmreg_demo.py'
+METHODS = sorted(path.stem for path in (config_folder() / 'methods').glob('*.py'))
+NAN = float('nan')
+HEAD, DATA, HOOKS = 'model.head.', 'train_dataloader.dataset.', 'default_hooks.'
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp('cache'))
+
+
+@pytest.fixture(autouse=True)
+def own_cache(cache, monkeypatch):
+    """The demo's pictures are drawn once for all tests here."""
+    monkeypatch.setenv('LMMREG_CACHE', cache)
+
+
+def problems(options: dict, method: str | None = None) -> list[tuple[str, str]]:
+    cfg = load_config(method_file(method), DEMO) if method else Config.fromfile(DEMO)
+    cfg.merge_from_dict(options)
+    return setting_problems(cfg)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_methods_that_come_along_pass(method):
+    assert problems({}, method) == []
+
+
+@pytest.mark.parametrize('path', sorted(config_folder().glob('lmmreg_[beu]*.py')), ids=str)
+def test_configs_that_come_along_pass(path):
+    assert setting_problems(Config.fromfile(path)) == []
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'expected'),
+    [
+        (HEAD + 'alpha', NAN, 'a finite number, not nan'),
+        (HEAD + 'alpha', 'abc', "a finite number, not 'abc'"),
+        (HEAD + 'alpha', None, 'a finite number, not None'),
+        (HEAD + 'alpha', True, 'a finite number, not True'),
+        (HEAD + 'normalize', 'maybe', "True or False, not 'maybe'"),
+        (HEAD + 'in_channels', -1, 'a whole number, at least 1, not -1'),
+        (HOOKS + 'class_means.shuffled', 'yes', "True or False, not 'yes'"),
+        (HOOKS + 'class_means.templates', 'a {}', "a list, each item a string or None, not 'a {}'"),
+        (HOOKS + 'checkpoint.interval', 0, 'a whole number, at least 1 or -1, not 0'),
+        (DATA + 'shots', 1.5, 'a whole number or None, not 1.5'),
+        (DATA + 'described_only', 0.3, 'True or False, not 0.3'),
+        ('model.data_preprocessor.mean', [1], 'three numbers, not [1]'),
+        ('model.data_preprocessor.std', [1, 0, 1], 'three positive numbers, not [1, 0, 1]'),
+        ('model.backbone.image_size', 'x', "a whole number or None, not 'x'"),
+        ('train_cfg.max_epochs', 0, 'a whole number, at least 1, not 0'),
+        ('train_cfg.max_epochs', -1, 'a whole number, at least 1, not -1'),
+        ('train_cfg.max_epochs', 1.5, 'a whole number, not 1.5'),
+        ('train_cfg.val_interval', 0, 'a whole number, at least 1, not 0'),
+        ('train_dataloader.num_workers', 'two', "a whole number, at least 0, not 'two'"),
+        ('randomness.seed', 'abc', "a whole number, at least 0, not 'abc'"),
+        ('val_evaluator.topk', 9, 'from 1 to the 6 classes, not 9'),
+        ('optim_wrapper.optimizer.lr', 'fast', "a finite number or a Tensor, not 'fast'"),
+        ('optim_wrapper.optimizer.lr', -1, 'a finite number, at least 0, not -1'),
+        ('optim_wrapper.clip_grad', 3, 'a dict or None, not 3'),
+        ('resume', 'maybe', "True or False, not 'maybe'"),
+        ('train_dataloader', 3, 'a DataLoader or a dict or None, not 3'),
+        (
+            'log_level',
+            'LOUD',
+            "one of CRITICAL, ERROR, WARNING, INFO, DEBUG, NOTSET, not 'LOUD'",
+        ),
+    ],
+)
+def test_values(key, value, expected):
+    assert (key, f'must be {expected}') in problems({key: value})
+
+
+@pytest.mark.parametrize(
+    ('key', 'near'),
+    [
+        (HEAD + 'alhpa', 'ClassMeanRegHead; did you mean alpha?'),
+        (HEAD + 'cal_ac', 'ClassMeanRegHead; did you mean cal_acc?'),  # of mmpretrain's ClsHead
+        ('model.backbone.precison', 'OpenCLIPVisual; did you mean precision?'),
+        ('model.haed', 'ImageClassifier'),
+        (HOOKS + 'checkpoint.intervall', 'CheckpointHook; did you mean interval?'),
+        (HOOKS + 'class_means.shufled', 'ClassMeanHook; did you mean shuffled?'),
+        (DATA + 'descibed_only', 'DemoActions; did you mean described_only?'),
+        ('train_dataloader.sampler.shufle', 'DefaultSampler; did you mean shuffle?'),
+        ('train_dataloader.batchsize', 'DataLoader; did you mean batch_size?'),
+        ('train_cfg.min_iter', 'FrozenTrunkTrainLoop; did you mean min_iters?'),
+        ('train_cfg.max_epoch', 'FrozenTrunkTrainLoop; did you mean max_epochs?'),
+        ('optim_wrapper.optimizer.lrr', 'Adam; did you mean lr?'),
+        ('optim_wrapper.clip_grad.max_norms', 'clip_grad_norm_; did you mean max_norm?'),
+        ('randomness.sed', 'set_randomness; did you mean seed?'),
+        ('val_evaluator.topkk', 'Accuracy; did you mean topk?'),
+    ],
+)
+def test_names(key, near):
+    assert problems({key: 1}) == [(key, f'is no setting of {near}')]
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'near'),
+    [
+        ('optim_wrapper.optimizer', 'Adm', 'Adam'),
+        ('model.head', 'ClassMeanRegHed', 'ClassMeanRegHead'),
+        ('train_cfg', 'FrozenTrunkTrainLop', 'FrozenTrunkTrainLoop'),
+        ('train_dataloader.dataset.pipeline.0', 'LoadPictur', 'LoadPicture'),
+    ],
+)
+def test_types(key, value, near):
+    found = problems({f'{key}.type': value})
+    assert found == [
+        (f'{key}.type', f'is {value!r}, which nothing is called; did you mean {near}?')
+    ]
+
+
+@pytest.mark.parametrize(
+    ('method', 'key', 'value', 'expected'),
+    [
+        (None, HEAD + 'alpha', -1, 'alpha=-1 must be at least 0'),
+        (None, HEAD + 'fc_init', 'zero', "fc_init='zero' is unknown"),
+        (None, HOOKS + 'class_means.source', 'texts', "source='texts' is unknown"),
+        (None, DATA + 'shots', 0, 'shots=0 must be at least 1'),
+        (None, DATA + 'val_fraction', 1, 'val_fraction=1 must be at least 0, less than 1'),
+        (None, DATA + 'split', 'trian', "split must be one of ('train', 'val'"),
+        (None, 'model.backbone.trainable', 'projj', "trainable='projj' is unknown"),
+        ('gda', HEAD + 'alpha', -1, 'alpha=-1 must be at least 0'),
+        ('tip_adapter', HEAD + 'beta', -1, 'beta=-1 must be at least 0'),
+        ('labo', HEAD + 'concepts_per_class', 0, 'concepts_per_class=0 must be at least 1'),
+        ('labo', HEAD + 'coverage', -1, 'coverage=-1 must be at least 0'),
+        ('clip_a_self', HEAD + 'ratio', 2, 'ratio=2 must be between 0 and 1'),
+        ('wise_ft', HEAD + 'mix', 2, 'mix=2 must be between 0 and 1'),
+        ('logreg', HEAD + 'C', 0, 'C=0 must be positive'),
+        ('logreg', HEAD + 'max_iter', 0, 'max_iter=0 must be at least 1'),
+        ('coop', HEAD + 'length', 0, 'length=0 must be at least 1'),
+        ('zero_shot', HEAD + 'logit_scale', -1, 'logit_scale=-1 must be at least 0'),
+        ('l2_sp', 'model.l2_sp', -1, 'l2_sp=-1 must be at least 0'),
+        ('mean_start', HEAD + 'images', 'x', "images='x' is unknown"),
+    ],
+)
+def test_ranges_are_the_components_own(method, key, value, expected):
+    ((where, text),) = problems({key: value}, method)
+    assert where == key.rpartition('.')[0]
+    assert text.startswith('is refused: ') and expected in text
+
+
+def test_a_hook_that_is_misspelt_in_a_child_config():
+    text = 'has no type, and none of this name is inherited; did you mean checkpoint?'
+    assert problems({'default_hooks.chekpoint.interval': 2}) == [('default_hooks.chekpoint', text)]
+
+
+def test_other_components_options_are_left_alone():
+    """What hands its ``**kwargs`` elsewhere may take anything but a near miss."""
+    head = dict(
+        type='LinearClsHead', num_classes=3, in_channels=4, loss=dict(type='LabelSmoothLoss')
+    )
+    backbone = dict(type='TIMMBackbone', model_name='resnet18', drop_path_rate=0.1)
+    model = dict(_delete_=True, type='ImageClassifier', backbone=backbone, head=head)
+    hooks = [dict(type='EMAHook', momentum=1e-4, priority='ABOVE_NORMAL')]
+    options = {
+        'model': model,
+        'custom_hooks': hooks,
+        'val_evaluator': [dict(type='Accuracy', topk=(1, 3)), dict(type='ConfusionMatrix')],
+        'param_scheduler': [dict(type='CosineAnnealingLR', T_max=3, convert_to_iter_based=True)],
+        'optim_wrapper.paramwise_cfg': dict(norm_decay_mult=0.0),
+        'optim_wrapper.optimizer': dict(_delete_=True, type='SGD', lr=0.1, nesterov=True),
+    }
+    assert problems(options) == []
+
+
+def test_a_large_alpha_is_a_users_choice():
+    assert problems({HEAD + 'alpha': 1e30}) == []
+    assert problems({HEAD + 'alpha': 0}) == []
+
+
+LAZY = """
+from mmengine.dataset import DefaultSampler
+from mmengine.hooks import CheckpointHook
+from mmpretrain.models import ImageClassifier
+from torch.optim import Adam
+from mmpretrain_lmmreg.clip import OpenCLIPVisual
+from mmpretrain_lmmreg.heads import ClassMeanRegHead
+
+model = dict(
+    type=ImageClassifier,
+    backbone=dict(type=OpenCLIPVisual, model_name='demo-clip', pretrained='demo'),
+    head=dict(type=ClassMeanRegHead, num_classes=6, in_channels=64),
+)
+train_dataloader = dict(batch_size=8, sampler=dict(type=DefaultSampler, shuffle=True))
+optim_wrapper = dict(optimizer=dict(type=Adam, lr=1e-3))
+default_hooks = dict(checkpoint=dict(type=CheckpointHook, interval=1))
+"""
+
+
+def test_lazy_configs(tmp_path):
+    path = tmp_path / 'lazy.py'
+    path.write_text(LAZY)
+    assert setting_problems(Config.fromfile(path)) == []
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict({'model.head.alpha': 'abc', 'optim_wrapper.optimizer.lrr': 1})
+    cfg.merge_from_dict({'default_hooks.checkpoint.intervall': 1})
+    assert [key for key, _ in setting_problems(cfg)] == [
+        'model.head.alpha',
+        'optim_wrapper.optimizer.lrr',
+        'default_hooks.checkpoint.intervall',
+    ]
+
+
+def test_file_and_command_line_are_told_apart():
+    cfg = Config.fromfile(DEMO)
+    cfg.merge_from_dict({'model.head.alpha': -1, 'randomness.sed': 1, 'train_cfg.max_epochs': 0})
+    with pytest.raises(InputError) as error:
+        check_settings(cfg, ['model.head.alpha', 'randomness.sed'], ['a line that is known'])
+    assert str(error.value).splitlines() == [
+        'a line that is known',
+        '--cfg-options: model.head is refused: alpha=-1 must be at least 0',
+        '--cfg-options: randomness.sed is no setting of set_randomness; did you mean seed?',
+        f'{DEMO}: train_cfg.max_epochs must be a whole number, at least 1, not 0',
+    ]
+
+
+def test_the_command_lists_them_before_it_makes_a_work_folder(tmp_path, monkeypatch, capsys):
+    options = ['modle.head.alpha=1', 'model.head.alpha=abc', 'optim_wrapper.optimizer.type=Adm']
+    work_dir = tmp_path / 'run'
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        ['train.py', str(DEMO), '--work-dir', str(work_dir), '--cfg-options', *options],
+    )
+    with pytest.raises(SystemExit, match='2'):
+        run_tool(upstream.train)
+    lines = [line for line in capsys.readouterr().err.splitlines() if '--cfg-options' in line]
+    assert [line.split()[1 + line.startswith('error: ')] for line in lines] == [
+        'modle.head.alpha:',
+        'model.head.alpha',
+        'optim_wrapper.optimizer.type',
+    ]
+    assert not work_dir.exists()
