@@ -1,3 +1,4 @@
+from .clap import CLAPHead
 from .class_mean_reg import ClassMeanRegHead
 from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
@@ -12,8 +13,10 @@ from .mean_start import MeanStartHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
+from .zs_lp import ZSLPHead
 
 __all__ = [
+    'CLAPHead',
     'CLIPASelfHead',
     'ClassMeanHook',
     'ClassMeanRegHead',
@@ -27,5 +30,6 @@ __all__ = [
     'MeanStartHead',
     'TipAdapterHead',
     'WiSEFTHead',
+    'ZSLPHead',
     'ZeroShotHead',
 ]
