@@ -3,9 +3,9 @@
     python tools/train.py configs/methods/zs_lp.py --on configs/lmmreg_bar.py
 
 Original (Silva-Rodriguez et al. 2024): 1 to 16 images a class, 20 random crops and flips of each,
-of which an epoch takes as many as there are images; 300 epochs of SGD (momentum 0.9) at 0.1 in batches
-of 256, the first at 1e-5, then a cosine; the last epoch. Ours: all training images (fewer by
-train_dataloader.dataset.shots), one view; otherwise as theirs. Other texts:
+of which an epoch takes as many as there are images; 300 epochs of SGD (momentum 0.9) at 0.1 in
+batches of 256, the first at 1e-5, then a cosine; the last epoch. Ours: all training images (fewer
+by train_dataloader.dataset.shots), one view; otherwise as theirs. Other texts:
 model.head.texts=descriptions. With other train_cfg.max_epochs, set param_scheduler alike.
 """
 

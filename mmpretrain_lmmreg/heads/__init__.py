@@ -9,6 +9,7 @@ from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
 from .logreg import LogisticRegressionHead
+from .lp_plus_plus import LPPlusPlusHead
 from .mean_start import MeanStartHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
@@ -25,6 +26,7 @@ __all__ = [
     'GDAHead',
     'ImageTextHead',
     'L2SPClassifier',
+    'LPPlusPlusHead',
     'LaBoHead',
     'LogisticRegressionHead',
     'MeanStartHead',

@@ -12,7 +12,15 @@ from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.pictures import find_pictures
 from mmpretrain_lmmreg.errors import InputError
 
-LINEAR = ['ZeroShotHead', 'WiSEFTHead', 'GDAHead', 'LogisticRegressionHead', 'ZSLPHead', 'CLAPHead']
+LINEAR = [
+    'ZeroShotHead',
+    'WiSEFTHead',
+    'GDAHead',
+    'LogisticRegressionHead',
+    'ZSLPHead',
+    'CLAPHead',
+    'LPPlusPlusHead',
+]
 
 
 def save(cfg, type_: str, folder: Path) -> tuple[str, str]:
