@@ -5,7 +5,7 @@
 Original (Huang et al. 2024): 1 to 16 images a class, one random crop and flip of each; start and
 step sizes from the data, the best of 300 full-batch steps by validation images. Ours: all training
 images (fewer by train_dataloader.dataset.shots), one view, the last of 300 steps; LPPlusPlusHead
-says where the fit differs. Other texts: model.head.texts=descriptions.
+says where the fit differs.
 """
 
 _base_ = 'linear_probe.py'

@@ -5,8 +5,9 @@
 Original (Silva-Rodriguez et al. 2024): 1 to 16 images a class, 20 random crops and flips of each,
 of which an epoch takes as many as there are images; 300 epochs of SGD (momentum 0.9) at 0.1 in
 batches of 256, the first at 1e-5, then a cosine; the last epoch. Ours: all training images (fewer
-by train_dataloader.dataset.shots), one view; otherwise as theirs. Other texts:
-model.head.texts=descriptions. With other train_cfg.max_epochs, set param_scheduler alike.
+by train_dataloader.dataset.shots), one view; otherwise as theirs. From
+descriptions with model.head.texts=descriptions, where the data's config has keep_descriptions=True.
+With other train_cfg.max_epochs, set param_scheduler alike.
 """
 
 _base_ = 'linear_probe.py'

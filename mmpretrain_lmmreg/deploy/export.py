@@ -114,7 +114,7 @@ def _linear_classifier(head: Any) -> LinearClassifier:
 
 def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
     """State dict under open_clip's names; without the text tower, also the reason why."""
-    visual = backbone.visual.state_dict()
+    visual = backbone.visual_state()
     state, reason = {f'visual.{name}': tensor for name, tensor in visual.items()}, ''
     if backbone.pretrained is None and not backbone.model_name.startswith(LOCAL_DIR):
         reason = 'the config names no pretrained weights'

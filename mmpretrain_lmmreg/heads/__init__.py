@@ -3,6 +3,7 @@ from .class_mean_reg import ClassMeanRegHead
 from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
 from .coop import CoOpHead
+from .cross_modal import CrossModalHead
 from .gda import GDAHead
 from .hook import ClassMeanHook
 from .image_text import ImageTextHead
@@ -11,6 +12,7 @@ from .labo import LaBoHead
 from .logreg import LogisticRegressionHead
 from .lp_plus_plus import LPPlusPlusHead
 from .mean_start import MeanStartHead
+from .rafa import RaFAHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
@@ -23,6 +25,7 @@ __all__ = [
     'ClassMeanRegHead',
     'CoCoOpHead',
     'CoOpHead',
+    'CrossModalHead',
     'GDAHead',
     'ImageTextHead',
     'L2SPClassifier',
@@ -30,6 +33,7 @@ __all__ = [
     'LaBoHead',
     'LogisticRegressionHead',
     'MeanStartHead',
+    'RaFAHead',
     'TipAdapterHead',
     'WiSEFTHead',
     'ZSLPHead',

@@ -1,5 +1,6 @@
 """CLIP's zero-shot classifier: the most similar of the classes' texts."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -64,8 +65,14 @@ class ZeroShotHead(SetUpHead, ClsHead):
         if inputs.trained:
             return
         by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
-        texts = inputs.name_texts(self.templates) if by_name else inputs.descriptions
+        texts = self.texts_of(inputs)
         self.take_text_means(inputs.text_means(*texts, normalize=by_name and self.unit_prompts))
+
+    def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list[Counter]]:
+        """Unique texts, and how often each is one of each class."""
+        if self.texts == 'class_names':
+            return inputs.name_texts(self.templates)
+        return inputs.descriptions
 
     def take_text_means(self, means: Tensor) -> None:
         """Classify by these text embeddings, (N_c, D)."""
