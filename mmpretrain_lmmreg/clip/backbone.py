@@ -11,9 +11,10 @@ from torch import Tensor
 from ..cache import digest_tensors
 from ..errors import InputError
 from .model import build_visual, load_visual
+from .svd import TrainedSingularValues
 from .visual_tower import split_tower
 
-TRAINABLE = ('none', 'proj', 'last_block', 'all')
+TRAINABLE = ('none', 'proj', 'svd', 'last_block', 'all')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
 # Images of a frozen trunk at a time: malloc may map and clear what is larger than 32 MiB each time
 # anew, which the activations of 8 images are in ViT-L/14.
@@ -31,6 +32,7 @@ class OpenCLIPVisual(BaseBackbone):
             that testing a checkpoint needs no weights file. None: the weights in the folder of a
             ``local-dir:`` model, else random ones.
         trainable: ``'proj'``, the paper's "output of the image encoder": the output projection;
+            ``'svd'``: of its singular value decomposition the singular values alone;
             ``'last_block'``: that and the last block of the trunk; ``'none'`` or ``'all'``.
             Everything else is frozen and stays in eval mode.
         precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
@@ -59,6 +61,7 @@ class OpenCLIPVisual(BaseBackbone):
         self._check_arguments()
         self.visual: Any = build_visual(model_name, image_size)
         self.tower = split_tower(self.visual, model_name)
+        self.svd = TrainedSingularValues(self._matrix()) if trainable == 'svd' else None
         self._freeze()
         self._projection_names = {
             name
@@ -88,7 +91,7 @@ class OpenCLIPVisual(BaseBackbone):
     @property
     def trunk_is_frozen(self) -> bool:
         """Whether training leaves :meth:`forward_trunk` as it is."""
-        return self.trainable in ('none', 'proj')
+        return self.trainable in ('none', 'proj', 'svd')
 
     @property
     def trunk_dim(self) -> int:
@@ -111,7 +114,7 @@ class OpenCLIPVisual(BaseBackbone):
             return
         block = list(self.tower.last_block()) if self.trainable == 'last_block' else []
         self.visual.requires_grad_(False)
-        for parameter in [] if self.trainable == 'none' else projection + block:
+        for parameter in [] if self.trainable in ('none', 'svd') else projection + block:
             parameter.requires_grad = True
 
     def init_weights(self) -> None:
@@ -127,6 +130,8 @@ class OpenCLIPVisual(BaseBackbone):
             return
         visual = load_visual(self.model_name, self.pretrained, self.image_size)
         self.visual.load_state_dict(visual.state_dict())
+        if self.svd is not None:
+            self.svd.decompose(self._matrix())
 
     def use_precision(self, precision: str) -> None:
         """Run the trunk in this precision from now on; the checkpoint keeps a decided 'auto'."""
@@ -180,7 +185,27 @@ class OpenCLIPVisual(BaseBackbone):
 
     def project(self, features: Tensor) -> Tensor:
         """Into the joint space: (B, D_trunk) -> (B, D)."""
-        return self.tower.project(features)
+        if self.svd is None:
+            return self.tower.project(features)
+        return self.tower.project_by(self.svd.matrix(), features)
+
+    def visual_state(self) -> dict[str, Tensor]:
+        """State dict of the image tower under open_clip's names, as it is now."""
+        state = self.visual.state_dict()
+        if self.svd is None:
+            return state
+        weight = self.tower.weight()
+        name = next(n for n, parameter in self.visual.named_parameters() if parameter is weight)
+        return state | {name: self.svd.matrix().detach()}
+
+    def _matrix(self) -> Tensor:
+        weight = self.tower.weight()
+        if weight is None:
+            raise InputError(
+                f"the image tower of '{self.model_name}' has no projection that is one matrix, so "
+                "trainable='svd' has nothing to decompose; use trainable='proj'"
+            )
+        return weight.detach()
 
     def forward(self, inputs: Tensor) -> tuple[Tensor]:
         """Embed images (B, 3, H, W), or trunk features (B, D_trunk), as ``(x,)``, x (B, D)."""

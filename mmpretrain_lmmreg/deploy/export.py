@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from ..checksums import write_checksums
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.model import LOCAL_DIR, load_open_clip
 from ..errors import InputError
+from ..heads.base import LinearClassifier, SetUpHead
 from . import folder, onnx_model, standalone
 from .classifier import Classifier
 from .temperature import calibrate
@@ -42,7 +44,7 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
         missing_text = _write_weights(classifier, made, out)
     settings = dict(
         classes=list(classifier.classes),
-        normalize=bool(getattr(model.head, 'normalize', False)),
+        normalize=_linear_classifier(model.head).normalize,
         temperature=temperature,
         temperature_from=fitted,
     )
@@ -93,15 +95,28 @@ def _check_parts(classifier: Classifier) -> None:
         raise InputError(
             f'export: the backbone {type(model.backbone).__name__} is not an open_clip image tower'
         )
-    if not isinstance(model.head, LinearClsHead) or model.with_neck:
+    if model.with_neck:
+        raise InputError('export: a model with a neck is not a linear classifier of the embedding')
+    _linear_classifier(model.head)
+
+
+def _linear_classifier(head: Any) -> LinearClassifier:
+    """What the head is in eval mode; InputError where that is not linear in embeddings."""
+    found = head.linear_classifier() if isinstance(head, SetUpHead) else None
+    if found is None and isinstance(head, LinearClsHead):
+        bias = head.fc.bias if head.fc.bias is not None else torch.zeros(head.num_classes)
+        normalize = bool(getattr(head, 'normalize', False))
+        found = LinearClassifier(head.fc.weight, bias, normalize)
+    if found is None:
         raise InputError(
-            f'export: {type(model.head).__name__} is not a linear classifier of the embedding'
+            f'export: {type(head).__name__} is not a linear classifier of the embedding'
         )
+    return found
 
 
 def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
     """State dict under open_clip's names; without the text tower, also the reason why."""
-    visual = backbone.visual.state_dict()
+    visual = backbone.visual_state()
     state, reason = {f'visual.{name}': tensor for name, tensor in visual.items()}, ''
     if backbone.pretrained is None and not backbone.model_name.startswith(LOCAL_DIR):
         reason = 'the config names no pretrained weights'
@@ -116,9 +131,8 @@ def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
 
 
 def _head_state(classifier: Classifier) -> dict[str, Tensor]:
-    head, means = classifier.model.head, classifier.class_means
-    bias = head.fc.bias if head.fc.bias is not None else torch.zeros(head.num_classes)
-    state = dict(weight=head.fc.weight.detach(), bias=bias.detach())
+    linear, means = _linear_classifier(classifier.model.head), classifier.class_means
+    state = dict(weight=linear.weight.detach().contiguous(), bias=linear.bias.detach())
     return state if means is None else state | dict(class_means=means)
 
 

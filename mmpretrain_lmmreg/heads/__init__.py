@@ -1,31 +1,41 @@
+from .clap import CLAPHead
 from .class_mean_reg import ClassMeanRegHead
 from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
 from .coop import CoOpHead
+from .cross_modal import CrossModalHead
 from .gda import GDAHead
 from .hook import ClassMeanHook
 from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
 from .logreg import LogisticRegressionHead
+from .lp_plus_plus import LPPlusPlusHead
 from .mean_start import MeanStartHead
+from .rafa import RaFAHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
+from .zs_lp import ZSLPHead
 
 __all__ = [
+    'CLAPHead',
     'CLIPASelfHead',
     'ClassMeanHook',
     'ClassMeanRegHead',
     'CoCoOpHead',
     'CoOpHead',
+    'CrossModalHead',
     'GDAHead',
     'ImageTextHead',
     'L2SPClassifier',
+    'LPPlusPlusHead',
     'LaBoHead',
     'LogisticRegressionHead',
     'MeanStartHead',
+    'RaFAHead',
     'TipAdapterHead',
     'WiSEFTHead',
+    'ZSLPHead',
     'ZeroShotHead',
 ]

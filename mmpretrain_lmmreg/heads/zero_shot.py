@@ -1,5 +1,6 @@
 """CLIP's zero-shot classifier: the most similar of the classes' texts."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch.nn.functional as F
@@ -8,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, zeros
 
 from ..errors import InputError, require_range
-from .base import SetUpHead
+from .base import LinearClassifier, SetUpHead
 from .inputs import HeadInputs
 
 TEXTS = ('class_names', 'descriptions')
@@ -36,6 +37,8 @@ class ZeroShotHead(SetUpHead, ClsHead):
         InputError: unknown ``texts``; use before fitting; a checkpoint of another shape.
     """
 
+    unit_prompts = True  # whether each prompt of a name counts alike
+
     def __init__(
         self,
         num_classes: int,
@@ -59,22 +62,40 @@ class ZeroShotHead(SetUpHead, ClsHead):
         return ('train',) if head.get('texts') == 'descriptions' else ()
 
     def set_up(self, inputs: HeadInputs) -> None:
-        """Take over the mean embedding of each class's texts; a name's prompts count alike."""
+        """Take over the mean embedding of each class's texts."""
         if inputs.trained:
             return
         by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
-        texts = inputs.name_texts(self.templates) if by_name else inputs.descriptions
-        self.take_text_means(inputs.text_means(*texts, normalize=by_name))
+        texts = self.texts_of(inputs)
+        self.take_text_means(inputs.text_means(*texts, normalize=by_name and self.unit_prompts))
+
+    def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list[Counter]]:
+        """Unique texts, and how often each is one of each class."""
+        if self.texts == 'class_names':
+            return inputs.name_texts(self.templates)
+        return inputs.descriptions
 
     def take_text_means(self, means: Tensor) -> None:
         """Classify by these text embeddings, (N_c, D)."""
         self.text_weights.copy_(F.normalize(means, dim=1))
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
+    def linear_classifier(self) -> LinearClassifier | None:
+        """Of unit embeddings, without a bias."""
+        return LinearClassifier(
+            self.logit_scale * self.text_weights,
+            self.text_weights.new_zeros(self.num_classes),
+            normalize=True,
+        )
+
+    def check_fitted(self) -> None:
+        """Raise InputError before the texts are there."""
         if not self.text_weights.any():
             raise InputError(
                 f'{type(self).__name__} is not fitted: keep the ClassMeanHook in '
                 'default_hooks.class_means and train, or test a checkpoint'
             )
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D)."""
+        self.check_fitted()
         return self.logit_scale * F.normalize(self.pre_logits(feats), dim=1) @ self.text_weights.T

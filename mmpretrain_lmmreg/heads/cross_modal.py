@@ -1,0 +1,86 @@
+"""A linear probe that trains on texts as on images."""
+
+from collections import Counter
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..text.embedding import embed_together
+from .base import LinearClassifier
+from .draws import generator_of_step
+from .inputs import HeadInputs
+from .zero_shot import ZeroShotHead
+
+
+@MODELS.register_module()
+class CrossModalHead(ZeroShotHead):
+    """Logits s * w_c x of unit x, from as many texts as images at each step; w starts at the texts.
+
+    Lin, Yu, Kuang, Pathak and Ramanan, "Multimodality Helps Unimodality: Cross-Modal Few-Shot
+    Learning with Multimodal Models", CVPR 2023: each text is a further training sample of its
+    class. No bias. Where the backbone trains, too, it learns from the images alone, as texts are
+    embedded once. The texts of a step are drawn anew, in the authors' code in rounds.
+
+    Args:
+        **kwargs: See :class:`ZeroShotHead`; ``texts='descriptions'`` trains on the descriptions
+            of the training images, each as often as it occurs.
+
+    Raises:
+        InputError: training without the hook.
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, **kwargs) -> None:
+        super().__init__(num_classes, in_channels, **kwargs)
+        self.fc = nn.Linear(in_channels, num_classes, bias=False)
+        self.register_buffer('steps', torch.zeros((), dtype=torch.long))
+        self.samples: tuple[Tensor, Tensor] | None = None  # not in the checkpoint
+
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Start from the texts, unless resumed, and keep them as samples."""
+        super().set_up(inputs)
+        texts, counts = self.texts_of(inputs)
+        self.take_samples(embed_together(texts, inputs.text_tower), counts)
+
+    def take_samples(self, embeddings: Tensor, counts: list[Counter]) -> None:
+        """Train on these embeddings (S, D), so many times in each class."""
+        pairs = [(row, c) for c, counter in enumerate(counts) for row in counter.elements()]
+        rows, labels = torch.tensor(pairs).T
+        unit = F.normalize(embeddings, dim=1)[rows]
+        self.samples = unit.to(self.text_weights), labels.to(self.text_weights.device)
+
+    def take_text_means(self, means: Tensor) -> None:
+        """Start from these text embeddings, (N_c, D)."""
+        super().take_text_means(means)
+        self.fc.weight.data.copy_(self.text_weights)
+
+    def linear_classifier(self) -> LinearClassifier:
+        """The trained one."""
+        weight = self.logit_scale * self.fc.weight
+        return LinearClassifier(weight, weight.new_zeros(self.num_classes), normalize=True)
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D)."""
+        self.check_fitted()
+        return self.linear_classifier()(self.pre_logits(feats))
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
+        """Cross entropy over the images and as many texts; see mmpretrain's ``ClsHead.loss``."""
+        if self.samples is None:
+            raise InputError(
+                'CrossModalHead has no texts to train on: keep the ClassMeanHook in default_hooks'
+            )
+        texts, labels = self.samples
+        x = self.pre_logits(feats)
+        drawn = torch.randint(
+            len(texts), (len(x),), generator=generator_of_step(int(self.steps))
+        ).to(x.device)
+        self.steps += 1
+        targets = torch.cat([sample.gt_label for sample in data_samples])
+        scores = self((torch.cat([x, texts[drawn].to(x)]),))
+        text_sample = DataSample().set_gt_label(labels[drawn])
+        image_sample = DataSample().set_gt_label(targets)
+        return self._get_loss(scores, [image_sample, text_sample], **kwargs)
