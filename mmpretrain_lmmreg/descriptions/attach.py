@@ -23,8 +23,9 @@ class AttachDescriptions(BaseTransform):
     Args:
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
         data_root: Of the images; the samples' own by default.
-        missing: ``'error'`` refuses an image that was never described; ``'skip'`` gives it no
-            descriptions, and likewise all images where there is no file.
+        missing: ``'error'`` refuses an image that was never described; ``'warn'``, in the configs
+            here, gives it no descriptions, and training warns how many are described; ``'skip'``
+            does so without a warning, also for all images where there is no file.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that
@@ -40,9 +41,9 @@ class AttachDescriptions(BaseTransform):
         data_root: str | os.PathLike | None = None,
         missing: str = 'error',
     ) -> None:
-        if missing not in ('error', 'skip'):
+        if missing not in ('error', 'warn', 'skip'):
             raise InputError(
-                f"AttachDescriptions: missing must be 'error' or 'skip', not {missing!r}"
+                f"AttachDescriptions: missing must be 'error', 'warn' or 'skip', not {missing!r}"
             )
         self.cache = cache
         self.data_root = data_root
@@ -54,18 +55,22 @@ class AttachDescriptions(BaseTransform):
 
     def lookup(self, sample: Sample) -> list[str]:
         """A sample's descriptions, from its info alone."""
+        return self.find(sample) or []
+
+    def find(self, sample: Sample) -> list[str] | None:
+        """As :meth:`lookup`, but None for an image that was never described."""
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
-            return []
+            return None
         found = open_store(path).get(image)
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
                 'describe the rest (`python tools/describe.py CONFIG` goes on), or let class '
-                "means come from what is there (missing='skip'), or from class names "
-                '(default_hooks.class_means.source=class_names)'
+                "means come from what is there (missing='warn' or missing='skip'), or from class "
+                'names (default_hooks.class_means.source=class_names)'
             )
-        return found or []
+        return found
 
     def transform(self, results: Sample) -> Sample:
         """Add ``descriptions``."""

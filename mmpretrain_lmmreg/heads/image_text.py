@@ -134,7 +134,7 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
             if texts is None:
                 missing[prompt].append(f'{image} in {path}')
     for prompt, images in missing.items():
-        if len(images) == len(found) or (images and attach.missing == 'error'):
+        if len(images) == len(found) or (images and attach.missing != 'skip'):
             asked = f' to the prompt {prompt!r}' if prompt else ''
             option = f' --prompt {prompt!r}' if prompt else ''
             raise InputError(
