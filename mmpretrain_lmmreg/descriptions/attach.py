@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
 from ..errors import InputError
-from .samples import Sample, rel_path_of, root_of
+from .samples import Sample, names_class, rel_path_of, root_of
 from .store import DescriptionStore, open_for_reading
 
 
@@ -23,6 +23,8 @@ class AttachDescriptions(BaseTransform):
     Args:
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
         data_root: Of the images; the samples' own by default.
+        named: Take the replies to prompts that name the image's class (``{class}``) instead of
+            those to prompts that do not; the two are never mixed.
         missing: ``'error'`` refuses an image that was never described; ``'warn'``, in the configs
             here, gives it no descriptions, and training warns how many are described; ``'skip'``
             does so without a warning, also for all images where there is no file.
@@ -40,6 +42,7 @@ class AttachDescriptions(BaseTransform):
         cache: str | os.PathLike | None = None,
         data_root: str | os.PathLike | None = None,
         missing: str = 'error',
+        named: bool = False,
     ) -> None:
         if missing not in ('error', 'warn', 'skip'):
             raise InputError(
@@ -48,6 +51,7 @@ class AttachDescriptions(BaseTransform):
         self.cache = cache
         self.data_root = data_root
         self.missing = missing
+        self.named = named
 
     def path_for(self, sample: Sample) -> Path:
         """The descriptions file of a sample."""
@@ -62,7 +66,8 @@ class AttachDescriptions(BaseTransform):
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
             return None
-        found = open_store(path).get(image)
+        store = open_store(path)
+        found = texts_of(store, image, self.named)
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
@@ -80,8 +85,15 @@ class AttachDescriptions(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(cache={self.cache!r}, data_root={self.data_root!r}, '
-            f'missing={self.missing!r})'
+            f'missing={self.missing!r}{", named=True" if self.named else ""})'
         )
+
+
+def texts_of(store: DescriptionStore, image: str, named: bool = False) -> list[str] | None:
+    """Descriptions of an image by all prompts that do (not) name its class; None without any."""
+    prompts = [prompt for prompt in store.prompts if names_class(prompt) == named]
+    found = [texts for prompt in prompts if (texts := store.get(image, prompt)) is not None]
+    return [text for texts in found for text in texts] if found else None
 
 
 def open_store(path: Path) -> DescriptionStore:

@@ -16,6 +16,7 @@ from torch import nn
 from ..cache import digest
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
+from ..descriptions.attach import texts_of
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
@@ -85,12 +86,14 @@ def describe_training_data(dataset: Any) -> dict:
                     store = DescriptionStore(path)
                     result['descriptions_fingerprint'] = store.fingerprint
                     names = [rel_path_of(info, transform.data_root) for info in infos]
-                    result['described'] = count_described(store, names, labels)
+                    result['described'] = count_described(store, names, labels, transform.named)
                 return result
     return result
 
 
-def count_described(store: DescriptionStore, names: list[str], labels: list) -> dict:
+def count_described(
+    store: DescriptionStore, names: list[str], labels: list, named: bool = False
+) -> dict:
     """How many training images have descriptions, and which.
 
     Returns:
@@ -100,7 +103,7 @@ def count_described(store: DescriptionStore, names: list[str], labels: list) -> 
     counts = {str(label): 0 for label in sorted(labels)}
     described = []
     for name, label in zip(names, labels, strict=True):
-        if store.get(name):
+        if texts_of(store, name, named):
             described.append(name)
             counts[str(label)] += 1
     return dict(

@@ -51,8 +51,8 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         'current',
         level=logging.WARNING if warned else logging.INFO,
     )
-    if index:
-        coverage.check(dataset.metainfo.get('classes'))
+    if index or attach.missing != 'skip':  # which may mean that there are none, on purpose
+        coverage.check(dataset.metainfo.get('classes'), attach.named)
     return list(index), counts
 
 
@@ -77,14 +77,17 @@ class Coverage:
             self.described[label] += 1
         return texts or []
 
-    def check(self, classes: Sequence[str] | None) -> None:
+    def check(self, classes: Sequence[str] | None, named: bool = False) -> None:
         """Raise InputError where a class has no described image, by name."""
         empty = [i for i, count in enumerate(self.described) if not count]
         if empty:
             names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+            by = ' by a prompt with {class}' if named else ''
+            option = " --prompt '... {class} ...'" if named else ''
             raise InputError(
-                f'no training image of class {names} has a description, so it has no class mean: '
-                'describe some images of each class (python tools/describe.py CONFIG --per-class N)'
+                f'no training image of class {names} has a description{by}, so it has no class '
+                'mean: describe some images of each class (python tools/describe.py CONFIG '
+                f'--per-class N{option})'
             )
 
     def __str__(self) -> str:
