@@ -78,10 +78,10 @@ def relative_errors(means: NDArray, errors: NDArray) -> NDArray:
 def next_count(count: int, error: float, target: float, limit: int) -> int:
     """Images of a class to have been asked about after the next round, at most ``limit``.
 
-    An error falls with the root of the number of images; no round more than doubles it. The
-    count stays where the error is at the target.
+    An error falls with the root of the number of images; a round adds at least an eighth, and at
+    most doubles it. The count stays where the error is at the target.
     """
     if error <= target or count >= limit:
         return count
     needed = 2 * count if math.isinf(error) else math.ceil(count * (error / target) ** 2)
-    return min(max(needed, count + 1), 2 * count, limit)
+    return min(max(needed, count + max(count // 8, 1)), 2 * count, limit)
