@@ -22,7 +22,7 @@ from ..describe.images import SPLITS, ConfigImages
 from ..describe.merge import merge, reparse
 from ..describe.named import NamedDescriber, check_named
 from ..describe.progress import Progress as Kept
-from ..describe.run import Run, Tally, Task, check_shard, load_image, settings_of
+from ..describe.run import Loaded, Run, Tally, Task, check_shard, load_image, settings_of
 from ..describe.summary import projection, summarize
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionStore, DescriptionWriter
@@ -126,10 +126,10 @@ def _ask(
     args: Namespace, describer: describers.Describer, tasks, classes, out: Path, prompt: str
 ) -> tuple[Tally, float]:
     """Describe the tasks that need it; the tally, and the seconds that it took."""
-    load = load_image
+    load: Callable[..., Loaded] = load_image
     if names_class(prompt):
-        describer = NamedDescriber(describer, tasks, classes)
-        load = describer.load
+        describer = named = NamedDescriber(describer, tasks, classes)
+        load = named.load
     with DescriptionWriter(out) as writer:
         kept = Kept(prompt, describer.model, settings_of(describer), out)
         with Progress('images', len(tasks)) as bar:

@@ -6,24 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..clip.text_tower import TextTower
 from ..descriptions.store import DescriptionStore, Record
 from ..errors import InputError
-from ..text.class_means import nearest_mean_accuracy
 from ..text.embedding import embed
-from ..text.prompts import TEMPLATES, class_prompts
 from .images import ConfigImages
 from .run import Task
 from .summary import class_pattern
 from .until import text_tower
+from .untrained import accuracies
 from .worth import Share, distances, names_in, repeated
-from .zero_shot import embed_images
 
 SHOWN = 40  # images listed that lie farthest from their class
 
@@ -80,8 +75,8 @@ class Check:
             shares = ' '.join(f'{100 * share:8.1f}%' for share in shares_of(each).values())
             lines.append(f'{each.name:{width}} {each.images:6} {each.asked:5} {shares}')
         lines.append(
-            f'{self.suspects} images have descriptions nearer to another class: wrong labels are '
-            'among such images'
+            'images with descriptions nearer to another class (wrong labels are among such): '
+            f'{self.suspects}'
         )
         lines += [
             f'{image.image}: {image.label}, reads like {image.nearest}'
@@ -138,8 +133,8 @@ def check(
     classes = count_by_class(tasks, records, images.classes)
     means, sizes = embed_by_image(texts, tower)
     outliers, suspects = find_outliers(described, texts, means, sizes, classes)
-    accuracies, split = _accuracies(config, described, means, sizes, images.classes, tower, clip)
-    return Check(file, prompt, classes, outliers, suspects, accuracies, split)
+    untrained, split = accuracies(config, described, means, sizes, images.classes, tower, clip)
+    return Check(file, prompt, classes, outliers, suspects, untrained, split)
 
 
 def count_by_class(
@@ -212,51 +207,3 @@ def find_outliers(
         for i in np.argsort(-found.ratio, kind='stable')[:SHOWN]
     ]
     return outliers, int((found.ratio > 1).sum())
-
-
-def _accuracies(
-    config: Config,
-    described: Sequence[Task],
-    means: NDArray,
-    sizes: NDArray,
-    classes: Sequence[str],
-    tower: TextTower,
-    clip: str | None,
-) -> tuple[dict[str, Share], str]:
-    """Accuracies on the test split, or the val split, by nearest class text; or why none."""
-    split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
-    if split is None:
-        return {}, 'the config has neither a test nor a val split'
-    labels = np.array([task.label or 0 for task in described])
-    one_hot = np.eye(len(classes))[labels]
-    totals = one_hot.T @ sizes
-    if not totals.all():
-        empty = ', '.join(name for name, n in zip(classes, totals, strict=True) if not n)
-        return {}, f'no description of {empty}'
-    by_texts = torch.from_numpy(one_hot.T @ (sizes[:, None] * means) / totals[:, None]).float()
-    prompts = class_prompts(classes, config.get('templates') or TEMPLATES)
-    by_names = torch.stack([tower.encode(own).mean(0) for own in prompts])
-    name, weights = _model(config, clip)
-    tasks = [task for task in ConfigImages(config, split) if task.label is not None]
-    images = embed_images(name, weights, [task.path for task in tasks])
-    centre = embed_images(name, weights, [task.path for task in described]).mean(0)
-    truth = torch.tensor([task.label for task in tasks])
-    candidates = {'names': by_names, 'descriptions': by_texts}
-    candidates['both'] = sum(map(_directions, candidates.values()), torch.zeros(1))
-    shares = {
-        key: round(len(tasks) * nearest_mean_accuracy(images, truth, each, centre))
-        for key, each in candidates.items()
-    }
-    return {key: Share(count, len(tasks)) for key, count in shares.items()}, split
-
-
-def _directions(means: Tensor) -> Tensor:
-    return F.normalize(means - means.mean(0), dim=1)
-
-
-def _model(config: Config, clip: str | None) -> tuple[str, str | None]:
-    if clip:
-        name, _, weights = clip.partition(',')
-        return name, weights or None
-    backbone = config.model.backbone
-    return backbone.model_name, backbone.get('pretrained')

@@ -134,6 +134,12 @@ def test_some_images_of_each_class_suffice(tiny_config, pictures, tmp_path, capf
     assert record['per_class'] == {'0': 1, '1': 1, '2': 2}
 
 
+def test_replies_by_prompts_that_name_the_class(tiny_config, pictures, tmp_path):
+    keep_lines(tiny_config, pictures, tmp_path, lambda line: True, named=True)
+    with pytest.raises(InputError, match=r"'blue', 'green', 'red' has a .* prompt with {class}"):
+        train(tiny_config)
+
+
 def test_images_must_be_described_where_the_config_says_so(tiny_config, pictures, tmp_path):
     keep_lines(tiny_config, pictures, tmp_path, lambda line: '/2.png' in line, missing='error')
     with pytest.raises(InputError, match='has no descriptions in .*describe the rest'):
