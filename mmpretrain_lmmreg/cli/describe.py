@@ -10,6 +10,7 @@ expect and keeps nothing, unless --out names a file.
 
 import tempfile
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +20,21 @@ from ..config import add_on, load_config
 from ..describe import describers
 from ..describe.images import SPLITS, ConfigImages
 from ..describe.merge import merge, reparse
+from ..describe.named import NamedDescriber, check_named
 from ..describe.progress import Progress as Kept
-from ..describe.run import Run, Tally, check_shard, settings_of
+from ..describe.run import Loaded, Run, Tally, Task, check_shard, load_image, settings_of
 from ..describe.summary import projection, summarize
+from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionStore, DescriptionWriter
 from ..errors import InputError
 from ..progress import Progress
+from .describe_budget import (
+    add_budget_options,
+    check_budget,
+    chosen,
+    describe_until,
+    write_check,
+)
 
 KEPT = 'Replies are kept as they came; the same command goes on.'
 
@@ -37,7 +47,11 @@ def parser() -> ArgumentParser:
     p.add_argument('--model', default='', help='its name, folder, or (minigpt4) config')
     p.add_argument('--split', choices=[*SPLITS, 'all'], default='train')
     p.add_argument('--out', type=Path, help="default: what the config's AttachDescriptions reads")
-    p.add_argument('--prompt', help=f'default: {describers.PROMPT.format(10)!r}')
+    p.add_argument(
+        '--prompt',
+        help=f'default: {describers.PROMPT.format(10)!r}; {{class}} stands for the name of the '
+        "image's class (training images only)",
+    )
     p.add_argument('--count', type=int, default=10, help='descriptions asked for (10)')
     p.add_argument('--concurrency', type=int, help='requests at a time (openai: 8)')
     p.add_argument('--batch-size', type=int, help='images at a time (hf: 8, minigpt4: 4)')
@@ -61,6 +75,7 @@ def parser() -> ArgumentParser:
         help='generation (max_new_tokens, temperature, top_p, repetition_penalty) and the '
         "describer's own; an unknown key lists them",
     )
+    add_budget_options(p)
     add_on(p)
     return p
 
@@ -71,6 +86,8 @@ def run(args: Namespace) -> None:
     images = ConfigImages(config, args.split, check_shard(args.shard))
     out = args.out or images.descriptions_file(config)
     prompt = args.prompt or describers.PROMPT.format(args.count)
+    check_budget(args)
+    check_named(prompt, args.split, images.classes)
     if args.merge:
         added = merge(args.merge, out, args.reparse, args.count)
         print(f'{added} records added to {out}')
@@ -81,19 +98,21 @@ def run(args: Namespace) -> None:
             print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
     elif args.describer and args.preview and not args.out:
         with tempfile.TemporaryDirectory() as folder:  # half a file would make trouble in training
-            _describe(args, images, Path(folder, 'preview.jsonl'), prompt)
+            _describe(args, config, images, Path(folder, 'preview.jsonl'), prompt)
         print('the preview kept nothing; --out FILE would')
+    elif args.until is not None:
+        describe_until(args, config, images, _asker(args, images, out, prompt), out, prompt)
     elif args.describer:
-        _describe(args, images, out, prompt)
-    elif not args.clip:
+        _describe(args, config, images, out, prompt)
+    elif not args.clip and not args.check:
         raise InputError('say who describes: --describer minigpt4, hf or openai')
     if not args.preview:
         _print_summary(args, config, images, out, prompt)
 
 
-def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> None:
+def _build(args: Namespace, prompt: str) -> describers.Describer:
     given = {'batch_size': args.batch_size, 'concurrency': args.concurrency}
-    describer = describers.build_describer(
+    return describers.build_describer(
         args.describer,
         dict(args.options),
         model=args.model,
@@ -101,27 +120,71 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
         retries=args.retries,
         **{key: value for key, value in given.items() if value is not None},
     )
-    step = max(len(images) // args.preview, 1) if args.preview else 1
-    tasks = (
-        [images[i] for i in range(0, len(images), step)][: args.preview] if args.preview else images
-    )
+
+
+def _ask(
+    args: Namespace, describer: describers.Describer, tasks, classes, out: Path, prompt: str
+) -> tuple[Tally, float]:
+    """Describe the tasks that need it; the tally, and the seconds that it took."""
+    load: Callable[..., Loaded] = load_image
+    if names_class(prompt):
+        describer = named = NamedDescriber(describer, tasks, classes)
+        load = named.load
     with DescriptionWriter(out) as writer:
         kept = Kept(prompt, describer.model, settings_of(describer), out)
         with Progress('images', len(tasks)) as bar:
             report = partial(_show, bar)
-            ask = Run(describer, writer, kept, prompt, args.count, args.retries, report=report)
-            tally = ask(tasks)
+            run = Run(
+                describer, writer, kept, prompt, args.count, args.retries, report=report, load=load
+            )
+            return run(tasks), bar.seconds
+
+
+def _asker(
+    args: Namespace, images: ConfigImages, out: Path, prompt: str
+) -> Callable[[list[Task]], None]:
+    """Asks about some tasks after the other; a model on this machine stays loaded."""
+    kept: list[describers.Describer] = []
+    good = 0
+
+    def ask(tasks: list[Task]) -> None:
+        nonlocal good
+        describer = kept.pop() if kept else _build(args, prompt)
+        tally, _ = _ask(args, describer, tasks, images.classes, out, prompt)
+        good += tally.kept + tally.asked - tally.statuses['error']
+        if not good:  # later, a few broken images are no reason to stop
+            _check(tally, tasks, out, prompt)
+        if args.describer != 'openai':  # whose connections end with the event loop of a run
+            kept.append(describer)
+
+    return ask
+
+
+def _describe(
+    args: Namespace, config: Config, images: ConfigImages, out: Path, prompt: str
+) -> None:
+    describer = _build(args, prompt)
+    tasks = wanted = chosen(args, config, images)
+    if args.preview:
+        step = max(len(wanted) // args.preview, 1)
+        tasks = [wanted[i] for i in range(0, len(wanted), step)][: args.preview]
+    tally, seconds = _ask(args, describer, tasks, images.classes, out, prompt)
+    _check(tally, tasks, out, prompt)
+    if args.preview:
+        _print_preview(tasks, out, prompt)
+        print(projection(tally, seconds, len(wanted)))
+    else:
+        print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
+
+
+def _check(tally: Tally, tasks: Sequence[Task], out: Path, prompt: str) -> None:
+    """Raise InputError where every image that was asked about failed."""
     if tally.asked and tally.statuses['error'] == tally.asked:
         record = DescriptionStore(out).record(tasks[-1].image, prompt) or {}
         raise InputError(
             f'none of {tally.asked} images could be described; the last error: {record["error"]}. '
             'Records of errors are kept, and the same command asks again'
         )
-    if args.preview:
-        _print_preview(tasks, out, prompt)
-        print(projection(tally, bar.seconds, len(images)))
-    else:
-        print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
 
 
 def _print_preview(tasks, out: Path, prompt: str) -> None:
@@ -138,6 +201,9 @@ def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt
     if prompt not in store.prompts and len(store.prompts) == 1:
         prompt = store.prompts[0]
     print(summarize(images, store, prompt, images.classes))
+    if args.check:
+        write_check(args, config, images, out, prompt)
+        return
     if args.clip:
         from ..describe.zero_shot import zero_shot  # loads a CLIP model's parts
 

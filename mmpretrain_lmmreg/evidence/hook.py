@@ -61,7 +61,8 @@ class ResultsHook(Hook):
             self.run['train_seconds'] = runner.message_hub.runtime_info.get(SECONDS, 0.0)
         if is_main_process():
             data = describe_training_data(source_of(runner.train_loop.dataloader))
-            self.run['descriptions'] = data.pop('descriptions', None)
+            for key in ('descriptions', 'described'):
+                self.run[key] = data.pop(key, None)
             self.run['fingerprints'].update(data)
         self.saved = False
 
