@@ -65,7 +65,7 @@ def _umask() -> int:
 def sealed(content: Mapping[str, Any]) -> bytes:
     """A JSON object with its own checksum, as :func:`read_sealed` takes it."""
     content = json.loads(json.dumps(content, ensure_ascii=False, default=str))
-    text = json.dumps(content | {CHECKSUM: digest(content)}, indent=1, ensure_ascii=False)
+    text = json.dumps({**content, CHECKSUM: digest(content)}, indent=1, ensure_ascii=False)
     return text.encode(errors='surrogateescape')
 
 

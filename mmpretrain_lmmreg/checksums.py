@@ -11,13 +11,19 @@ from zlib import crc32
 NAME = 'checksums.json'
 
 
-def checksum(file: Path) -> str:
-    """CRC-32 of a file, 8 hex digits, read piece by piece."""
-    total = 0
+def crc_of(file: Path, start: int = 0) -> int:
+    """CRC-32 of a file from the byte ``start`` on, read piece by piece."""
+    total, piece = 0, memoryview(bytearray(2**20))
     with open(file, 'rb', buffering=0) as opened:
-        while piece := opened.read(2**20):
-            total = crc32(piece, total)
-    return f'{total:08x}'
+        opened.seek(start)
+        while size := opened.readinto(piece):
+            total = crc32(piece[:size], total)
+    return total
+
+
+def checksum(file: Path) -> str:
+    """CRC-32 of a file, 8 hex digits."""
+    return f'{crc_of(file):08x}'
 
 
 def write_checksums(files: Iterable[Path], folder: Path) -> None:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from .cache import atomic_write, cache_dir, digest
+from .checksums import crc_of
 from .errors import InputError
 
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
@@ -87,14 +88,14 @@ class VectorTable:
 
     def _check(self, keys: Sequence[str]) -> None:
         """Compare the rows of the keys' chunks with their checksums, and forget damaged ones."""
-        if not any(self._sums):
+        if all(total is None for total in self._sums):
             return
         rows = np.array([self._rows[key] for key in set(keys) if key in self._rows], np.int64)
         damaged = []
         for number in np.unique(np.searchsorted(self._starts, rows, side='right') - 1).tolist():
             expected, self._sums[number] = self._sums[number], None
             path, offset = self._chunks[number], self._offsets[number]
-            if expected is not None and _sum_of_file(path, offset) != expected:
+            if expected is not None and not _is_whole(path, offset, expected):
                 _delete(path, 'checksum of its rows')
                 damaged.append(range(self._starts[number], self._starts[number + 1]))
         if damaged:
@@ -180,17 +181,12 @@ def chunk_metadata(
     return dict(keys=text, sum=str(total), head=str(head))
 
 
-def _sum_of_file(path: Path, offset: int) -> int | None:
-    """CRC-32 of a file from ``offset`` on, read piece by piece; None where it is gone."""
-    total = 0
+def _is_whole(path: Path, offset: int, total: int) -> bool:
+    """Whether a chunk's rows, which begin at ``offset``, have the CRC-32 ``total``."""
     try:
-        with open(path, 'rb', buffering=0) as file:
-            file.seek(offset)
-            while piece := file.read(2**20):
-                total = crc32(piece, total)
+        return crc_of(path, offset) == total
     except FileNotFoundError:  # another process found it damaged
-        return None
-    return total
+        return False
 
 
 def _delete(path: Path, reason: str) -> None:

@@ -1,8 +1,11 @@
 import json
 import multiprocessing
+from itertools import count
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save
 
 from mmpretrain_lmmreg import table as table_module
@@ -11,6 +14,7 @@ from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.table import VectorTable
 
 ABOUT = dict(weights='a', transforms=['x'])
+NUMBERS = count()
 
 
 def rows(*values):
@@ -106,8 +110,8 @@ def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):
     first = min(table.folder.glob('*.safetensors'))
     damage(first, -1)
     table, read = VectorTable('test', ABOUT), []
-    original = table_module._sum_of_file
-    monkeypatch.setattr(table_module, '_sum_of_file', lambda *a: read.append(a) or original(*a))
+    original = table_module.crc_of
+    monkeypatch.setattr(table_module, 'crc_of', lambda *a: read.append(a) or original(*a))
     table.read(['b'])
     table.read(['b'])
     assert len(read) == 1 and not log
@@ -160,3 +164,25 @@ def test_name_of_weights_tells_shape_type_and_bytes(other):
     names = {digest_tensors({'w': tensor}) for tensor in (torch.zeros(4), other)}
     assert len(names) == 2
     assert digest_tensors({'v': other}) not in names
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.lists(st.text(max_size=3), max_size=5), max_size=6), st.randoms())
+def test_a_table_holds_the_last_row_of_any_key(log, tmp_path, additions, random):
+    about = dict(ABOUT, number=next(NUMBERS))  # each example a table of its own
+    expected, number = {}, 0
+    for keys in filter(None, additions):
+        unique = list(dict.fromkeys(keys))
+        values = [float(number + i) for i in range(len(unique))]
+        VectorTable('test', about).add(unique, rows(*values))
+        expected.update(zip(unique, values, strict=True))
+        number += len(unique)
+    table = VectorTable('test', about)
+    asked = [random.choice([*expected, 'none of them']) for _ in range(9)]
+    assert table.missing(asked) == ['none of them'] * ('none of them' in asked)
+    found = [key for key in asked if key in expected]
+    if found:
+        assert torch.equal(table.read(found), rows(*(expected[key] for key in found)))
+    assert set(table) == set(expected) and not log

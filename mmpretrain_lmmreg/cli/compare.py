@@ -1,11 +1,11 @@
 """Compare runs: ``python tools/compare.py WORK_DIR... --baseline NAME --out DIR``."""
 
 import argparse
-import json
 from pathlib import Path
 
 from ..cache import atomic_write
 from ..errors import InputError
+from ..printing import plain, plain_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,15 +35,15 @@ def main() -> None:
     comparison = compare.compare(methods, args.baseline)
     curves = figures.curves(methods)
     contents = {
-        'table.md': tables.markdown(comparison).encode(),
-        'table.csv': tables.comma_separated(comparison).encode(),
-        'table.json': json.dumps(comparison, indent=1, ensure_ascii=False).encode(),
+        'table.md': plain(tables.markdown(comparison)).encode(),
+        'table.csv': plain(tables.comma_separated(comparison)).encode(),
+        'table.json': plain_json(comparison, 1).encode(),
         'curves.png': figures.image(curves, 'png'),
         'curves.svg': figures.image(curves, 'svg'),
-        'report.html': report.render(comparison, methods).encode(),
+        'report.html': plain(report.render(comparison, methods)).encode(),
     }
     for name, content in contents.items():
         with atomic_write(args.out / name) as file:
             file.write(content)
-    print(tables.short(comparison))
+    print(plain(tables.short(comparison)))
     print(f'{args.out / "table.md"} has all columns, {args.out / "report.html"} figures and images')

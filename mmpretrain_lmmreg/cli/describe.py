@@ -27,6 +27,7 @@ from ..describe.summary import projection, summarize
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionStore, DescriptionWriter
 from ..errors import InputError
+from ..printing import plain
 from ..progress import Progress
 from .describe_budget import (
     add_budget_options,
@@ -191,16 +192,16 @@ def _print_preview(tasks, out: Path, prompt: str) -> None:
     store = DescriptionStore(out)
     for task in tasks:
         record = store.record(task.image, prompt) or {}
-        print(f'{task.image}: {record["status"]} {record.get("error", "")}')
+        print(plain(f'{task.image}: {record["status"]} {record.get("error", "")}'))
         for number, item in enumerate(record['descriptions'], 1):
-            print(f'  {number}. {item}')
+            print(plain(f'  {number}. {item}'))
 
 
 def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt: str) -> None:
     store = DescriptionStore(out)
     if prompt not in store.prompts and len(store.prompts) == 1:
         prompt = store.prompts[0]
-    print(summarize(images, store, prompt, images.classes))
+    print(plain(summarize(images, store, prompt, images.classes)))
     if args.check:
         write_check(args, config, images, out, prompt)
         return

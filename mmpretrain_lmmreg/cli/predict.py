@@ -10,7 +10,6 @@ Pictures that cannot be read are named on stderr and skipped, and the
 exit code is then 1.
 """
 
-import json
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from ..deploy.explain import Explainer
 from ..deploy.pictures import find_pictures
 from ..deploy.predict import Prediction, predict
 from ..errors import InputError
+from ..printing import plain, plain_json
 
 
 def parser() -> ArgumentParser:
@@ -57,11 +57,11 @@ def run(args: Namespace) -> int:
     broken: dict[str, str] = {}
     results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
     if args.json:
-        print(json.dumps(results, indent=1, ensure_ascii=False))
+        print(plain_json(results, 1))
     elif results:
         _show(results)
     for path, reason in broken.items():
-        print(f'skipped {path}: {reason}', file=sys.stderr)
+        print(plain(f'skipped {path}: {reason}'), file=sys.stderr)
     return 1 if broken else 0
 
 
@@ -84,7 +84,7 @@ def _show(results: Sequence[Prediction]) -> None:
         if 'descriptions' in result:
             texts = (f'{d["text"]} ({", ".join(d["classes"])})' for d in result['descriptions'])
             cells.append('\n'.join(texts))
-        table.add_row(*map(escape, cells), end_section=True)
+        table.add_row(*(escape(plain(cell)) for cell in cells), end_section=True)
     console = Console(width=None if sys.stdout.isatty() else 10_000)  # a file is never wrapped
     console.print(table)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from ..printing import plain
+
 # How messages begin that fill screens; the log file has them
 FILE_ONLY = (
     '\n---',  # system and runtime environment
@@ -23,10 +25,19 @@ FILE_ONLY = (
 
 
 def shorten_terminal(logger: MMLogger) -> None:
-    """Leave what begins like one of ``FILE_ONLY`` out of what a logger writes to the terminal."""
+    """Leave what begins like one of ``FILE_ONLY`` out of what a logger writes to the terminal.
+
+    Names in its lines, of classes say, hold nothing that a terminal would obey.
+    """
+    logger.addFilter(_make_plain)
     for handler in logger.handlers:
         if type(handler) is logging.StreamHandler:
             handler.addFilter(_is_short)
+
+
+def _make_plain(record: logging.LogRecord) -> bool:
+    record.msg, record.args = plain(record.getMessage()), ()
+    return True
 
 
 def _is_short(record: logging.LogRecord) -> bool:

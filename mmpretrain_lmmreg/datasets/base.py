@@ -10,7 +10,7 @@ from mmpretrain.datasets import BaseDataset
 
 from ..descriptions.attach import open_store
 from ..errors import InputError, MissingInputError, require_range
-from .files import require_all, some_of
+from .files import check_names, require_all, some_of
 from .splits import Sample, few_shot, half_of_classes, hold_out
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -111,6 +111,7 @@ class SplitDataset(BaseDataset):
         samples = [s for s in samples if s['gt_label'] in new_label]
         if self.shots is not None:
             samples = self._few_shot(samples, self.shots)
+        check_names([s['rel_path'] for s in samples], self.data_root)
         paths = require_all(
             self.data_root, [s['rel_path'] for s in samples], type(self).__name__, self._remedy()
         )

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
-from ..errors import MissingInputError
+from ..errors import InputError, MissingInputError
+from ..printing import plain
 from ..progress import track
 from .pictures import read_rgb
 
@@ -68,6 +69,25 @@ def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None
         return found and (f'{parent}/{found}' if parent else found)
 
     return [on_disk(path) for path in rel_paths]
+
+
+def check_names(rel_paths: Sequence[str], root: str | os.PathLike) -> None:
+    """Raise InputError for names that are not UTF-8: no list or file of replies can hold them."""
+    wrong = [path for path in rel_paths if not _is_utf8(path)]
+    if wrong:
+        some = some_of(list(map(plain, wrong)))
+        raise InputError(
+            f'{root}: {len(wrong):,} image names are not UTF-8: {some}; '
+            'rename them (convmv does that for a whole folder)'
+        )
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # Python keeps other bytes as halves of surrogate pairs
+        return False
+    return True
 
 
 def require_all(

@@ -7,7 +7,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
-from .pictures import read_rgb
+from .pictures import check_regular, read_rgb
 
 
 @TRANSFORMS.register_module()
@@ -28,6 +28,7 @@ class LoadPicture(BaseTransform):
         """Load the picture of a sample."""
         if 'img' in results:
             return results
+        check_regular(results['img_path'])
         content = fileio.get(results['img_path'], backend_args=self.backend_args)
         results['img'] = np.asarray(read_rgb(io.BytesIO(content)))[:, :, ::-1]
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]

@@ -3,15 +3,31 @@
 Needs pillow and NumPy alone: exported classifiers carry a copy of this file.
 """
 
+import os
+import stat
 from os import PathLike
 from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
 
+LONGEST = 200  # times the shorter side; the resized strip would take gigabytes
+
+
+def check_regular(path: str | PathLike) -> None:
+    """Raise ValueError for what is there but no file, as a FIFO, whose reader waits for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # not there, or not on a disk: its reader will say so
+        return
+    if not stat.S_ISREG(mode):
+        raise ValueError('not a file but a folder, a pipe or a device')
+
 
 def read_rgb(file: str | PathLike | IO[bytes]) -> Image.Image:
     """Decode a picture upright and in RGB, 8 bits a channel; see :func:`to_rgb`."""
+    if isinstance(file, str | PathLike):
+        check_regular(file)
     with Image.open(file) as image:
         return to_rgb(image)
 
@@ -26,8 +42,14 @@ def to_rgb(image: Image.Image) -> Image.Image:
     point ranges to the first of 1, 255 and 65,535 that holds all values.
 
     Raises:
-        ValueError: floating point or 32 bits with values below 0, above the range or not finite.
+        ValueError: floating point or 32 bits with values below 0, above the range or not finite; a
+            side of more than 200 times the other.
     """
+    if max(image.size) > LONGEST * min(image.size):
+        raise ValueError(
+            f'{image.width} x {image.height} pixels: one side is more than {LONGEST} times the '
+            'other; cut the picture'
+        )
     image = ImageOps.exif_transpose(image)
     if image.mode == 'F' or image.mode.startswith('I'):
         image = _scaled(image)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..cache import atomic_write
 from ..errors import InputError, MissingInputError
+from ..printing import plain
 from ..progress import track
 from .era import ERA
 from .files import class_folders, is_image, locate, some_of, unreadable_images
@@ -189,7 +190,7 @@ def run(prepare: Callable[..., list[str]], **arguments) -> int:
     """Exit code of a command: 0 if all went well; problems are listed on stderr."""
     problems = prepare(**arguments)
     for problem in problems:
-        print(problem, file=sys.stderr)
+        print(plain(problem), file=sys.stderr)
     root = arguments['data_root']
     print(f'{root}: {len(problems)} problems, see above' if problems else f'{root} is ready')
     return 1 if problems else 0

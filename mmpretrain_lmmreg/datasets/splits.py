@@ -17,7 +17,7 @@ Sample = dict[str, Any]
 
 def seeded_rank(seed: object, name: str) -> bytes:
     """Sort key that puts names in an order which only the seed decides; letter case is ignored."""
-    return hashlib.sha256(f'{seed}/{name.casefold()}'.encode()).digest()
+    return hashlib.sha256(f'{seed}/{name.casefold()}'.encode(errors='surrogateescape')).digest()
 
 
 def hold_out(

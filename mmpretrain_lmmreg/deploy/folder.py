@@ -31,7 +31,7 @@ README = """\
 | `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,), `class_means` (N, D) if any |
 | `classifier.json` | class names, temperature, whether embeddings are normalised |
 | `predict.py` | classifies pictures: `python predict.py PICTURE...` |
-| `pictures.py`, `checksums.py`, `torchvision_ops.py` | what `predict.py` needs to read them |
+| other `.py` files | what `predict.py` needs |
 | `checksums.json` | CRC-32 of what `predict.py` loads, which it compares |
 {onnx}
 `predict.py` needs open_clip_torch, safetensors and pillow. It first turns a picture upright
@@ -51,7 +51,8 @@ The image tower alone, since {reason}.
 `open_clip.create_model('local-dir:FOLDER')` therefore refuses it; load it as `predict.py` does."""
 MOVED = """
 If this folder is moved, correct `hf_model_name` in `open_clip_config.json` (the text tower's
-configuration lies in this folder) and take its line out of `checksums.json`; `predict.py` needs no text tower and works anywhere."""
+configuration lies in this folder) and take its line out of `checksums.json`; `predict.py` needs no
+text tower and works anywhere."""
 ONNX = """\
 | `model.onnx` | images (B, 3, H, W), preprocessed -> `logits`, `probabilities` (B, N); its \
 metadata hold `class_names`, `preprocessing` and `temperature` as JSON |

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.checksums import check_file
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
+from mmpretrain_lmmreg.printing import plain, plain_json
 from mmpretrain_lmmreg.torchvision_ops import define_missing_torchvision_ops
 
 define_missing_torchvision_ops()
@@ -87,15 +88,15 @@ def main() -> None:
     for path in args.pictures:
         try:
             image = classifier.read(path)
-        except (OSError, ValueError, SyntaxError) as error:  # what pillow raises
-            print(f'skipped {path}: {error}', file=sys.stderr)
+        except Exception as error:  # whatever a decoder raises
+            print(plain(f'skipped {path}: {error}'), file=sys.stderr)
             continue
         logits, probabilities = classifier(image[None])
         if args.calibrated:
             probabilities = (logits / classifier.temperature).softmax(dim=1)
         ranked = probabilities[0].argsort(descending=True).tolist()
         named = {classifier.classes[label]: probabilities[0, label].item() for label in ranked}
-        print(json.dumps({'image': path, 'probabilities': named}, ensure_ascii=False))
+        print(plain_json({'image': path, 'probabilities': named}))
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from ..cache import digest
-from ..datasets.pictures import read_rgb
+from ..datasets.pictures import check_regular, read_rgb
 from ..descriptions.parse import STATUSES, parse_reply
 from ..descriptions.store import DescriptionWriter, Record
 from ..errors import InputError
@@ -44,7 +44,10 @@ def load_image(
 ) -> Loaded:
     """Read and hash an image; if it is wanted, also decode (upright, RGB) and prepare it."""
     try:
+        check_regular(path)
         data = Path(path).read_bytes()
+    except ValueError as error:
+        return Loaded(error=f'cannot read the image: {error}')
     except OSError as error:
         return Loaded(error=f'cannot read the image: {error.strerror or error}')
     sha256 = hashlib.sha256(data).hexdigest()

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 
+from ..printing import no_formula
 from .columns import (
     ANSWER,
     COLUMNS,
@@ -123,11 +124,15 @@ def _rows(comparison: dict, columns: Sequence[Column], aligned: bool = False) ->
 
 
 def comma_separated(comparison: dict) -> str:
-    """The rows with all their digits as CSV; McNemar's p-values as JSON by seed."""
+    """The rows with all their digits as CSV; McNemar's p-values as JSON by seed.
+
+    Text that a spreadsheet would compute stands behind an apostrophe.
+    """
     rows = comparison['rows']
     file = io.StringIO()
     writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator='\n')
     writer.writeheader()
     for row in rows:
-        writer.writerow({**row, 'mcnemar_p': json.dumps(row['mcnemar_p'])})
+        cells = {**row, 'mcnemar_p': json.dumps(row['mcnemar_p'])}
+        writer.writerow({key: no_formula(cell) for key, cell in cells.items()})
     return file.getvalue()

@@ -45,6 +45,7 @@ PIXEL_TRANSFORMS = (
 )
 TEXT_TRANSFORMS = (AttachDescriptions, PackInputs)
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
+NAMED = 200  # unreadable images that a message lists
 CHUNK, SECONDS = 1024, 10  # features are kept on disk after so many images or seconds
 IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
@@ -118,9 +119,10 @@ def fill(
     failed = compute(model, loader, table, keys) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
+        more = f'\nand {len(failed) - NAMED} more' * (len(failed) > NAMED)
         raise UnreadableError(
             f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
-            'them (the features of the others are kept):\n' + '\n'.join(failed[:20])
+            'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more
         )
     return keys
 

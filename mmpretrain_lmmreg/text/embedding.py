@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce, barrier, get_dist_info
 from mmengine.logging import print_log
 from torch import Tensor
 
+from ..cache import digest
 from ..clip.text_tower import TextTower
 from ..table import VectorTable
 from .class_means import class_means, sums_by_class
@@ -34,26 +35,32 @@ def embed_class_means(
 
 
 def embed(texts: list[str], tower: TextTower) -> Tensor:
-    """Embeddings (N, D) of unique texts, from disk where an earlier run has left them."""
+    """Embeddings (N, D) of unique texts, from disk where an earlier run has left them.
+
+    The last bits of an embedding depend on the texts that run with it. So it is kept together with
+    the name of its chunk, whose texts follow from ``texts`` alone, and is used for no other one:
+    results do not depend on what was kept before.
+    """
     table = VectorTable('text', dict(kind='text embeddings', tower=tower.fingerprint))
-    missing = table.missing(texts)
-    if missing:
-        cut = tower.count_cut(missing)
-        if cut:
-            print_log(
-                f'{cut} of {len(missing)} texts are longer than the text tower reads and are cut',
-                'current',
-                level=logging.WARNING,
-            )
-    missing.sort(key=len)  # chunks of like length, so that little padding is computed
-    for start in range(0, len(missing), CHUNK):
-        chunk = missing[start : start + CHUNK]
-        table.add(chunk, tower.encode(chunk))
+    # like lengths together, so that little padding is computed
+    ordered = sorted(texts, key=lambda text: (len(text), text))
+    chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+    keys = {text: f'{name}\t{text}' for c in chunks for name in [digest(c)] for text in c}
+    todo = [chunk for chunk in chunks if table.missing([keys[text] for text in chunk])]
+    missing = sum(map(len, todo))
+    cut = sum(map(tower.count_cut, todo))
+    if cut:
+        print_log(
+            f'{cut} of {missing} texts are longer than the text tower reads and are cut',
+            'current',
+            level=logging.WARNING,
+        )
+    for chunk in todo:
+        table.add([keys[text] for text in chunk], tower.encode(chunk))
     print_log(
-        f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in {table.folder}',
-        'current',
+        f'{missing} texts embedded, {len(texts) - missing} found in {table.folder}', 'current'
     )
-    return table.read(texts) if texts else torch.zeros(0, tower.dim)
+    return table.read([keys[text] for text in texts]) if texts else torch.zeros(0, tower.dim)
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:
@@ -61,7 +68,10 @@ def embed_together(texts: list[str], tower: TextTower) -> Tensor:
     rank, world = get_dist_info()
     embed(texts[rank::world], tower)
     barrier()
-    return embed(texts, tower)
+    rows = torch.cat([embed(texts[start::world], tower) for start in range(world)])
+    embeddings = torch.empty_like(rows)
+    embeddings[[i for start in range(world) for i in range(start, len(texts), world)]] = rows
+    return embeddings
 
 
 def embed_lists(lists: Sequence[Sequence[str]], tower: TextTower) -> list[Tensor]:

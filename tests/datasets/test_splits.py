@@ -62,6 +62,17 @@ def test_hold_out_divides_no_group_and_empties_no_class(rows, fraction, seed):
     assert {s['gt_label'] for s in kept} == {s['gt_label'] for s in samples}
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(4, 40), st.floats(0.1, 0.9), st.integers(0, 3), st.data())
+def test_an_image_less_changes_the_place_of_one_other_at_most(count, fraction, seed, data):
+    samples = make([i % 2 for i in range(count)])
+    lost = data.draw(st.integers(0, count - 1))
+    held = set(names(hold_out(samples, fraction, seed)[1]))
+    rest = samples[:lost] + samples[lost + 1 :]
+    now = set(names(hold_out(rest, fraction, seed)[1]))
+    assert len((held - {samples[lost]['rel_path']}) ^ now) <= 1
+
+
 def test_hold_out_refuses_a_fraction_of_all():
     with pytest.raises(InputError, match=r'hold out must be in \[0, 1\), not 1\.0'):
         hold_out(make([0, 1]), 1.0, 0)

@@ -1,5 +1,6 @@
 """From runs to figures and files."""
 
+import contextlib
 import csv
 import json
 import runpy
@@ -277,3 +278,21 @@ def test_cells():
     assert text['mcnemar_p'].text(row) == '0.500, <0.001' and text['mcnemar_p'].value(row) == 1e-9
     assert text['p'].text(row) == '–'
     assert tables.points(-1e-17, sign=True) == '+0.00' and tables.points(-0.012) == '-1.20'
+
+
+def test_files_and_terminal_hold_no_escape_characters(make_run, tmp_path, monkeypatch, capsys):
+    evil = 'x\x1b[2J\u202e'
+    for name in ('base', evil):
+        for seed in (0, 1, 2):
+            make_run(name, seed, made_up(0.8, seed))
+    folders = sorted(str(path) for path in tmp_path.iterdir() if path.is_dir())
+    arguments = ['compare.py', *folders, '--baseline', 'base', '--out', str(tmp_path / 'out')]
+    monkeypatch.setattr(sys, 'argv', arguments)
+    with contextlib.suppress(SystemExit):
+        runpy.run_path(str(TOOLS / 'compare.py'), run_name='__main__')
+    said = capsys.readouterr().out
+    texts = [(tmp_path / 'out' / f'table.{kind}').read_text() for kind in ('md', 'csv', 'json')]
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    for text in (said, page, *texts):
+        assert '\x1b' not in text and '\u202e' not in text
+        assert r'x\x1b[2J' in text or r'x\u001b[2J' in text

@@ -225,6 +225,35 @@ def test_unreadable_images_are_named_after_all_others_are_done(tiny_config, pict
     train(tiny_config, 'mended')
 
 
+def test_unreadable_images_of_both_splits_are_listed_together(tiny_config, pictures, tmp_path):
+    root = own_copy(tiny_config, pictures, tmp_path)
+    bad = [root / 'train' / 'green' / f'{i}.png' for i in range(2)] + [root / 'test/blue/0.png']
+    for path in bad:
+        path.write_bytes(b'')
+    with pytest.raises(InputError, match='2 of 24 images(.|\n)*1 of 12 images') as caught:
+        train(tiny_config, 'bad')
+    assert all(f'\n{path}: ' in str(caught.value) for path in bad)
+
+
+def test_what_a_few_shot_run_kept_changes_no_bit(tiny_config, tmp_path, monkeypatch):
+    fresh = train(tiny_config, 'fresh')
+    monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'other'))
+    images = tiny_config.train_dataloader.dataset
+    train(tiny_config, 'few', **{'train_dataloader.dataset': dict(images, indices=[0, 9, 17])})
+    after = train(tiny_config, 'after')
+    assert torch.equal(fresh.model.head.class_means, after.model.head.class_means)
+    assert_same_weights(fresh, after)
+
+
+def test_a_damaged_feature_is_computed_again(tiny_config, tmp_path):
+    fresh = train(tiny_config, 'fresh')
+    for chunk in (tmp_path / 'cache').glob('*/*/*.safetensors'):
+        content = bytearray(chunk.read_bytes())
+        content[-2] ^= 64
+        chunk.write_bytes(content)
+    assert_same_weights(fresh, train(tiny_config, 'again'))
+
+
 def test_features_are_kept_while_more_are_computed(tiny_config, tmp_path, monkeypatch):
     """Ctrl-C loses what was computed in the last ten seconds, here in the last batch."""
     backbone = OpenCLIPVisual

@@ -2,6 +2,8 @@ from collections import Counter
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.text.class_means import (
@@ -59,3 +61,36 @@ def test_scale_of_targets_by_hand():
     assert scale.distance == pytest.approx(13)  # (3, 2) away each, which is all offset
     assert scale.offset == pytest.approx(1)
     assert scale.alignment == pytest.approx(1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 19)), min_size=1, max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.randoms(use_true_random=False),
+)
+def test_order_shards_and_repetition_do_not_change_class_means(pairs, shards, times, random):
+    """Each pair is a description: the class of its image, and which of 20 texts it is."""
+    pairs += [(label, 0) for label in range(3)]
+    table = torch.randn(20, 8, generator=torch.Generator().manual_seed(0)) * 30
+    labels = torch.tensor([label for label, _ in pairs])
+    expected = torch.stack(
+        [
+            table[[text for label, text in pairs if label == number]].double().mean(0)
+            for number in range(3)
+        ]
+    )
+    random.shuffle(pairs)
+    texts = list(dict.fromkeys(text for _, text in pairs))
+    parts = []
+    for shard in range(shards):
+        own = texts[shard::shards]
+        counts = [
+            Counter({i: times * pairs.count((label, text)) for i, text in enumerate(own)})
+            for label in range(3)
+        ]
+        parts.append(sums_by_class(table[own], [+counter for counter in counts]))
+    sums, totals = (sum(part) for part in zip(*parts, strict=True))
+    assert totals.tolist() == [times * n for n in labels.bincount().tolist()]
+    torch.testing.assert_close(class_means(sums, totals).double(), expected, rtol=1e-6, atol=1e-6)

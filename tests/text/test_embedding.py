@@ -1,0 +1,59 @@
+"""Embeddings on disk: the same bits whatever was kept there before."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+import mmpretrain_lmmreg
+from mmpretrain_lmmreg.clip.text_tower import TextTower
+from mmpretrain_lmmreg.text import embedding
+from mmpretrain_lmmreg.text.embedding import embed, embed_together
+
+
+@pytest.fixture(scope='module')
+def texts():
+    """Different lines of real replies, in no order."""
+    file = Path(mmpretrain_lmmreg.__file__).parent / 'data' / 'bar_replies.jsonl'
+    replies = [json.loads(line)['reply'] for line in file.read_text('utf-8').splitlines()[:40]]
+    lines = list(dict.fromkeys(line for reply in replies for line in reply.splitlines() if line))
+    random.Random(0).shuffle(lines)
+    return lines
+
+
+@pytest.fixture(scope='module')
+def tower(tiny_clip):
+    return TextTower(f'local-dir:{tiny_clip}')
+
+
+def test_what_was_kept_before_changes_no_bit(texts, tower, monkeypatch, tmp_path):
+    monkeypatch.setattr(embedding, 'CHUNK', 64)
+    fresh = embed(texts, tower)
+    assert any(not torch.equal(tower.encode(texts[:n]), fresh[:n]) for n in (3, 20, 50))
+    monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'other'))
+    for part in (texts[:3], texts[3:50], texts[::2]):
+        embed(part, tower)
+    assert torch.equal(embed(texts, tower), fresh)
+    order = random.Random(1).sample(range(len(texts)), len(texts))
+    assert torch.equal(embed([texts[i] for i in order], tower), fresh[order])
+    assert torch.equal(embed_together(texts, tower), fresh)
+
+
+def test_a_damaged_chunk_is_embedded_again_to_the_same_bits(texts, tower, monkeypatch, tmp_path):
+    monkeypatch.setattr(embedding, 'CHUNK', 64)
+    fresh = embed(texts, tower)
+    encoded = []
+    original = TextTower.encode
+    monkeypatch.setattr(TextTower, 'encode', lambda s, t: encoded.append(t) or original(s, t))
+    chunk = max((tmp_path / 'cache' / 'text').glob('*/*.safetensors'))
+    content = bytearray(chunk.read_bytes())
+    content[-3] ^= 16
+    chunk.write_bytes(content)
+    assert torch.equal(embed(texts, tower), fresh)
+    assert len(encoded) == 1 and len(encoded[0]) <= 64
+
+
+def test_no_texts(tower):
+    assert embed([], tower).shape == (0, 24)
