@@ -110,13 +110,8 @@ def newest_whole(folder: str | Path) -> str | None:
     Raises:
         InputError: there are checkpoints, and all are damaged.
     """
-    last, problems = Path(folder, LAST), []
-    named = Path(last.read_text('utf-8', 'replace').strip() or '.') if last.is_file() else None
-    if named is not None and not named.is_file():
-        if named.name:
-            print_log(f'{last} names {named}, which is not there', 'current', logging.WARN)
-        named = None
-    for path in _newest_first(Path(folder), named):
+    problems = []
+    for path in _newest_first(Path(folder), _named(Path(folder))):
         try:
             check_whole(path)
         except InputError as error:
@@ -132,6 +127,19 @@ def newest_whole(folder: str | Path) -> str | None:
             + '. Remove them to train from the start'
         )
     print_log(f'{folder} has no checkpoint: training begins at the start', 'current')
+    return None
+
+
+def _named(folder: Path) -> Path | None:
+    """The file that ``last_checkpoint`` names, in its folder first: that may have been moved."""
+    last = folder / LAST
+    named = Path(last.read_text('utf-8', 'replace').strip()) if last.is_file() else Path()
+    if not named.name:
+        return None
+    for path in (folder / named.name, named):
+        if path.is_file():
+            return path
+    print_log(f'{last} names {named}, which is not there', 'current', logging.WARN)
     return None
 
 
@@ -166,6 +174,8 @@ def remove_unfinished(folder: Path, is_ours: Callable[[str], bool]) -> None:
         name = re.match(r'\.(.+\.pth)(?:\.crc32)?\.[^.]+$', path.name)
         if name and is_ours(name[1]) and path.is_file():
             path.unlink()
+    for path in folder.glob(f'.{LAST}.*'):
+        path.unlink()
 
 
 def saver(theirs: Callable[..., Any]) -> Callable[..., None]:

@@ -94,11 +94,10 @@ def _reason(filename: str, error: Exception) -> str:
             f'{filename} is refused: it holds more than weights and log values ({what}), which '
             f'could run any code. If you made it yourself, or trust who did, set {TRUST}=1'
         )
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ['']
-    line = next((line for line in lines if 'Unpickler error' in line), lines[0])
+    said = str(error).rpartition('WeightsUnpickler error:')[2].strip() or 'no pickle'
     return (
-        f'{filename} is damaged, or no checkpoint ({type(error).__name__}: {line}); take another '
-        'one of the run, or train again'
+        f'{filename} is damaged, or no checkpoint ({type(error).__name__}: {said.splitlines()[0]});'
+        ' take another one of the run, or train again'
     )
 
 

@@ -88,6 +88,10 @@ def test_newer_than_last_checkpoint_says(two, tmp_path):
     for content in ('', str(tmp_path / 'lost.pth')):
         (tmp_path / LAST).write_text(content)
         assert newest_whole(tmp_path) == str(two[0])
+    (tmp_path / 'moved').mkdir()
+    moved = two[1].rename(tmp_path / 'moved' / 'epoch_2.pth')
+    write_last(tmp_path / 'moved', str(two[1]))  # its folder's path before
+    assert newest_whole(tmp_path / 'moved') == str(moved)
     (tmp_path / LAST).unlink()
     assert newest_whole(tmp_path) == str(two[0])
     assert newest_whole(tmp_path / 'none') is None

@@ -1,0 +1,186 @@
+"""Killed at every write, sync and rename of saving, a run still has a whole checkpoint."""
+
+import os
+import shutil
+import signal
+import traceback
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.logging import MessageHub
+
+from mmpretrain_lmmreg.checkpoints import files
+from mmpretrain_lmmreg.checkpoints.hook import WholeCheckpointHook
+from mmpretrain_lmmreg.checkpoints.trust import read_checkpoint
+
+CALLS = 18  # one more than saving a checkpoint makes
+MODES = ('before', 'half', 'after', 'unsynced')
+
+
+class Disk:
+    """Counts this process's calls that change files, and kills it at one of them.
+
+    Args:
+        at: Number of the call, from 1; 0 never.
+        mode: Die before the call, after half of a write, after the call; or ``'unsynced'``: after
+            it, and files that were not synced lose what they hold.
+    """
+
+    def __init__(self, at: int, mode: str, patch) -> None:
+        self.at, self.mode, self.count, self.unsynced = at, mode, 0, {}
+        self.real = dict(fsync=os.fsync, fdopen=os.fdopen, unlink=os.unlink, replace=os.replace)
+        patch.setattr(os, 'fdopen', lambda *args: Writer(self, self.real['fdopen'](*args)))
+        patch.setattr(os, 'fsync', self.fsync)
+        for name in ('unlink', 'replace'):
+            patch.setattr(os, name, self.counted(self.real[name]))
+
+    def counted(self, call):
+        def wrapped(*args, **kwargs):
+            self.step('before')
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self.step('after')
+
+        return wrapped
+
+    def step(self, when: str) -> None:
+        if when == 'before':
+            self.count += 1
+        if self.count == self.at and when == self.mode.replace('unsynced', 'after'):
+            self.die()
+
+    def fsync(self, descriptor: int) -> None:
+        self.step('before')
+        self.real['fsync'](descriptor)
+        self.unsynced.pop(os.fstat(descriptor).st_ino, None)
+        self.step('after')
+
+    def die(self) -> None:
+        if self.mode == 'unsynced':
+            for descriptor in self.unsynced.values():
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Writer:
+    """A file of ``os.fdopen`` whose writes the disk counts."""
+
+    def __init__(self, disk: Disk, file) -> None:
+        self.disk, self.file = disk, file
+        disk.unsynced[os.fstat(file.fileno()).st_ino] = os.dup(file.fileno())
+
+    def write(self, content) -> None:
+        self.disk.step('before')
+        if self.disk.count == self.disk.at and self.disk.mode == 'half':
+            self.file.write(bytes(content)[: len(content) // 2])
+            self.file.flush()
+            self.disk.die()
+        self.file.write(content)
+        self.file.flush()
+        self.disk.step('after')
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args) -> None:
+        self.file.close()
+
+
+def state(step: int) -> dict:
+    return dict(meta=dict(epoch=step), state_dict=dict(w=torch.full((500,), float(step))))
+
+
+def saving_hook(folder, keep: int):
+    """The hook in a run of ``folder``, and a function that saves an epoch by it."""
+    hub = MessageHub('test_crash')
+    runner = SimpleNamespace(
+        work_dir=str(folder),
+        message_hub=hub,
+        logger=SimpleNamespace(info=lambda text: None),
+        save_checkpoint=lambda out, name, *args, meta, **kwargs: files.write_whole(
+            dict(state(meta['epoch']), info=dict(hub.runtime_info)), f'{out}/{name}'
+        ),
+    )
+    hook = WholeCheckpointHook(interval=1, max_keep_ckpts=keep)
+    return runner, hook, lambda step: hook._save_checkpoint_with_step(runner, step, {'epoch': step})
+
+
+def run(folder, keep: int, last: int) -> None:
+    """Train to an epoch, as --resume does: from the newest whole checkpoint."""
+    runner, hook, save = saving_hook(folder, keep)
+    newest, done = files.newest_whole(folder), 0
+    if newest:
+        loaded = read_checkpoint(newest)
+        done = loaded['meta']['epoch']
+        for name, value in loaded['info'].items():
+            runner.message_hub.update_info(name, value)
+    hook.before_train(runner)
+    for step in range(done + 1, last + 1):
+        save(step)
+
+
+def killed(work) -> bool:
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize('keep', [1, 2])
+@pytest.mark.parametrize('mode', MODES)
+def test_killed_at_every_call_and_resumed(tmp_path, keep, mode):
+    start = tmp_path / 'start'
+    start.mkdir()
+    run(start, keep, 3)
+    expected = {f'epoch_{step}.pth' for step in range(5 - keep + 1, 6)} | {files.LAST}
+    kills = 0
+    for at in range(1, CALLS + 1):
+        folder = tmp_path / f'{mode}{at}'
+        shutil.copytree(start, folder)
+        for step in range(1, 4):  # copying keeps the order of the times
+            if (folder / f'epoch_{step}.pth').exists():
+                os.utime(folder / f'epoch_{step}.pth', ns=(step, step))
+
+        def work(at=at, folder=folder):
+            with pytest.MonkeyPatch.context() as patch:
+                Disk(at, mode, patch)
+                run(folder, keep, 4)
+
+        kills += killed(work)
+        newest = files.newest_whole(folder)
+        assert newest, f'{mode} {at}: nothing to resume from'
+        step = read_checkpoint(newest)['meta']['epoch']
+        assert step == (4 if (folder / 'epoch_4.pth').exists() else 3), f'{mode} {at}'
+        run(folder, keep, 5)
+        left = {path.name for path in folder.iterdir()}
+        digests = {name for name in left if name.endswith(files.DIGEST)}
+        assert left - digests == expected, f'{mode} {at}'
+        assert {name.removesuffix(files.DIGEST) for name in digests} <= expected, f'{mode} {at}'
+        shutil.rmtree(folder)
+    assert kills == 3 if mode == 'half' else 16 <= kills < CALLS  # the last one is too late
+
+
+def test_the_campaign_notices_mmengines_order(tmp_path):
+    """Deleting first, as mmengine's hook does, leaves nothing at some of the kills."""
+    (tmp_path / 'start').mkdir()
+    run(tmp_path / 'start', 1, 3)
+
+    def work():
+        files.remove(tmp_path / 'start' / 'epoch_3.pth')
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert killed(work)
+    assert files.newest_whole(tmp_path / 'start') is None
