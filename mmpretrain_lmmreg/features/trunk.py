@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -184,6 +185,15 @@ def file_key(path: str) -> str:
     return f'{os.path.abspath(path)}\t{status.st_size}\t{status.st_mtime_ns}'
 
 
+def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:
+    wrong = [path for path, row in zip(paths, features, strict=True) if not row.isfinite().all()]
+    if wrong:
+        raise InputError(
+            f'the trunk in {precision} gives values that are not finite for {wrong[0]}: '
+            "its weights are damaged, or overflow (model.backbone.precision='float32' does not)"
+        )
+
+
 @torch.no_grad()
 def compute(
     model: ImageClassifier, loader: DataLoader, table: VectorTable, keys: dict[str, str]
@@ -205,6 +215,7 @@ def compute(
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
+            _check_finite(rows[-1], paths, model.backbone.precision)
             done += [keys[os.path.abspath(path)] for path in paths]
             if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:
                 table.add(done, torch.cat(rows))

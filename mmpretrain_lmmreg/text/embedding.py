@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ..clip.text_tower import TextTower
+from ..errors import InputError
 from ..table import VectorTable
 from .class_means import class_means, sums_by_class
 
@@ -48,12 +49,24 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     missing.sort(key=len)  # chunks of like length, so that little padding is computed
     for start in range(0, len(missing), CHUNK):
         chunk = missing[start : start + CHUNK]
-        table.add(chunk, tower.encode(chunk))
+        rows = tower.encode(chunk)
+        _check_finite(rows, chunk, "the text tower's weights are damaged")
+        table.add(chunk, rows)
     print_log(
         f'{len(missing)} texts embedded, {len(texts) - len(missing)} found in {table.folder}',
         'current',
     )
-    return table.read(texts) if texts else torch.zeros(0, tower.dim)
+    if not texts:
+        return torch.zeros(0, tower.dim)
+    rows = table.read(texts)
+    _check_finite(rows, texts, f'{table.folder} is damaged; delete it, it will be computed again')
+    return rows
+
+
+def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
+    wrong = (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if wrong:
+        raise InputError(f'the embedding of {texts[wrong[0]]!r} is not finite: {reason}')
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:
