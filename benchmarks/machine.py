@@ -19,12 +19,11 @@ SIDE = 1024
 def describe_machine() -> dict:
     """CPU, its flags for matrix products, cores, memory, card, versions, load, bfloat16's speed."""
     info = _cpu_info()
+    flags = info.get('flags', info.get('Features', '')).split()
     card = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return dict(
         cpu=info.get('model name') or platform.processor() or platform.machine(),
-        flags=[
-            flag for flag in FLAGS if flag in info.get('flags', info.get('Features', '')).split()
-        ],
+        flags=[flag for flag in FLAGS if flag in flags],
         cores=_cores(),
         threads=torch.get_num_threads(),
         memory_gib=round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),

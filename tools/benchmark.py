@@ -24,7 +24,8 @@ ENDINGS = ('.jpg', '.jpeg', '.png')
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Each figure beside its rival or limit, measured in turns. The weights are '
-        'random. Timings are reported; a wrong result ends with exit code 1.'
+        'random. Timings are judged where their targets are meant; the exit code is 1 where a '
+        'result is wrong, and only there.'
     )
     parser.add_argument('part', choices=(*PARTS, 'all'))
     parser.add_argument('--json', type=Path, help='file to write the figures to')
@@ -142,11 +143,11 @@ def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
 
 def main() -> None:
     args = parse_args()
-    check_needs(args)
-    machine = describe_machine()
-    print(f'on {machine["cores"]} cores of {machine["cpu"]}, {machine}', file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         os.environ['LMMREG_CACHE'] = f'{folder}/cache'
+        check_needs(args)
+        machine = describe_machine()
+        print(f'measured on: {json.dumps(machine)}', file=sys.stderr, flush=True)
         rows: list[Row] = []
         for row in measure(args, Path(folder)):
             rows.append(replace(row, not_judged=not_judged(row.name, machine)))
