@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 
 
@@ -19,6 +19,7 @@ class Row:
         target: What the ratio has to reach on two idle cores with fast bfloat16; a number with
             ``at_least`` False is not to be passed.
         correct: What has to hold, and whether it does.
+        not_judged: Why the target says nothing where this was measured, or ''.
     """
 
     name: str
@@ -29,11 +30,28 @@ class Row:
     target: float
     correct: dict[str, bool]
     at_least: bool = True
+    not_judged: str = ''
 
     @property
     def goal(self) -> str:
-        """The target in a table."""
-        return f'{"≥" if self.at_least else "≤"} {self.target:g}'
+        """The target in a table, and whether it was reached."""
+        verdict = f'not judged: {self.not_judged}' if self.not_judged else self._verdict
+        return f'{"≥" if self.at_least else "≤"} {self.target:g}, {verdict}'
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the ratio reaches the target; None where that is not judged."""
+        if self.not_judged:
+            return None
+        return self.ratio >= self.target if self.at_least else self.ratio <= self.target
+
+    @property
+    def _verdict(self) -> str:
+        return 'reached' if self.reached else 'not reached'
+
+    def as_json(self, machine: dict) -> dict:
+        """All of it, JSON-able, with the machine that it was measured on."""
+        return dict(asdict(self), judged=not self.not_judged, reached=self.reached, machine=machine)
 
 
 def in_turns(

@@ -32,7 +32,7 @@ class EpochClock(Hook):
 
 def run_row(folder: Path, config: Path | None = None, epochs: int = 100) -> Row:
     """``run_vs_plain``: BAR with lite0-minilm where both are there, else the demo."""
-    config = config or _default_config()
+    config = config or default_config()
     os.environ['LMMREG_CACHE'] = str(folder / 'cache')
     started = time.perf_counter()
     ours, touched, _ = _train(config, folder / 'ours', epochs)
@@ -55,7 +55,8 @@ def run_row(folder: Path, config: Path | None = None, epochs: int = 100) -> Row:
     )
 
 
-def _default_config() -> Path:
+def default_config() -> Path:
+    """BAR with lite0-minilm where both are there, else the demo."""
     bar, lite0 = (Path(os.environ.get(name, '')) for name in ('BAR_ROOT', 'LITE0_ROOT'))
     there = (bar / 'train').is_dir() and (lite0 / 'open_clip_config.json').is_file()
     return config_folder() / ('lmmreg_bar_lite0.py' if there else 'lmmreg_demo.py')

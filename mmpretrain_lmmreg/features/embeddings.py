@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from .dataset import FeatureDataset, feature_dataloader
+from .finite import require_finite
 
 
 @torch.no_grad()
@@ -16,7 +17,7 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     Uses the feature table; the embeddings are unit vectors where ``model.head.normalize``.
 
     Raises:
-        InputError: multi-label data.
+        InputError: multi-label data; embeddings that are not finite.
     """
     data = images.dataset
     if not isinstance(data, FeatureDataset):
@@ -28,4 +29,6 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     chunks = (data.features[rows] for rows in data.rows.split(1024))
     x = [model.head.pre_logits(model.backbone(chunk.to(device, torch.float32))) for chunk in chunks]
     model.train(training)
-    return torch.cat(x), data.labels
+    embeddings = torch.cat(x)
+    require_finite(embeddings, data, model)
+    return embeddings, data.labels

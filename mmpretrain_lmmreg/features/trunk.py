@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -221,6 +222,15 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
     return found
 
 
+def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:
+    wrong = [path for path, row in zip(paths, features, strict=True) if not row.isfinite().all()]
+    if wrong:
+        raise InputError(
+            f'the trunk in {precision} gives values that are not finite for {wrong[0]}: '
+            "its weights are damaged, or overflow (model.backbone.precision='float32' does not)"
+        )
+
+
 @torch.no_grad()
 def compute(
     model: ImageClassifier, loader: DataLoader, table: VectorTable, keys: dict[str, str]
@@ -242,6 +252,7 @@ def compute(
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
+            _check_finite(rows[-1], paths, model.backbone.precision)
             names = [keys[os.path.abspath(path)] for path in paths]
             done += map(row_key, names, contents)
             if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:

@@ -124,7 +124,7 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             f'alignment of class means with those of the images {scale.alignment:.2f}',
             'current',
         )
-        if not 1 / BALANCE <= ratio <= BALANCE:
+        if ratio > 0 and not 1 / BALANCE <= ratio <= BALANCE:
             remedy = f'model.head.alpha={self.alpha / ratio:.1g} balances them'
             if scale.offset > 0.5:
                 remedy += ', default_hooks.class_means.match_gap=True takes the offset away'

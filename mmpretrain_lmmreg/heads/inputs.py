@@ -138,7 +138,8 @@ class HeadInputs:
     def class_means(self) -> Tensor:
         """Eq. 1, or what the hook's settings say instead, (N_c, D)."""
         if self.source == 'images':
-            means = means_by_label(*self.image_embeddings, self.model.head.num_classes).cpu()
+            classes, names = self.model.head.num_classes, self.dataset.metainfo.get('classes')
+            means = means_by_label(*self.image_embeddings, classes, names).cpu()
         else:
             means = self.text_means(*self._texts_of_means(), self.model.head.normalize)
         if self.match_gap:

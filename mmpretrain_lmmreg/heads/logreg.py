@@ -59,6 +59,8 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
                 'LogisticRegressionHead needs scikit-learn: pip install mmpretrain_lmmreg[evidence]'
             ) from None
         class_counts(labels, self.num_classes)
+        if (x == x[0]).all():
+            raise InputError('all training images have the same embedding: there is nothing to fit')
         model = LogisticRegression(C=self.C, max_iter=self.max_iter)
         model.fit(x.double().cpu().numpy(), labels.cpu().numpy())
         weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)

@@ -47,14 +47,21 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
     return (sums / totals[:, None]).float()
 
 
-def means_by_label(embeddings: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def means_by_label(
+    embeddings: Tensor, labels: Tensor, num_classes: int, classes: Sequence[str] | None = None
+) -> Tensor:
     """Mean of the embeddings (N, D) of each label (N,), as (N_c, D) float32.
 
     Raises:
-        InputError: a class without any, by number.
+        InputError: a class without any, by name if ``classes`` are given.
     """
     one_hot = F.one_hot(labels, num_classes).double()
-    return class_means(one_hot.T @ embeddings.double(), one_hot.sum(0))
+    counts = one_hot.sum(0)
+    if not counts.all():
+        empty = (counts == 0).nonzero().flatten().tolist()
+        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+        raise InputError(f'class {names} has no training image, so it has no mean of images')
+    return class_means(one_hot.T @ embeddings.double(), counts)
 
 
 def nearest_mean_accuracy(
@@ -94,11 +101,12 @@ def target_scale(x: Tensor, labels: Tensor, means: Tensor) -> TargetScale:
     targets = means[labels]
     distance = (x - targets).square().sum(1).mean()
     offset = (x.mean(0) - targets.mean(0)).square().sum() / distance.clamp_min(1e-30)
-    images = means_by_label(x.cpu(), labels.cpu(), len(means))
+    there, numbers = labels.cpu().unique(return_inverse=True)  # a class may have no image
+    images = means_by_label(x.cpu(), numbers, len(there))
     return TargetScale(
         x.norm(dim=1).mean().item(),
         means.norm(dim=1).mean().item(),
         distance.item(),
         offset.item(),
-        alignment(means.cpu(), images.double()),
+        alignment(means.cpu()[there], images.double()),
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..cache import digest
 from ..clip.text_tower import TextTower
+from ..errors import InputError
 from ..table import VectorTable
 from .class_means import class_means, sums_by_class
 
@@ -56,11 +57,23 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
             level=logging.WARNING,
         )
     for chunk in todo:
-        table.add([keys[text] for text in chunk], tower.encode(chunk))
+        rows = tower.encode(chunk)
+        _check_finite(rows, chunk, "the text tower's weights are damaged")
+        table.add([keys[text] for text in chunk], rows)
     print_log(
         f'{missing} texts embedded, {len(texts) - missing} found in {table.folder}', 'current'
     )
-    return table.read([keys[text] for text in texts]) if texts else torch.zeros(0, tower.dim)
+    if not texts:
+        return torch.zeros(0, tower.dim)
+    rows = table.read([keys[text] for text in texts])
+    _check_finite(rows, texts, f'{table.folder} is damaged; delete it, it will be computed again')
+    return rows
+
+
+def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
+    wrong = (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if wrong:
+        raise InputError(f'the embedding of {texts[wrong[0]]!r} is not finite: {reason}')
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:

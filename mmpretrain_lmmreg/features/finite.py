@@ -1,0 +1,68 @@
+"""Numbers that are not finite, and what they come from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmpretrain.utils import get_ori_model
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..table import VectorTable
+from .dataset import FeatureDataset
+from .trunk import trunk_about
+
+FAR = 1000  # times the median length of a batch's features that no image's are
+
+
+def odd_rows(features: Tensor) -> Tensor:
+    """Which rows (B, D) no trunk gives, (B,) bool: not finite, or far longer than the others."""
+    lengths = features.double().norm(dim=1)
+    finite = lengths.isfinite()
+    usual = lengths[finite].median() if finite.any() else lengths.new_tensor(torch.inf)
+    return ~finite | (lengths > FAR * usual)
+
+
+def damage(model: nn.Module, dataset: Any, inputs: object, names: Sequence[str]) -> str | None:
+    """What is damaged that a batch's loss or embeddings are made of; None where nothing is seen.
+
+    Args:
+        model: The classifier, whose class means are looked at.
+        dataset: The data set of features that the batch is of, or one of images.
+        inputs: The batch's features, (B, D_trunk); of images, anything.
+        names: The batch's image files.
+    """
+    model = get_ori_model(model)
+    if isinstance(inputs, Tensor) and isinstance(dataset, FeatureDataset):
+        odd = odd_rows(inputs).nonzero().flatten().tolist()
+        if odd:
+            folder = VectorTable('features', trunk_about(model, dataset.source)).folder
+            return (
+                f'the feature table {folder} is damaged: it holds impossible values for '
+                f'{", ".join(names[i] for i in odd[:5])}. Delete it; it will be computed again'
+            )
+    means = getattr(getattr(model, 'head', None), 'class_means', None)
+    if means is not None and not means.isfinite().all():
+        wrong = (~means.isfinite().all(dim=1)).nonzero().flatten().tolist()
+        return (
+            f'the class means of the classes {wrong} are not finite: the checkpoint that training '
+            'goes on from is damaged; train without --resume and load_from'
+        )
+    return None
+
+
+def require_finite(embeddings: Tensor, dataset: FeatureDataset, model: nn.Module) -> None:
+    """Refuse embeddings (N, D) of a data set's images that are not finite, with the reason.
+
+    Raises:
+        InputError: a damaged feature table, or damaged weights, with the first image.
+    """
+    wrong = (~embeddings.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if not wrong:
+        return
+    names = [dataset.source.get_data_info(i)['img_path'] for i in wrong]
+    raise InputError(
+        damage(model, dataset, dataset.features[dataset.rows[wrong]], names)
+        or f'the embeddings of {len(wrong)} images are not finite, the first is of {names[0]}: '
+        'the weights that training starts from are damaged'
+    )

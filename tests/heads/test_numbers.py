@@ -1,0 +1,215 @@
+"""Numbers at their limits: few images, equal ones, huge weights, what is damaged or overflows."""
+
+import math
+import shutil
+
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from mmpretrain_lmmreg.cache import cache_dir
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.table import StoredRows
+
+NAN, INF = math.nan, math.inf
+ALL = range(24)
+FITTED = {
+    'gda': dict(type='GDAHead'),
+    'tip_adapter': dict(type='TipAdapterHead'),
+    'logreg': dict(type='LogisticRegressionHead'),
+    'zero_shot': dict(type='ZeroShotHead'),
+}
+
+
+def train(cfg, indices=ALL, **options) -> Runner:
+    cfg.train_dataloader.dataset.indices = list(indices)
+    cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def fit(cfg, method, indices=ALL) -> Runner:
+    cfg.model.head = dict(FITTED[method], num_classes=3, in_channels=24)
+    cfg.model.backbone.trainable = 'none'
+    return train(cfg, indices, train_cfg__max_epochs=1)
+
+
+def is_finite(runner: Runner) -> bool:
+    return all(p.isfinite().all() for p in runner.model.state_dict().values())
+
+
+# ------------------------------------------------------------------- few images
+
+
+def test_one_image_a_class(tiny_config):
+    assert is_finite(train(tiny_config, (0, 8, 16)))
+
+
+@pytest.mark.parametrize('method', FITTED)
+def test_methods_without_training_on_one_image_a_class(tiny_config, method):
+    assert is_finite(fit(tiny_config, method, (0, 8, 16)))
+
+
+def test_a_class_without_an_image_has_no_description(tiny_config):
+    with pytest.raises(InputError, match="no training image of class 'blue' has a description"):
+        train(tiny_config, ALL[8:])
+
+
+@pytest.mark.parametrize('source', ['class_names', 'images'])
+def test_a_class_without_an_image_and_other_class_means(tiny_config, source):
+    options = dict(default_hooks__class_means__source=source)
+    if source == 'class_names':
+        assert is_finite(train(tiny_config, ALL[8:], **options))
+        return
+    with pytest.raises(InputError, match="class 'blue' has no training image"):
+        train(tiny_config, ALL[8:], **options)
+
+
+@pytest.mark.parametrize('method', ['gda', 'logreg'])
+def test_methods_that_need_images_of_each_class(tiny_config, method):
+    with pytest.raises(InputError, match=r'the classes \[0\] have no training images'):
+        fit(tiny_config, method, ALL[8:])
+
+
+def test_the_others_classify_it_by_its_name(tiny_config):
+    assert is_finite(fit(tiny_config, 'tip_adapter', ALL[8:]))
+
+
+# ------------------------------------------------------------------- equal images
+
+
+@pytest.fixture
+def same(tiny_config, pictures, tmp_path):
+    """A data set of equal pictures."""
+    root = tmp_path / 'same'
+    shutil.copytree(pictures, root)
+    picture = (root / 'train/red/0.png').read_bytes()
+    for path in root.rglob('train/*/*.png'):
+        path.write_bytes(picture)
+    for part in ('train', 'val', 'test'):
+        dataset = tiny_config[f'{part}_dataloader'].dataset
+        dataset.data_root = str(root)
+        for transform in dataset.pipeline:
+            if transform['type'] == 'AttachDescriptions':
+                transform['data_root'] = str(root)
+    return tiny_config
+
+
+def test_equal_images(same):
+    assert is_finite(train(same))
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_equal_images_and_their_own_means(same, normalize):
+    options = dict(default_hooks__class_means__source='images', model__head__normalize=normalize)
+    assert is_finite(train(same, **options))
+
+
+@pytest.mark.parametrize('method', ['gda', 'tip_adapter', 'zero_shot'])
+def test_methods_without_training_on_equal_images(same, method):
+    assert is_finite(fit(same, method))
+
+
+def test_logistic_regression_of_equal_images(same):
+    with pytest.raises(InputError, match='all training images have the same embedding'):
+        fit(same, 'logreg')
+
+
+# ------------------------------------------------------------------- alpha
+
+
+@pytest.mark.parametrize('alpha', [0, 1e-30, 1e-8, 1, 1e8, 1e15, 1e30])
+def test_alpha(tiny_config, alpha):
+    runner = train(tiny_config, model__head__alpha=alpha)
+    assert is_finite(runner)
+
+
+def test_an_alpha_that_overflows_is_named(tiny_config):
+    with pytest.raises(InputError, match='the loss is inf at epoch 1, iteration 1; lower the le'):
+        train(tiny_config, model__head__alpha=1e38)
+
+
+# ------------------------------------------------------------------- damage and overflow
+
+
+@pytest.fixture
+def damage(monkeypatch):
+    """Give a function that has a table of a kind hold a value that it should not."""
+    whole = StoredRows.__getitem__
+
+    def damage(kind: str, value: float) -> None:
+        def read(self, indices):
+            rows = whole(self, indices)
+            if self.chunks[0].parents[1].name == kind:
+                rows[5, 3] = value
+            return rows
+
+        monkeypatch.setattr(StoredRows, '__getitem__', read)
+
+    return damage
+
+
+@pytest.mark.parametrize('value', [NAN, INF, 1e30])
+def test_a_damaged_feature_table_is_named_instead_of_the_images(tiny_config, damage, value):
+    damage('features', value)
+    tiny_config.optim_wrapper.optimizer.lr = 1e8  # what is finite would be so after a step, too
+    with pytest.raises(InputError) as error:
+        train(tiny_config, model__head__alpha=0)
+    (folder,) = {path.parent for path in cache_dir('features').rglob('*.safetensors')}
+    assert f'the feature table {folder} is damaged' in str(error.value)
+    assert '.png. Delete it' in str(error.value) and 'learning rate' not in str(error.value)
+
+
+@pytest.mark.parametrize('value', [NAN, INF])
+def test_methods_without_training_name_a_damaged_feature_table(tiny_config, damage, value):
+    damage('features', value)
+    with pytest.raises(InputError, match='the feature table .* is damaged'):
+        fit(tiny_config, 'gda')
+
+
+@pytest.mark.parametrize('value', [NAN, INF])
+def test_damaged_text_embeddings(tiny_config, damage, value):
+    damage('text', value)
+    with pytest.raises(InputError, match="the embedding of '.*' is not finite: .* is damaged; del"):
+        train(tiny_config)
+
+
+def test_damaged_class_means_of_a_checkpoint(tiny_config, tmp_path):
+    train(tiny_config, train_cfg__max_epochs=1, default_hooks__checkpoint__interval=1)
+    path = tmp_path / 'work' / 'epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    checkpoint['state_dict']['head.class_means'][1] = NAN
+    torch.save(checkpoint, path)
+    tiny_config.resume = True
+    with pytest.raises(InputError, match=r'the class means of the classes \[1\] are not finite'):
+        train(tiny_config, train_cfg__max_epochs=2)
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_a_trunk_that_overflows_is_named_and_nothing_is_kept(tiny_config, precision, monkeypatch):
+    from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
+
+    forward = OpenCLIPVisual.forward_trunk
+    overflow = lambda self, x: forward(self, x) * 1e38 * 1e38  # noqa: E731
+    monkeypatch.setattr(OpenCLIPVisual, 'forward_trunk', overflow)
+    with pytest.raises(
+        InputError, match=f'the trunk in {precision} gives values .* finite for .*png'
+    ):
+        train(tiny_config, model__backbone__precision=precision)
+    assert not list(cache_dir('features').rglob('*.safetensors'))
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_the_regulariser_is_computed_in_float32(dtype):
+    """60,000 squared overflows float16, and bfloat16 has three digits of it."""
+    from mmpretrain.structures import DataSample
+
+    from mmpretrain_lmmreg.heads import ClassMeanRegHead
+
+    head = ClassMeanRegHead(2, 4, alpha=1.0)
+    head.set_class_means(torch.ones(2, 4))
+    x = torch.full((3, 4), 60_000.0).to(dtype)
+    samples = [DataSample().set_gt_label(0)] * 3
+    expected = 4 * (x[0, 0].double() - 1) ** 2
+    assert head._regulariser(x, samples).item() == pytest.approx(expected.item(), rel=1e-6)
