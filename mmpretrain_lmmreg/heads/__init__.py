@@ -1,5 +1,7 @@
+from .caps_adapter import CapSAdapterHead
 from .clap import CLAPHead
 from .class_mean_reg import ClassMeanRegHead
+from .classify_by_description import ClassifyByDescriptionHead
 from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
 from .coop import CoOpHead
@@ -11,7 +13,9 @@ from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
 from .logreg import LogisticRegressionHead
 from .lp_plus_plus import LPPlusPlusHead
+from .m2_mix import M2MixHead
 from .mean_start import MeanStartHead
+from .perception_clip import PerceptionCLIPHead
 from .rafa import RaFAHead
 from .tip_adapter import TipAdapterHead
 from .wise_ft import WiSEFTHead
@@ -21,8 +25,10 @@ from .zs_lp import ZSLPHead
 __all__ = [
     'CLAPHead',
     'CLIPASelfHead',
+    'CapSAdapterHead',
     'ClassMeanHook',
     'ClassMeanRegHead',
+    'ClassifyByDescriptionHead',
     'CoCoOpHead',
     'CoOpHead',
     'CrossModalHead',
@@ -32,7 +38,9 @@ __all__ = [
     'LPPlusPlusHead',
     'LaBoHead',
     'LogisticRegressionHead',
+    'M2MixHead',
     'MeanStartHead',
+    'PerceptionCLIPHead',
     'RaFAHead',
     'TipAdapterHead',
     'WiSEFTHead',

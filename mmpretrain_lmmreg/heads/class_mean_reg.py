@@ -168,14 +168,17 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         return losses
 
     def _regulariser(self, x: Tensor, data_samples: list[DataSample]) -> Tensor:
+        self._check_means()
+        x = x if x.dtype == torch.float64 else x.float()  # autocast leaves these operations alone
+        return class_mean_distance(x, self._targets(data_samples, len(x)), self.reduction)
+
+    def _check_means(self) -> None:
         self.means_seen = self.means_seen or bool(self.class_means.any())
         if not self.means_seen:
             raise InputError(
                 f'alpha={self.alpha} needs class means, but none are set: keep the ClassMeanHook '
                 'in default_hooks.class_means, or set alpha=0'
             )
-        x = x if x.dtype == torch.float64 else x.float()  # autocast leaves these operations alone
-        return class_mean_distance(x, self._targets(data_samples, len(x)), self.reduction)
 
     def _targets(self, data_samples: list[DataSample], count: int) -> Tensor:
         """C_label of each sample, (B, D); a soft label p gives the sum of p_c C_c."""

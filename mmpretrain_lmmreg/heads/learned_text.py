@@ -1,5 +1,7 @@
 """What methods have in common that learn class embeddings from texts."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
@@ -91,15 +93,20 @@ def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
         MissingInputError, InputError: what :func:`read_sentences` raises; a class without any.
     """
     if file:
-        found = read_sentences(file)
-        sentences = [found.get(bare_name(name), []) for name in inputs.classes]
-    else:
-        texts, counts = inputs.descriptions
-        sentences = [[texts[i] for i in counter.elements()] for counter in counts]
-    empty = [name for name, each in zip(inputs.classes, sentences, strict=True) if not each]
+        return sentences_in(file, inputs.classes)
+    texts, counts = inputs.descriptions
+    sentences = [[texts[i] for i in counter.elements()] for counter in counts]
+    return _check_all(sentences, inputs.classes, 'the descriptions of the training images')
+
+
+def sentences_in(file: str, classes: Sequence[str]) -> list[list[str]]:
+    """Sentences of each class from a file; raises as :func:`sentences_of`."""
+    found = read_sentences(file)
+    return _check_all([found.get(bare_name(name), []) for name in classes], classes, file)
+
+
+def _check_all(sentences: list[list[str]], classes: Sequence[str], where: str) -> list[list[str]]:
+    empty = [name for name, each in zip(classes, sentences, strict=True) if not each]
     if empty:
-        raise InputError(
-            f'{file or "the descriptions of the training images"}: no sentences of '
-            f'the classes {", ".join(empty)}'
-        )
+        raise InputError(f'{where}: no sentences of the classes {", ".join(empty)}')
     return sentences
