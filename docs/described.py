@@ -34,13 +34,15 @@ NEAREST = 'nearest_class_mean'
 CONFIG = """\
 _base_ = {base!r}
 method = {method!r}
-only = dict(dataset={only!r})
-train_dataloader = dict(dataset=dict({only!r}{pipeline}))
+only = dict(dataset=dict(described_only=True))
+train_dataloader = dict(dataset=dict(described_only=True{pipeline}))
 val_dataloader = only
 test_dataloader = only
 """
 PIPELINE = """, pipeline=[
-    *_base_.pixels, dict(type='AttachDescriptions', cache={cache!r}), dict(type='PackInputs')
+    *_base_.pixels,
+    dict(type='AttachDescriptions', missing='warn', cache={cache!r}),
+    dict(type='PackInputs'),
 ]"""
 
 
@@ -67,11 +69,11 @@ def prepare(out: Path) -> None:
         for seed in SEEDS:
             for count in COUNTS:
                 cache = out.resolve() / 'parts' / f'{data}-{count}-{seed}.jsonl'
-                records = (
-                    store.record(t.image, prompt) for t in choose(images, limit(count), seed)
-                )
-                with atomic_write(cache) as file:
-                    file.writelines(encode(record) for record in records if record)
+                chosen = [] if cache.is_file() else choose(images, limit(count), seed)
+                records = [store.record(task.image, prompt) for task in chosen]
+                if records:
+                    with atomic_write(cache) as file:
+                        file.writelines(encode(record) for record in records if record)
                 for method in METHODS:
                     write_config(out, data, method, count, seed, cache)
             for method in WITHOUT:
@@ -82,13 +84,11 @@ def write_config(out: Path, data: str, method: str, count, seed: int, cache: Pat
     """A config that trains one method with one descriptions file."""
     folder = config_folder()
     base = folder / DATA[data] if method == 'lmmreg' else folder / 'methods' / f'{method}.py'
-    only = {'described_only': True}
     text = CONFIG.format(
         base=str(base.resolve()),
         method=f'{method}-{count}',
-        only=only,
         pipeline=PIPELINE.format(cache=str(cache)) if cache else '',
-    ).replace(f'dict({only!r}', 'dict(described_only=True')
+    )
     with atomic_write(out / 'configs' / f'{data}-{seed}' / f'{method}-{count}.py') as file:
         file.write(text.encode())
 
