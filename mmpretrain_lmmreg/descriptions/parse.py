@@ -1,8 +1,12 @@
 """From an LMM's reply to a list of descriptions; plain functions that never raise."""
 
-import json
 import re
 from dataclasses import dataclass
+
+from .marked_up import Found, from_json, from_table, from_tags
+from .marks import SIGN, STOPS, from_lines, from_marks
+from .own_words import own_words
+from .refusals import begins_as_refusal, is_refusal, says_blind
 
 STATUSES = ('ok', 'long', 'short', 'truncated', 'refused', 'empty', 'error')
 """What a reply can be, best first; ``error`` (no reply at all) is never the parser's verdict."""
@@ -19,27 +23,30 @@ class ParsedReply:
 def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
     """Read the descriptions out of a reply and say what kind of reply it is.
 
-    Takes numbered lists (also on one line), bullets, JSON lists and plain lines, with or
-    without a preamble. A turn that the LMM invented (``###``, ``Human:``) is left out, as are
-    repeats within the reply and an unfinished last item. ``long`` keeps all items; ``refused``
-    has none, so that no apology enters a class mean.
+    Takes lists behind numbers, letters or bullets (numbers also on one line), JSON, XML,
+    tables and plain lines, with or without a preamble. Thoughts, a turn that the LMM invented
+    (``###``, ``Human:``), headings and closing remarks are left out, as are repeats within
+    the reply and an unfinished last item. ``long`` keeps all items; ``refused`` has none, so
+    that no apology enters a class mean.
 
     Args:
         reply: The LMM's words, whole.
         expected: Number of descriptions asked for.
     """
-    text = _own_turn(reply)
+    text = own_words(reply)
     if not text:
         return ParsedReply([], 'empty')
-    found = _from_json(text) or _from_marks(text) or _from_lines(text)
+    found = _find(text, expected)
     if _is_refusal(found):
         return ParsedReply([], 'refused')
     items = [_clean(item) for item in found.items]
+    items = _without_label(_without_remarks(items))
     cut = found.cut or _last_is_unfinished(items)
     whole = items[:-1] if cut and not found.cut else items
     unique: dict[str, str] = {}
     for item in filter(_WORD.search, whole):
-        unique.setdefault(item.casefold(), item)
+        if not (found.is_list and is_refusal(item)):
+            unique.setdefault(item.casefold(), item)
     descriptions = list(unique.values())
     return ParsedReply(descriptions, _status(descriptions, cut, expected))
 
@@ -54,147 +61,31 @@ def _status(descriptions: list[str], cut: bool, expected: int) -> str:
     return 'truncated' if cut else 'short'
 
 
-@dataclass(frozen=True)
-class _Found:
-    preamble: str
-    items: list[str]
-    cut: bool = False  # seen to be unfinished, the unfinished item already left out
-    is_list: bool = True
-
-
 _WORD = re.compile(r'\w')
-_THOUGHT = re.compile(r'<think>.*?(?:</think>|\Z)', re.DOTALL)
-_SPECIAL = re.compile(r'</?s>|<\|[\w ]{1,30}\|>')
-_OWN_MARK = re.compile(r'\A\s*(?:#{2,}\s*)?(?:assistant|answer)\s*:', re.IGNORECASE)
-_HEADING = re.compile(r'\A\s*#{1,6}[ \t]+(?!\d)[^\n:]*:?[ \t]*\n')
-_NEXT_TURN = re.compile(r'#{3,}(?![#\s*]*\d)|(?:^|(?<=\s))(?:Human|HUMAN|User|USER|Ask|ASSISTANT):')
+_NESTED = 3  # texts within texts that are looked into
 
 
-def _own_turn(reply: str) -> str:
-    """The reply up to where the LMM began to speak for somebody else."""
-    text = _SPECIAL.sub('\n', _THOUGHT.sub('', reply)).replace('\r', '\n')
-    text = _HEADING.sub('', _OWN_MARK.sub('', text))
-    return _NEXT_TURN.split(text, maxsplit=1)[0].strip()
+def _find(text: str, expected: int) -> Found:
+    for _ in range(_NESTED):
+        found = from_json(text) or from_tags(text)
+        if not isinstance(found, str):
+            return found or from_table(text) or from_marks(text, expected) or from_lines(text)
+        text = found
+    return from_marks(text, expected) or from_lines(text)
 
 
-_NOT = r"(?:can\s?not|can't|could\s?n['o]t|(?:'m|am)\s+(?:unable|not\s+able)\s+to)"
-_BLIND = re.compile(
-    rf'\bI\s*{_NOT}\s+(?:\w+\s+){{0,2}}?(?:see|view|access|open|load|display|look)\b'
-    r"|\bI\s+(?:don't|do\s+not)\s+(?:\w+\s+)?(?:see|have)\s+(?:\w+\s+){0,4}(?:image|picture|photo)"
-    r'|\bno\s+(?:image|picture|photo)\s+(?:was|is|has|attached|provided)'
-    r'|\bplease\s+(?:upload|provide|share|attach|send|describe)\b',
-    re.IGNORECASE,
-)
-_SORRY = re.compile(
-    rf"\bI(?:'m|\s+am)\s+(?:\w+\s+)?(?:sorry|afraid)\b|\bI\s*{_NOT}\b|\bas\s+an?\s+(?:AI|language|text)\b"
-    r'|\A\W*(?:sorry|unfortunately|(?:I|my)\s+apolog\w+)\b',
-    re.IGNORECASE,
-)
+def _is_refusal(found: Found) -> bool:
+    if found.is_list:
+        return says_blind(found.preamble) or (
+            is_refusal(found.items[0])
+            if len(found.items) > 2
+            else begins_as_refusal(found.items[0])
+        )
+    lines = len(found.items)
+    return is_refusal(found.preamble) or (lines < 3 and begins_as_refusal(found.preamble))
 
 
-def _is_refusal(found: _Found) -> bool:
-    preamble, first = (part.replace('’', "'") for part in (found.preamble, found.items[0]))
-    if not found.is_list:
-        return bool(_BLIND.search(preamble) or _SORRY.search(preamble))
-    # 'I cannot name the people, but here are ten descriptions: 1. …' is no refusal
-    first = first.strip(' \n"“*')
-    return bool(_BLIND.search(preamble) or _SORRY.match(first) or _BLIND.match(first))
-
-
-_JSON_START = re.compile(r'(?:\A|[\n:`]|json)\s*([\[{]\s*["\'{])')
-_QUOTED = re.compile(
-    r'"((?:[^"\\]|\\.)*)"\s*(?=[,\]}])'
-    r"|(?<=[\[,\s])'((?:[^'\\]|\\.|'(?=\w))*)'\s*(?=[,\]])",
-    re.DOTALL,
-)
-_OWN_NUMBER = re.compile(r'\s*\d{1,3}[.)]\s+')
-
-
-def _from_json(text: str) -> _Found | None:
-    """Items of a JSON list or object, also of one that breaks off or is quoted as in Python."""
-    start = _JSON_START.search(text)
-    if not start:
-        return None
-    try:
-        value, _ = json.JSONDecoder(strict=False).raw_decode(text, start.start(1))
-        items, cut = _strings(value), False
-    except (ValueError, RecursionError):
-        items = [a or b for a, b in _QUOTED.findall(text, start.start(1))]
-        cut = text.rstrip('`\n ')[-1] not in ']}'
-    if not items:
-        return None
-    return _Found(text[: start.start(1)], [_OWN_NUMBER.sub('', i, count=1) for i in items], cut)
-
-
-def _strings(value: object) -> list[str]:
-    """Texts of a decoded list, of an object's list, or of an object's values."""
-    if isinstance(value, dict):
-        lists = [v for v in value.values() if isinstance(v, list)]
-        value = lists[0] if lists else list(value.values())
-    texts = []
-    for item in value if isinstance(value, list) else []:
-        options = item.values() if isinstance(item, dict) else [item]
-        texts.append(max((o for o in options if isinstance(o, str)), key=len, default=''))
-    return texts
-
-
-_NUMBER = re.compile(
-    r'(?:(?P<line>^[ \t]*(?:[-*>#•]{1,6}[ \t]+)?)|(?<=\s))'
-    r'[*_("\[]{0,3}(?P<k>\d{1,4})[*_]{0,2}(?P<end>[.):\]、])[*_]{0,2}(?!\d)',
-    re.MULTILINE | re.ASCII,
-)
-_BULLET = re.compile(
-    r'^[ \t]*(?:[-*+–—·]|\d{1,3}[.)])[ \t]+|(?:^[ \t]*|(?<=\s))[•▪◦‣●][ \t]*', re.MULTILINE
-)
-
-
-def _from_marks(text: str) -> _Found | None:
-    """Items behind the numbers 1, 2, 3, … or behind bullets."""
-    marks = list(_NUMBER.finditer(text))
-    by_line, anywhere = _chain(text, marks, True), _chain(text, marks, False)
-    # most items begin a line: then a number inside a sentence is not the next item
-    numbers = by_line if len(by_line) >= 2 and 2 * len(by_line) > len(anywhere) else anywhere
-    bullets = list(_BULLET.finditer(text)) if len(numbers) < 2 else []
-    marks = bullets if len(bullets) > len(numbers) else numbers
-    if not marks:
-        return None
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    items = [text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)]
-    one_line_each = not any('\n' in item for item in items[:-1])
-    items[-1] = re.split(r'\n' if one_line_each else r'\n\s*\n', items[-1], maxsplit=1)[0]
-    return _Found(text[: marks[0].start()], items)
-
-
-def _chain(text: str, marks: list[re.Match], lines_only: bool) -> list[re.Match]:
-    """The marks that count 1, 2, 3, …: only the expected next number opens an item."""
-    chain: list[re.Match] = []
-    for mark in marks:
-        if int(mark['k']) == len(chain) + 1 and (
-            mark['line'] is not None or (not lines_only and _opens_inside_line(text, mark))
-        ):
-            chain.append(mark)
-    return chain
-
-
-def _opens_inside_line(text: str, mark: re.Match) -> bool:
-    """Whether a number inside a line opens an item, rather than end a sentence ('bib 2.')."""
-    if mark['end'] not in '.)' or re.match(
-        rf'\s+{mark["k"]}[.)]\s', text[mark.end() : mark.end() + 20]
-    ):
-        return False
-    ends_line = not text[mark.end() :].partition('\n')[0].strip()
-    return not ends_line or text[: mark.start()].rstrip()[-1:] in _STOPS
-
-
-def _from_lines(text: str) -> _Found:
-    lines = [line for line in text.split('\n') if line.strip()]
-    if len(lines) > 1 and lines[0].rstrip().endswith(':'):
-        lines = lines[1:]
-    return _Found(text, lines, is_list=False)
-
-
-_STOPS = '.!?…。！？'
-_ENDS = tuple(_STOPS + '"”’\')]')
+_ENDS = tuple(STOPS + '"”’\')]»」')
 
 
 def _last_is_unfinished(items: list[str]) -> bool:
@@ -206,8 +97,57 @@ def _last_is_unfinished(items: list[str]) -> bool:
     )
 
 
+_REMARK = re.compile(
+    r'(?:I (?:hope|trust|can also|can provide)|hope (?:this|these|that)|let me know'
+    r'|(?:please )?feel free|would you like|do you (?:want|need|have)|is there anything'
+    r"|if you(?:'d| would| need| want| have)|please let me|this list|(?:please )?note\b"
+    r'|these (?:\w+ ){0,3}(?:descriptions|sentences|statements)|happy to|enjoy!|anything else'
+    r"|you're welcome|thanks?(?: you)?(?:!| for|\.)|\(?(?:word|token) count"
+    r'|\(?(?:total|end of)\b[^.]*(?:descriptions|list))',
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r'(?<=[.!?…"”)])\s+(?=\(?[A-Z*])')
+
+
+def _without_remarks(items: list[str]) -> list[str]:
+    """Without what is said to the user after the last description."""
+    items = list(items)
+    while len(items) > 1 and _REMARK.match(items[-1].lstrip('*_( ')):
+        items.pop()
+    if len(items) > 1:
+        kept = items[-1]
+        for gap in _SENTENCE.finditer(items[-1]):
+            if _REMARK.match(items[-1][gap.end() :].lstrip('*_( ')):
+                kept = items[-1][: gap.start()]
+                break
+        items[-1] = kept
+    return items
+
+
+_LABEL = re.compile(r'([^\W\d]\w*(?: \w+)?)\s*#?\d{0,3}\s*:\s+(?=\S)')
+
+
+def _without_label(items: list[str]) -> list[str]:
+    """Without a word and colon that begin every item, as in 'Description: A dog.'"""
+    labels = [_LABEL.match(item) for item in items if item]
+    if len(labels) < 3 or not all(labels):
+        return items
+    if len({label[1].casefold() for label in labels if label}) > 1:
+        return items
+    return [_LABEL.sub('', item, count=1) for item in items]
+
+
+_LEADING = re.compile(rf'(?:(?:[-*•–—:|+]|\[[ xX]\])\s+|{SIGN}\s*)+')
+_EMPHASIS = re.compile(r'(?<![\w*_])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*_])')
+_QUOTES = re.compile(
+    r'"([^"]+)",?|“([^“”]+)”,?|«([^«»]+)»|„([^„“”]+)[“”]|「([^「」]+)」|\'((?:[^\']|\'(?=\w))+)\',?'
+)
+
+
 def _clean(item: str) -> str:
     """One line, without Markdown's emphasis and without quotes around the whole."""
-    line = ' '.join(item.replace('**', '').split()).strip('*_` ')
-    quoted = re.fullmatch(r'"([^"]+)",?|“([^“”]+)”,?', line)
-    return (quoted[1] or quoted[2]).strip() if quoted else line
+    line = ' '.join(item.replace('**', '').replace('__', '').split())
+    line = line[mark.end() :] if (mark := _LEADING.match(line)) else line
+    line = _EMPHASIS.sub(r'\2', line).strip('*_` ')
+    quoted = _QUOTES.fullmatch(line)
+    return next(part for part in quoted.groups() if part).strip() if quoted else line

@@ -1,72 +1,25 @@
 """Replies as LMMs give them, troubled ones included."""
 
 import json
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reply_styles import STYLES, TEN
 
 from mmpretrain_lmmreg.descriptions.parse import STATUSES, parse_reply
-
-TEN = [f'Sentence about thing {chr(96 + i)}.' for i in range(1, 11)]
 
 
 def numbered(items, form='{}. ', joint='\n'):
     return joint.join(form.format(i) + item for i, item in enumerate(items, 1))
 
 
-@pytest.mark.parametrize(
-    'reply',
-    [
-        numbered(TEN),
-        numbered(TEN, joint=' '),
-        numbered(TEN, joint='\n\n'),
-        numbered(TEN, joint='\r\n'),
-        numbered(TEN, '{}) '),
-        numbered(TEN, '{}) ', ' '),
-        numbered(TEN, '({}) '),
-        numbered(TEN, '{}.'),
-        numbered(TEN, '{}: '),
-        numbered(TEN, '**{}.** '),
-        numbered(TEN, '### {}. '),
-        numbered(TEN, '- {}. '),
-        numbered(TEN, '{}.\n'),
-        numbered([f'**{item}**' for item in TEN]),
-        numbered([f'"{item}"' for item in TEN]),
-        numbered(TEN, '- '),
-        numbered(TEN, '* '),
-        numbered(TEN, '• '),
-        numbered(TEN, '•', ' '),
-        numbered(TEN, '1. '),
-        numbered(TEN, ''),
-        'Here are ten descriptions:\n' + numbered(TEN, ''),
-        'Sure! Here are 10 semantic descriptions of the image:\n\n' + numbered(TEN),
-        'Sure! Here they are: ' + numbered(TEN, joint=' '),
-        "I can't identify real people, but here are descriptions:\n" + numbered(TEN),
-        '### Ten descriptions\n' + numbered(TEN),
-        '<think>1. Look. 2. Write.</think>' + numbered(TEN),
-        '### Assistant: ' + numbered(TEN),
-        numbered(TEN) + '\n\nI hope these descriptions help!',
-        numbered(TEN) + '\nLet me know if you want more.',
-        numbered(TEN) + '\n### Human: And now in French.',
-        numbered(TEN) + '###',
-        numbered(TEN) + '###Human: more\n###Assistant: 1. Something else.',
-        numbered(TEN, joint=' ') + ' Human: Thank you!',
-        numbered(TEN) + '</s><|im_end|>',
-        json.dumps(TEN),
-        json.dumps(TEN, indent=2),
-        str(TEN),
-        f'Of course:\n```json\n{json.dumps(TEN)}\n```\nAnything else?',
-        json.dumps({'descriptions': TEN}),
-        json.dumps({str(i): item for i, item in enumerate(TEN)}),
-        json.dumps([{'id': i, 'description': item} for i, item in enumerate(TEN)]),
-        json.dumps([f'{i}. {item}' for i, item in enumerate(TEN, 1)]),
-    ],
-)
-def test_all_forms_give_the_ten_sentences(reply):
+@pytest.mark.parametrize('style', STYLES)
+def test_styles_of_replies(style):
+    reply, descriptions, status = STYLES[style]
     parsed = parse_reply(reply)
-    assert parsed.descriptions == TEN
-    assert parsed.status == 'ok'
+    assert (parsed.descriptions, parsed.status) == (descriptions, status)
 
 
 @pytest.mark.parametrize('joint', ['\n', ' '])
@@ -142,25 +95,6 @@ def test_list_quoted_as_in_python_also_with_apostrophes():
     assert parse_reply("['It's a dog.', 'A ball.']", 2).descriptions == expected
 
 
-@pytest.mark.parametrize(
-    'reply',
-    [
-        "I can't see the image.",
-        'I can’t see the image. Could you upload it again?',
-        "I'm sorry, but I cannot help with that.",
-        "I'm sorry, but as an AI language model I do not have the ability to view images.",
-        'Sorry, no image was provided.',
-        'Unfortunately, I am unable to view pictures.',
-        '1. I cannot see the image.\n2. Please upload it again.',
-        "I can't actually see any image here, so I make it up:\n" + numbered(TEN),
-        'Hello!\n\nI don’t see an image attached. Please share it.',
-    ],
-)
-def test_refusals_give_no_descriptions(reply):
-    parsed = parse_reply(reply)
-    assert (parsed.descriptions, parsed.status) == ([], 'refused')
-
-
 def test_words_of_a_description_are_no_refusal():
     items = ['A child is unable to see the stage.', 'The sign says "I can\'t see".', *TEN[:8]]
     assert parse_reply(numbered(items)).descriptions == items
@@ -178,8 +112,8 @@ def test_a_paragraph_is_one_short_description():
     assert (parsed.descriptions, parsed.status) == ([text], 'short')
 
 
-def test_the_real_replies_parse_to_their_exact_words(shared):
-    lines = (shared / 'data/bar/replies.jsonl').read_text().splitlines()
+def test_the_real_replies_parse_to_their_exact_words():
+    lines = (files('mmpretrain_lmmreg') / 'data/bar_replies.jsonl').read_text().splitlines()
     replies = [json.loads(line)['reply'] for line in lines]
     count = 0
     for reply in replies:
@@ -282,7 +216,21 @@ def test_never_raises(reply, expected):
 
 
 @pytest.mark.parametrize(
-    'piece', ['[', '["', '{"a":', '1. ', '###', "['", ' ', '**1', '"a" ', '\n']
+    'piece',
+    ['[', '["', '{"a":', '{"a":1} ', '1. ', '###', "['", ' ', '**1', '"a" ', '\n', '<a>', '<think>']
+    + [
+        '</think>',
+        '<answer>',
+        '| ',
+        '|-\n',
+        'a) ',
+        'user\n',
+        'USER:',
+        'I cannot ',
+        '😀',
+        'A. ',
+        '\n#',
+    ],
 )
 def test_long_nonsense_takes_no_time(piece):
     assert parse_reply(piece * 20_000).status in STATUSES
