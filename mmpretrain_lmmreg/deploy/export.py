@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmpretrain.models.heads import LinearClsHead
 from PIL import Image
 from rich.console import Console
 from rich.status import Status
@@ -17,6 +16,7 @@ from ..clip.model import LOCAL_DIR, load_open_clip
 from ..errors import InputError
 from . import folder, onnx_model, standalone
 from .classifier import Classifier
+from .head_form import HeadForm, head_form
 from .temperature import calibrate
 
 TOLERANCE = 1e-5
@@ -28,20 +28,21 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
     The classifier is brought to the CPU and to float32.
 
     Raises:
-        InputError: a model that is not open_clip's image tower with a linear classifier, or a
-            test pipeline that open_clip's preprocessing does not equal. Found by comparing what
+        InputError: a model that is not open_clip's image tower with a head that
+            :func:`head_form` can express, or a test pipeline that open_clip's preprocessing does not equal. Found by comparing what
             the folder gives for two drawn pictures: pixels and probabilities must agree to 1e-5.
     """
     _check_parts(classifier)
+    form = head_form(classifier.model.head, classifier.model.backbone.embed_dim)
     temperature, fitted = calibrate(classifier)
     model = classifier.model.cpu()
     model.backbone.visual.float()
     model.backbone.precision = 'float32'
     with _busy('writing the weights'):
-        missing_text = _write_weights(classifier, made, out)
+        missing_text = _write_weights(classifier, form, made, out)
     settings = dict(
         classes=list(classifier.classes),
-        normalize=bool(getattr(model.head, 'normalize', False)),
+        normalize=form.normalize,
         temperature=temperature,
         temperature_from=fitted,
     )
@@ -73,7 +74,7 @@ def _busy(what: str) -> Status:
     return Console(stderr=True).status(what)
 
 
-def _write_weights(classifier: Classifier, made: Path, out: Path) -> str:
+def _write_weights(classifier: Classifier, form: HeadForm, made: Path, out: Path) -> str:
     """Write open_clip's configuration and weights, and the head's; why there is no text, or ''."""
     config = folder.open_clip_config(classifier)
     state, missing_text = _open_clip_state(classifier.model.backbone)
@@ -81,7 +82,9 @@ def _write_weights(classifier: Classifier, made: Path, out: Path) -> str:
         folder.copy_text_files(config['model_cfg']['text_cfg'], made, out)
     folder.write_json(made / 'open_clip_config.json', config)
     save_file(state, made / 'open_clip_model.safetensors')
-    save_file(_head_state(classifier), made / 'head.safetensors')
+    means = classifier.class_means
+    head = form.tensors if means is None else form.tensors | dict(class_means=means)
+    save_file(head, made / 'head.safetensors')
     return missing_text
 
 
@@ -91,10 +94,8 @@ def _check_parts(classifier: Classifier) -> None:
         raise InputError(
             f'export: the backbone {type(model.backbone).__name__} is not an open_clip image tower'
         )
-    if not isinstance(model.head, LinearClsHead) or model.with_neck:
-        raise InputError(
-            f'export: {type(model.head).__name__} is not a linear classifier of the embedding'
-        )
+    if model.with_neck:
+        raise InputError(f'export: the neck {type(model.neck).__name__} is not exported')
 
 
 def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
@@ -111,13 +112,6 @@ def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
         except InputError as error:
             reason = str(error)
     return {name: tensor.contiguous() for name, tensor in state.items()}, reason
-
-
-def _head_state(classifier: Classifier) -> dict[str, Tensor]:
-    head, means = classifier.model.head, classifier.class_means
-    bias = head.fc.bias if head.fc.bias is not None else torch.zeros(head.num_classes)
-    state = dict(weight=head.fc.weight.detach(), bias=bias.detach())
-    return state if means is None else state | dict(class_means=means)
 
 
 def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, Tensor, float]:
@@ -144,10 +138,12 @@ def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, 
             'probabilities; use LoadPicture, ResizeEdge and CenterCrop as '
             'configs/_base_/datasets/clip_images.py does'
         )
-    difference = (exported(images)[1] - classifier(pictures)[1]).abs().max().item()
-    if not difference <= TOLERANCE:
+    logits, probabilities = exported(images)
+    difference = (probabilities - classifier(pictures)[1]).abs().max().item()
+    rounding = 2 * torch.finfo(torch.float32).eps * logits.abs().max().item()
+    if not difference <= TOLERANCE + rounding:
         raise InputError(
-            f'export: {type(classifier.model.head).__name__} gives other probabilities than a '
-            f'linear classifier of the embedding, by {difference:.1e}; it cannot be exported'
+            f'export: {type(classifier.model.head).__name__} gives other probabilities than its '
+            f'logits say, by {difference:.1e}; it cannot be exported'
         )
     return exported, images, difference
