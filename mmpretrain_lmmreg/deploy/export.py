@@ -20,6 +20,7 @@ from .head_form import HeadForm, head_form
 from .temperature import calibrate
 
 TOLERANCE = 1e-5
+TEXT_POSITIONS = ('positional_embedding', 'text.positional_embedding')
 
 
 def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) -> list[str]:
@@ -29,8 +30,9 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
 
     Raises:
         InputError: a model that is not open_clip's image tower with a head that
-            :func:`head_form` can express, or a test pipeline that open_clip's preprocessing does not equal. Found by comparing what
-            the folder gives for two drawn pictures: pixels and probabilities must agree to 1e-5.
+            :func:`head_form` can express, or a test pipeline that open_clip's preprocessing does
+            not equal. Found by comparing what the folder gives for two drawn pictures: pixels and
+            probabilities must agree to 1e-5, and to what float32 leaves of large logits.
     """
     _check_parts(classifier)
     form = head_form(classifier.model.head, classifier.model.backbone.embed_dim)
@@ -79,7 +81,11 @@ def _write_weights(classifier: Classifier, form: HeadForm, made: Path, out: Path
     config = folder.open_clip_config(classifier)
     state, missing_text = _open_clip_state(classifier.model.backbone)
     if not missing_text:
-        folder.copy_text_files(config['model_cfg']['text_cfg'], made, out)
+        text_config = config['model_cfg']['text_cfg']
+        folder.copy_text_files(text_config, made, out)
+        positions = next((t for n, t in state.items() if n in TEXT_POSITIONS), None)
+        if positions is not None and not text_config.get('embed_cls'):
+            text_config['context_length'] = len(positions)  # Long-CLIP's are more than configured
     folder.write_json(made / 'open_clip_config.json', config)
     save_file(state, made / 'open_clip_model.safetensors')
     means = classifier.class_means

@@ -29,6 +29,8 @@ class ClassMeanHook(Hook):
         model_name: open_clip model whose text tower is used; by default the backbone's, with the
             backbone's weights.
         pretrained: The weights of ``model_name``.
+        text_context: Tokens that the text tower reads, of which its weights may have fewer, see
+            :class:`TextTower`; 248 is Long-CLIP's, whose own files need no setting.
         source: What the means are made of: ``'descriptions'``; ``'class_names'``, a prompt with
             each class's name; ``'auto'``, descriptions if there are any, else class names;
             ``'images'``, the training images' own embeddings.
@@ -47,6 +49,7 @@ class ClassMeanHook(Hook):
         self,
         model_name: str | None = None,
         pretrained: str | None = None,
+        text_context: int | None = None,
         source: str = 'descriptions',
         templates: Sequence[str] | None = None,
         shuffled: bool = False,
@@ -59,6 +62,7 @@ class ClassMeanHook(Hook):
         self.settings: dict[str, Any] = dict(
             model_name=model_name,
             pretrained=pretrained,
+            text_context=text_context,
             source=source,
             shuffled=shuffled,
             cut_names=cut_names,

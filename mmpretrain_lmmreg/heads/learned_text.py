@@ -17,7 +17,8 @@ class LearnedTextHead(SetUpHead, ClsHead):
 
     In training t is computed at each step; :class:`ClassMeanHook` has the result of each epoch
     kept in ``text_weights`` (num_classes, in_channels), so that a checkpoint is tested without any
-    text. It is a parameter without a gradient, since EMAHook exchanges parameters only. A subclass has :meth:`take_texts` and :meth:`class_weights`.
+    text. It is a parameter without a gradient, since EMAHook exchanges parameters only. A subclass
+    has :meth:`take_texts` and :meth:`class_weights`.
 
     Args:
         num_classes: N_c.

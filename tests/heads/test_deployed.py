@@ -1,4 +1,4 @@
-"""A checkpoint of each method predicts pictures and is exported, with the probabilities of a test."""
+"""A checkpoint of each method predicts pictures and is exported, as it was validated."""
 
 import numpy as np
 import pytest
