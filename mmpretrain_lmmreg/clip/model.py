@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError, MissingInputError
 from . import weights as clip_weights
+from .long_text import merge_positions, stretch_state
 
 LOCAL_DIR = 'local-dir:'
 
@@ -53,19 +54,23 @@ def uses_quick_gelu(model_name: str) -> bool:
     return bool(model_config(model_name).get('quick_gelu', False))
 
 
-def tokenizer_for(model_name: str):
+def tokenizer_for(model_name: str, context: int | None = None):
     """Return open_clip's tokenizer of a model: a list of texts -> tokens (B, context length).
+
+    ``context`` is the length, where it is not the model's own.
 
     Raises InputError where the tokenizer's files are not on disk and cannot be fetched.
     """
     model_config(model_name)  # open_clip would answer an unknown name with CLIP's tokenizer
     with _from_hub(model_name, 'tokenizer'):
-        return open_clip.get_tokenizer(_plain(model_name))
+        return open_clip.get_tokenizer(_plain(model_name), context_length=context)
 
 
-def build_open_clip(model_name: str, image_size: int | None = None) -> nn.Module:
+def build_open_clip(
+    model_name: str, image_size: int | None = None, context: int | None = None
+) -> nn.Module:
     """Return the whole model with random weights: float32, eval mode, no weights downloaded."""
-    config = _config_without_weights(model_name, image_size)
+    config = _config_without_weights(model_name, image_size, context)
     custom = config.pop('custom_text', False) or 'hf_model_name' in config['text_cfg']
     with _from_hub(model_name, "text tower's configuration"):
         model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
@@ -79,9 +84,9 @@ def build_visual(model_name: str, image_size: int | None = None) -> nn.Module:
     )
 
 
-def build_text(model_name: str) -> nn.Module:
+def build_text(model_name: str, context: int | None = None) -> nn.Module:
     """Return the text tower alone, random weights: tokens (B, L) -> embeddings (B, D)."""
-    return _holder(model_name, 'text').get_submodule('text').float().eval()
+    return _holder(model_name, 'text', context=context).get_submodule('text').float().eval()
 
 
 def load_open_clip(
@@ -97,8 +102,9 @@ def load_open_clip(
     the model's, OpenAI's own archive needs QuickGELU; for other files the activation in use is
     logged); position embeddings that would be interpolated without ``image_size``.
     """
-    state, source = _read_weights(model_name, pretrained)
-    model = build_open_clip(model_name, _size_before_loading(model_name, image_size))
+    state, source, context = _read_weights(model_name, pretrained)
+    size = _size_before_loading(model_name, image_size)
+    model = build_open_clip(model_name, size, context)
     clip_weights.load_strictly(model, state, source, image_size)
     return _finish(model, model_name, image_size, pretrained)
 
@@ -107,16 +113,24 @@ def load_visual(
     model_name: str, pretrained: str | Path | None = None, image_size: int | None = None
 ) -> nn.Module:
     """Return the image tower alone with loaded weights; as :func:`load_open_clip` otherwise."""
-    state, source = _read_weights(model_name, pretrained)
+    state, source, _ = _read_weights(model_name, pretrained)
     holder = _holder(model_name, 'visual', _size_before_loading(model_name, image_size))
     clip_weights.load_strictly(holder, state, source, image_size)
     return _finish(holder, model_name, image_size, pretrained).get_submodule('visual')
 
 
-def load_text(model_name: str, pretrained: str | Path | None = None) -> nn.Module:
-    """Return the text tower alone with loaded weights; as :func:`load_open_clip` otherwise."""
-    state, source = _read_weights(model_name, pretrained)
-    holder = _holder(model_name, 'text')
+def load_text(
+    model_name: str, pretrained: str | Path | None = None, context: int | None = None
+) -> nn.Module:
+    """Return the text tower alone with loaded weights; as :func:`load_open_clip` otherwise.
+
+    With ``context`` its positions are stretched to so many, see
+    :func:`mmpretrain_lmmreg.clip.long_text.stretch`.
+    """
+    state, source, found = _read_weights(model_name, pretrained)
+    if context is not None:
+        state = stretch_state(state, context, source)
+    holder = _holder(model_name, 'text', context=context or found)
     clip_weights.load_strictly(holder, state, source)
     return holder.get_submodule('text').float().eval()
 
@@ -179,7 +193,9 @@ def _from_hub(model_name: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _config_without_weights(model_name: str, image_size: int | None = None) -> dict:
+def _config_without_weights(
+    model_name: str, image_size: int | None = None, context: int | None = None
+) -> dict:
     """Configuration of random towers, with no pretrained ones fetched for their inside."""
     config = model_config(model_name)
     if 'timm_model_name' in config['vision_cfg']:
@@ -188,12 +204,16 @@ def _config_without_weights(model_name: str, image_size: int | None = None) -> d
         config['vision_cfg']['image_size'] = image_size
     if 'hf_model_name' in config['text_cfg']:
         config['text_cfg']['hf_model_pretrained'] = False
+    elif context is not None:
+        config['text_cfg']['context_length'] = context
     return config
 
 
-def _holder(model_name: str, tower: str, image_size: int | None = None) -> nn.Module:
+def _holder(
+    model_name: str, tower: str, image_size: int | None = None, context: int | None = None
+) -> nn.Module:
     """Module with one random tower as its only child, under the name it has in a whole model."""
-    config = _config_without_weights(model_name, image_size)
+    config = _config_without_weights(model_name, image_size, context)
     # open_clip's own factories of one tower, private but there is no other way: a whole model built
     # to take one tower of it would read the other one's files, and, on torch's meta device, leave
     # tables such as the attention mask unfilled
@@ -212,8 +232,11 @@ def _size_before_loading(model_name: str, image_size: int | None) -> int | None:
     return None if is_timm else image_size
 
 
-def _read_weights(model_name: str, pretrained: str | Path | None) -> tuple[dict[str, Tensor], str]:
-    """Return a state dict whose activation is right, and the words for it in messages."""
+def _read_weights(
+    model_name: str, pretrained: str | Path | None
+) -> tuple[dict[str, Tensor], str, int | None]:
+    """Return a state dict whose activation is right, the words for it in messages, and the
+    positions of its text tower where they are not the model's own (Long-CLIP)."""
     quick_gelu = uses_quick_gelu(model_name)
     tagged = None
     if pretrained is not None:
@@ -230,16 +253,19 @@ def _read_weights(model_name: str, pretrained: str | Path | None) -> tuple[dict[
             f'a file, or a tag that open_clip has for this model ({tags})'
         )
     state, from_openai = clip_weights.read_state(file)
-    if from_openai and not quick_gelu:
+    state, context = merge_positions(state)
+    needs_quick_gelu = from_openai or context is not None
+    if needs_quick_gelu and not quick_gelu:
         other = clip_weights.sibling(_plain(model_name), True)
         known = other in open_clip.list_models()
         raise InputError(
-            f"{file} is OpenAI's own archive, which needs QuickGELU, but {model_name!r} uses "
-            f'GELU: {f"use {other!r}" if known else "set quick_gelu in its configuration"}'
+            f"{file} is {'OpenAI' if from_openai else 'Long-CLIP'}'s own archive, which needs "
+            f'QuickGELU, but {model_name!r} uses GELU: '
+            f'{f"use {other!r}" if known else "set quick_gelu in its configuration"}'
         )
-    if not tagged and not from_openai:
+    if not tagged and not needs_quick_gelu:
         clip_weights.log_activation(file, model_name, quick_gelu)
-    return state, f'{file} into {model_name!r}'
+    return state, f'{file} into {model_name!r}', context
 
 
 def _finish(

@@ -27,6 +27,8 @@ class TextTower:
         pretrained: open_clip tag or checkpoint file. None: the weights in the folder of a
             ``local-dir:`` model, else random ones, with a warning.
         device: Where the tower runs.
+        text_context: Positions to stretch the tower to, so that longer texts are not cut; see
+            :mod:`mmpretrain_lmmreg.clip.long_text`. By default those that the weights have.
 
     Raises:
         InputError: what :func:`mmpretrain_lmmreg.clip.model.load_open_clip` raises.
@@ -37,6 +39,7 @@ class TextTower:
         model_name: str,
         pretrained: str | Path | None = None,
         device: str | torch.device = 'cpu',
+        text_context: int | None = None,
     ) -> None:
         if pretrained is None and not model_name.startswith(LOCAL_DIR):
             print_log(
@@ -44,10 +47,12 @@ class TextTower:
                 logger='current',
                 level=logging.WARNING,
             )
-            tower = build_text(model_name)
+            tower = build_text(model_name, text_context)
         else:
-            tower = load_text(model_name, pretrained)
-        self._set_up(tower, tokenizer_for(model_name), device)
+            tower = load_text(model_name, pretrained, text_context)
+        # a Hugging Face tower's is the most that it could read, not what its tokenizer is set to
+        context = tower.context_length if hasattr(tower, 'positional_embedding') else None
+        self._set_up(tower, tokenizer_for(model_name, context), device)
 
     @classmethod
     def from_module(

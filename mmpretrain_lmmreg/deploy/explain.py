@@ -43,7 +43,8 @@ class Explainer:
         ]
         hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
         source = hook if hook.get('model_name') else cfg.model.backbone
-        tower = TextTower(source['model_name'], source.get('pretrained'))
+        context = hook.get('text_context')
+        tower = TextTower(source['model_name'], source.get('pretrained'), text_context=context)
         embeddings = embed(self.texts, tower)
         if embeddings.shape[1] != model.head.in_channels:
             raise InputError(

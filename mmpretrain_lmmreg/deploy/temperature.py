@@ -49,9 +49,8 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     names = dataset.metainfo.get('classes') or ()
     check_same_classes(classifier.classes, names, 'the validation images')
     embeddings, labels = image_embeddings(classifier.model, found)
-    fc = classifier.model.head.fc
     with torch.no_grad():
-        logits = fc(embeddings.to(fc.weight.device)).cpu()
+        logits = classifier.model.head((embeddings,)).cpu()
     return fit_temperature(logits, labels), f'fitted on {len(labels)} validation images'
 
 

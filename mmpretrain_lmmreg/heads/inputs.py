@@ -34,7 +34,8 @@ class HeadInputs:
         loops: Of the images that the head is set up for, the training images' first.
         trained: Whether the head's weights are a resumed run's or a checkpoint's.
         templates: Prompts with the class names, each with one ``{}``.
-        model_name, pretrained, source, shuffled, cut_names, match_gap: See :class:`ClassMeanHook`.
+        model_name, pretrained, text_context, source, shuffled, cut_names, match_gap: See
+            :class:`ClassMeanHook`.
 
     Raises:
         InputError: data of another class count than the head's.
@@ -48,6 +49,7 @@ class HeadInputs:
         trained: bool = False,
         model_name: str | None = None,
         pretrained: str | None = None,
+        text_context: int | None = None,
         source: str = 'descriptions',
         shuffled: bool = False,
         cut_names: bool = False,
@@ -56,7 +58,7 @@ class HeadInputs:
         self.model, self.loop, self.templates = model, loops[0], templates
         self.datasets = [source_of(loop.dataloader) for loop in loops]
         self.trained = trained
-        self.tower_name = model_name, pretrained
+        self.tower_name, self.text_context = (model_name, pretrained), text_context
         self.source, self.shuffled, self.match_gap = source, shuffled, match_gap
         self.cut_names = cut_names
         names = self.dataset.metainfo.get('classes') or ()
@@ -115,7 +117,8 @@ class HeadInputs:
         name, weights = self.tower_name
         if name is None:
             name, weights = backbone.model_name, backbone.pretrained
-        tower = TextTower(name, weights, next(self.model.parameters()).device)
+        device = next(self.model.parameters()).device
+        tower = TextTower(name, weights, device, self.text_context)
         dim = getattr(backbone, 'embed_dim', head.in_channels)
         if tower.dim != dim:
             raise InputError(

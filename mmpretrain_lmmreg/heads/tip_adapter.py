@@ -70,6 +70,12 @@ class TipAdapterHead(ZeroShotHead):
         cache = (self.beta * (affinity - 1)).exp() @ values
         return super().forward(feats) + self.alpha * cache
 
+    def exported_cache(self) -> dict[str, Tensor]:
+        """The cache for :func:`mmpretrain_lmmreg.deploy.head_form.head_form`."""
+        values = self.alpha * F.one_hot(self.key_labels, self.num_classes).to(self.keys)
+        sharpness = self.keys.new_tensor(self.beta)
+        return dict(keys=self.keys.detach(), key_values=values, key_sharpness=sharpness)
+
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         keys = state_dict.get(prefix + 'keys')
         if keys is not None:  # as many as the run had training images

@@ -115,6 +115,21 @@ def test_folder_is_a_whole_open_clip_model(saved, tiny_clip, tmp_path):
     assert 'both towers' in readme and 'model.onnx' not in readme and 'is moved' not in readme
 
 
+def test_long_clip_is_a_whole_open_clip_model(tiny_config, tiny_clip, tmp_path):
+    file = json.loads((tiny_clip / 'open_clip_config.json').read_text())
+    file['model_cfg']['quick_gelu'] = True
+    (tmp_path / 'open_clip_config.json').write_text(json.dumps(file))
+    state = load_file(tiny_clip / 'open_clip_model.safetensors')
+    state['positional_embedding'] = state['positional_embedding'].repeat(4, 1)[:248]
+    state['positional_embedding_res'] = 2 * state['positional_embedding']
+    torch.save(state, tmp_path / 'longclip.pth')
+    tiny_config.model.backbone.model_name = f'local-dir:{tmp_path}'
+    export(save_run(tiny_config, tmp_path / 'run'), tmp_path / 'out')
+    model = open_clip.create_model(f'local-dir:{tmp_path / "out"}')
+    assert model.positional_embedding.shape == (248, 16)
+    assert torch.equal(model.positional_embedding[20:], state['positional_embedding_res'][20:])
+
+
 def test_files_are_readable_by_all(saved, tmp_path):
     export(saved, tmp_path / 'out')
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / 'out').iterdir()}
@@ -260,9 +275,11 @@ class TestMistakes:
     def test_heads_that_do_more_than_they_say(self, tiny_config, tmp_path, monkeypatch, factor):
         from mmpretrain_lmmreg.heads import ClassMeanRegHead
 
-        forward = ClassMeanRegHead.forward
-        monkeypatch.setattr(ClassMeanRegHead, 'forward', lambda *a: factor * forward(*a))
-        self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than a li')
+        predict = ClassMeanRegHead._get_predictions
+        monkeypatch.setattr(
+            ClassMeanRegHead, '_get_predictions', lambda self, x, *a: predict(self, factor * x, *a)
+        )
+        self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than its')
 
     def test_ctrl_c(self, saved, monkeypatch):
         def interrupted(*_):

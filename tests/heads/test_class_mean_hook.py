@@ -170,6 +170,22 @@ def test_normalized_texts_are_averaged(tiny_clip):
     torch.testing.assert_close(means[0], unit.mean(0))
 
 
+def test_long_descriptions_through_a_stretched_tower(tiny_config, tiny_clip, pictures, tmp_path):
+    text = ('A red or green thing. ' * 20).strip()
+    lines = map(json.loads, (pictures / 'descriptions.jsonl').read_text().splitlines())
+    long = [json.dumps(dict(line, reply=f'1. {text}')) for line in lines]
+    (tmp_path / 'long.jsonl').write_text('\n'.join(long))
+    pipeline = tiny_config.train_dataloader.dataset.pipeline
+    attach = next(t for t in pipeline if t['type'] == 'AttachDescriptions')
+    attach['cache'] = str(tmp_path / 'long.jsonl')
+    tiny_config.default_hooks.class_means.text_context = 248
+    means = train(tiny_config).model.head.class_means
+    tower = TextTower(f'local-dir:{tiny_clip}', text_context=248)
+    expected = tower.encode([text]).expand(3, -1)
+    torch.testing.assert_close(means, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(means, TextTower(f'local-dir:{tiny_clip}').encode([text]), 1e-3, 1e-3)
+
+
 def test_means_of_another_class(tiny_config, tiny_clip, pictures):
     tiny_config.default_hooks.class_means.shuffled = True
     expected = expected_means(tiny_clip, pictures)[[1, 2, 0]]
