@@ -25,7 +25,8 @@ README = """\
 |---|---|
 | `open_clip_config.json` | architecture and preprocessing, in open_clip's schema |
 | `open_clip_model.safetensors` | weights under open_clip's own names: {content} |
-| `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,), `class_means` (N, D) if any |
+| `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,); if any, `class_means` (N, D) \
+and `keys` (K, D), `key_values` (K, N), `key_sharpness` |
 | `classifier.json` | class names, temperature, whether embeddings are normalised |
 | `predict.py` | classifies pictures: `python predict.py PICTURE...` |
 | `pictures.py`, `torchvision_ops.py` | what `predict.py` needs to read them |

@@ -43,11 +43,14 @@ class Classifier(torch.nn.Module):
         self.visual = model.visual
         self.visual.load_state_dict({n.removeprefix('visual.'): weights[n] for n in names})
         for name, tensor in load_file(folder / 'head.safetensors').items():
-            self.register_buffer(name, tensor)  # weight, bias, class_means if there are any
+            self.register_buffer(name, tensor)  # weight, bias, and class_means and keys if any
         self.eval().requires_grad_(False)
 
     weight: torch.Tensor  # buffers, as is class_means
     bias: torch.Tensor
+    keys: torch.Tensor  # of unit length, with them key_values and key_sharpness
+    key_values: torch.Tensor
+    key_sharpness: torch.Tensor
 
     def read(self, path: str) -> torch.Tensor:
         """A picture of any kind, upright and in RGB, as the image tower takes it: (3, H, W)."""
@@ -60,7 +63,11 @@ class Classifier(torch.nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and probabilities, (B, N_c) each."""
-        logits = self.embed(images) @ self.weight.T + self.bias
+        x = self.embed(images)
+        logits = x @ self.weight.T + self.bias
+        if 'keys' in self._buffers:
+            affinity = torch.nn.functional.normalize(x, dim=1) @ self.keys.T
+            logits = logits + (self.key_sharpness * (affinity - 1)).exp() @ self.key_values
         return logits, logits.softmax(dim=1)
 
 

@@ -44,9 +44,8 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     if isinstance(found, str):
         return 1.0, f'not fitted: {found}'
     embeddings, labels = image_embeddings(classifier.model, found)
-    fc = classifier.model.head.fc
     with torch.no_grad():
-        logits = fc(embeddings.to(fc.weight.device)).cpu()
+        logits = classifier.model.head((embeddings,)).cpu()
     return fit_temperature(logits, labels), f'fitted on {len(labels)} validation images'
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
@@ -78,7 +78,11 @@ class ClassMeanHook(Hook):
         loops = [runner.train_loop]
         if _needs_inputs_at_test(runner) and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
-        self.inputs = self.set_up(runner, loops, trained=runner.epoch + runner.iter > 0)
+        trained = runner.epoch + runner.iter > 0
+        self.inputs = self.set_up(runner, loops, trained)
+        if self.inputs is not None and not trained:
+            for copy in averaged_heads(runner):  # made before the head was set up
+                copy.load_state_dict(head_of(runner).state_dict())
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Let the head say what it starts from, now that images have been read."""
@@ -88,10 +92,12 @@ class ClassMeanHook(Hook):
             self.inputs = None
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Keep class embeddings that are learned from texts."""
+        """Keep class embeddings that are learned from texts, also those of averaged parameters."""
         head = head_of(runner)
         if hasattr(head, 'keep_class_weights'):
             head.keep_class_weights()
+            for copy in averaged_heads(runner):
+                copy.text_weights.copy_(head.class_weights_with(copy.state_dict()))
 
     def before_val(self, runner: Runner) -> None:
         """Set up a head that classifies with texts."""
@@ -121,6 +127,11 @@ class ClassMeanHook(Hook):
 def head_of(runner: Runner) -> Any:
     """The classifier's head; None of other models, such as one for test-time augmentation."""
     return getattr(get_ori_model(runner.model), 'head', None)
+
+
+def averaged_heads(runner: Runner) -> list[Any]:
+    """The heads of the averaged models that EMAHooks keep."""
+    return [hook.ema_model.module.head for hook in runner.hooks if isinstance(hook, EMAHook)]
 
 
 def _needs_inputs_at_test(runner: Runner) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..datasets.names import bare_name
 from ..errors import InputError
@@ -18,8 +18,9 @@ class LearnedTextHead(SetUpHead, ClsHead):
     """Logits s * cos(x, t_c), where the class embeddings t are a function of what trains.
 
     In training t is computed at each step; :class:`ClassMeanHook` has the result of each epoch
-    kept in the buffer ``text_weights`` (num_classes, in_channels), so that a checkpoint is tested
-    without any text. A subclass has :meth:`take_texts` and :meth:`class_weights`.
+    kept in ``text_weights`` (num_classes, in_channels), so that a checkpoint is tested without any
+    text. It is a parameter without a gradient, since EMAHook exchanges parameters only. A subclass
+    has :meth:`take_texts` and :meth:`class_weights`.
 
     Args:
         num_classes: N_c.
@@ -38,7 +39,7 @@ class LearnedTextHead(SetUpHead, ClsHead):
         super().__init__(**kwargs)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.logit_scale = logit_scale
-        self.register_buffer('text_weights', torch.zeros(num_classes, in_channels))
+        self.text_weights = nn.Parameter(torch.zeros(num_classes, in_channels), requires_grad=False)
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over the texts, once."""
@@ -62,6 +63,20 @@ class LearnedTextHead(SetUpHead, ClsHead):
         training = self.training
         self.text_weights.copy_(self.eval().class_weights())
         self.train(training)
+
+    @torch.no_grad()
+    def class_weights_with(self, state: dict[str, Tensor]) -> Tensor:
+        """t as it is in eval mode for a state dict's values of the parameters."""
+        own = {name: parameter.data for name, parameter in self.named_parameters()}
+        training = self.training
+        try:
+            for name, parameter in self.named_parameters():
+                parameter.data = state[name].to(parameter)
+            return self.eval().class_weights()
+        finally:
+            for name, parameter in self.named_parameters():
+                parameter.data = own[name]
+            self.train(training)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -58,15 +58,18 @@ class TipAdapterHead(ZeroShotHead):
         self.keys.data = F.normalize(x, dim=1)  # in place, the optimiser holds the parameter
         self.key_labels = labels
 
-    def linear_classifier(self) -> None:
-        """The cache is not linear."""
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         affinity = F.normalize(self.pre_logits(feats), dim=1) @ self.keys.T
         values = F.one_hot(self.key_labels, self.num_classes).to(affinity)
         cache = (self.beta * (affinity - 1)).exp() @ values
         return super().forward(feats) + self.alpha * cache
+
+    def exported_cache(self) -> dict[str, Tensor]:
+        """The cache for :func:`mmpretrain_lmmreg.deploy.head_form.head_form`."""
+        values = self.alpha * F.one_hot(self.key_labels, self.num_classes).to(self.keys)
+        sharpness = self.keys.new_tensor(self.beta)
+        return dict(keys=self.keys.detach(), key_values=values, key_sharpness=sharpness)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         keys = state_dict.get(prefix + 'keys')

@@ -260,9 +260,11 @@ class TestMistakes:
     def test_heads_that_do_more_than_they_say(self, tiny_config, tmp_path, monkeypatch, factor):
         from mmpretrain_lmmreg.heads import ClassMeanRegHead
 
-        forward = ClassMeanRegHead.forward
-        monkeypatch.setattr(ClassMeanRegHead, 'forward', lambda *a: factor * forward(*a))
-        self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than a li')
+        predict = ClassMeanRegHead._get_predictions
+        monkeypatch.setattr(
+            ClassMeanRegHead, '_get_predictions', lambda self, x, *a: predict(self, factor * x, *a)
+        )
+        self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than its')
 
     def test_ctrl_c(self, saved, monkeypatch):
         def interrupted(*_):
