@@ -1,27 +1,12 @@
 """What the heads here have in common."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from .inputs import HeadInputs
-
-
-@dataclass
-class LinearClassifier:
-    """What classifies embeddings (B, D): weight (N_c, D), bias (N_c,), whether at unit length."""
-
-    weight: Tensor
-    bias: Tensor
-    normalize: bool
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Logits (B, N_c)."""
-        return F.linear(F.normalize(x, dim=1) if self.normalize else x, self.weight, self.bias)
 
 
 class SetUpHead:
@@ -43,10 +28,6 @@ class SetUpHead:
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over what the head is made of; called by :class:`ClassMeanHook`."""
         raise NotImplementedError
-
-    def linear_classifier(self) -> LinearClassifier | None:
-        """The classifier that the head is in eval mode, None if it is not linear in embeddings."""
-        return None
 
     def describe_start(self, inputs: HeadInputs) -> None:
         """Say what is worth knowing before the first step; the images' features are there now."""

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..text.embedding import embed_together
-from .base import LinearClassifier
 from .draws import generator_of_step
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
@@ -57,15 +56,10 @@ class CrossModalHead(ZeroShotHead):
         super().take_text_means(means)
         self.fc.weight.data.copy_(self.text_weights)
 
-    def linear_classifier(self) -> LinearClassifier:
-        """The trained one."""
-        weight = self.logit_scale * self.fc.weight
-        return LinearClassifier(weight, weight.new_zeros(self.num_classes), normalize=True)
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         self.check_fitted()
-        return self.linear_classifier()(self.pre_logits(feats))
+        return self.logit_scale * self.fc(F.normalize(self.pre_logits(feats), dim=1))
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Cross entropy over the images and as many texts; see mmpretrain's ``ClsHead.loss``."""

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import require_range
-from .base import LinearClassifier, class_counts
+from .base import class_counts
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
@@ -53,11 +53,6 @@ class GDAHead(ZeroShotHead):
             print_log(text, 'current', level=logging.WARNING)
         self.gda_weight.copy_(weight)
         self.gda_bias.copy_(bias)
-
-    def linear_classifier(self) -> LinearClassifier:
-        """The sum of both."""
-        weight = self.logit_scale * self.text_weights + self.alpha * self.gda_weight
-        return LinearClassifier(weight, self.alpha * self.gda_bias, normalize=True)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError, require_range
-from .base import LinearClassifier, SetUpHead, class_counts
+from .base import SetUpHead, class_counts
 from .inputs import HeadInputs
 
 
@@ -68,10 +68,6 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
         self.weight.copy_(weight)
         self.bias.copy_(bias)
-
-    def linear_classifier(self) -> LinearClassifier:
-        """The fitted one."""
-        return LinearClassifier(self.weight, self.bias, normalize=False)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from .base import LinearClassifier, class_counts
+from .base import class_counts
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
@@ -53,15 +53,11 @@ class LPPlusPlusHead(ZeroShotHead):
         low, high = alpha.min().item(), alpha.max().item()
         print_log(f'LP++: multiples of the texts between {low:.3g} and {high:.3g}', 'current')
 
-    def linear_classifier(self) -> LinearClassifier:
-        """The sum of both parts."""
-        weight = self.weight + self.text_multiples[:, None] * self.text_weights
-        return LinearClassifier(weight, self.bias, normalize=True)
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         self.check_fitted()
-        return self.linear_classifier()(self.pre_logits(feats))
+        weight = self.weight + self.text_multiples[:, None] * self.text_weights
+        return F.linear(F.normalize(self.pre_logits(feats), dim=1), weight, self.bias)
 
 
 def step_sizes(x: Tensor, texts: Tensor) -> tuple[float, float]:

@@ -75,9 +75,6 @@ class PerceptionCLIPHead(ZeroShotHead):
         self.context_weights.copy_(F.normalize(embeddings, dim=2))
         self.take_text_means(self.context_weights[: self.num_classes].mean(1))
 
-    def linear_classifier(self) -> None:
-        """A mixture over contexts is not linear."""
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Log probabilities (B, N_c) of embeddings (B, D)."""
         self.check_fitted()

@@ -60,9 +60,6 @@ class TipAdapterHead(ZeroShotHead):
         self.keys.data = F.normalize(x, dim=1)  # in place, the optimiser holds the parameter
         self.key_labels = labels
 
-    def linear_classifier(self) -> None:
-        """The cache is not linear."""
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         affinity = F.normalize(self.pre_logits(feats), dim=1) @ self.keys.T

@@ -6,7 +6,6 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import require_range
-from .base import LinearClassifier
 from .zero_shot import ZeroShotHead
 
 
@@ -36,13 +35,6 @@ class WiSEFTHead(ZeroShotHead):
         super().take_text_means(means)
         self.fc.weight.data.copy_(self.logit_scale * self.text_weights)
         self.fc.bias.data.zero_()
-
-    def linear_classifier(self) -> LinearClassifier:
-        """The mixed one."""
-        start = self.logit_scale * self.text_weights
-        return LinearClassifier(
-            torch.lerp(start, self.fc.weight, self.mix), self.mix * self.fc.bias, normalize=True
-        )
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D): of the trained weights, of the mixed ones in eval.

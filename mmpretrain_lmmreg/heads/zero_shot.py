@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, zeros
 
 from ..errors import InputError, require_range
-from .base import LinearClassifier, SetUpHead
+from .base import SetUpHead
 from .inputs import HeadInputs
 
 TEXTS = ('class_names', 'descriptions')
@@ -78,14 +78,6 @@ class ZeroShotHead(SetUpHead, ClsHead):
     def take_text_means(self, means: Tensor) -> None:
         """Classify by these text embeddings, (N_c, D)."""
         self.text_weights.copy_(F.normalize(means, dim=1))
-
-    def linear_classifier(self) -> LinearClassifier | None:
-        """Of unit embeddings, without a bias."""
-        return LinearClassifier(
-            self.logit_scale * self.text_weights,
-            self.text_weights.new_zeros(self.num_classes),
-            normalize=True,
-        )
 
     def check_fitted(self) -> None:
         """Raise InputError before the texts are there."""

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from .base import LinearClassifier
 from .zero_shot import ZeroShotHead
 
 
@@ -33,12 +32,8 @@ class ZSLPHead(ZeroShotHead):
         super().take_text_means(means)
         self.prototypes.data.copy_(means)
 
-    def linear_classifier(self) -> LinearClassifier:
-        """The trained classifier."""
-        weight = self.logit_scale * F.normalize(self.prototypes, dim=1)
-        return LinearClassifier(weight, weight.new_zeros(self.num_classes), normalize=True)
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         self.check_fitted()
-        return self.linear_classifier()(self.pre_logits(feats))
+        x = F.normalize(self.pre_logits(feats), dim=1)
+        return self.logit_scale * x @ F.normalize(self.prototypes, dim=1).T

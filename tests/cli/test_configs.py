@@ -134,7 +134,9 @@ def test_mistakes(other, tmp_path):
     lone.write_text('model = dict(head=dict(num_classes=2, in_channels=3))')
     with pytest.raises(InputError, match='cannot be put on .*lone.py.*train_dataloader.*inherit'):
         load_config(method_file('gda'), lone)
-    with pytest.raises(InputError, match="no method 'dga'; give .*clip_a_self, cocoop.*zero_shot"):
+    with pytest.raises(
+        InputError, match="no method 'dga'; give .*clip_a_self, clip_svd, cocoop.*zero_shot"
+    ):
         method_file('dga')
 
 

@@ -20,13 +20,17 @@ LINEAR = [
     'ZSLPHead',
     'CLAPHead',
     'LPPlusPlusHead',
+    'CrossModalHead',
+    'ClassifyByDescriptionHead',
+    'RaFAHead',
+    'M2MixHead',
 ]
 
 
-def save(cfg, type_: str, folder: Path) -> tuple[str, str]:
+def save(cfg, type_: str, folder: Path, **options) -> tuple[str, str]:
     """Config and checkpoint of a head with random weights."""
-    cfg.model.head = dict(type=type_, num_classes=3, in_channels=24)
-    if type_ != 'LogisticRegressionHead':
+    cfg.model.head = dict(type=type_, num_classes=3, in_channels=24, **options)
+    if type_ not in ('LogisticRegressionHead', 'RaFAHead', 'M2MixHead'):
         cfg.model.head.logit_scale = 2.0  # at 100 all probabilities are 0 or 1
     folder.mkdir()
     cfg.dump(folder / 'config.py')
@@ -56,7 +60,7 @@ def test_same_probabilities(type_, tiny_config, pictures, tmp_path):
     assert found.std(0).max() > 1e-4
 
 
-def test_a_cache_is_not_linear(tiny_config, tmp_path):
-    saved = save(tiny_config, 'TipAdapterHead', tmp_path / 'run')
-    with pytest.raises(InputError, match='TipAdapterHead is not a linear classifier of the emb'):
+def test_a_mixture_of_contexts_is_not_linear(tiny_config, tmp_path):
+    saved = save(tiny_config, 'PerceptionCLIPHead', tmp_path / 'run', attributes=[['', ', near']])
+    with pytest.raises(InputError, match='PerceptionCLIPHead is not a linear classifier of the'):
         export(saved, tmp_path / 'out')
