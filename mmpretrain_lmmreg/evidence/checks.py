@@ -1,5 +1,6 @@
 """Checks of a whole run: nothing missing, no leak from test, no invalid loss."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
-from ..datasets.samples import iter_infos, rel_path
+from ..datasets.samples import iter_infos, leads_out, rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
 
@@ -56,6 +57,14 @@ class RunChecksHook(Hook):
             'current',
         )
         print_log(_describe_model(runner), 'current')
+        outside = leads_out(iter_infos(dataset))
+        if outside:
+            print_log(
+                f'{len(outside)} training images are links out of the data root, the first is '
+                f'{outside[0][0]}, which is {outside[0][1]}',
+                'current',
+                logging.WARNING,
+            )
 
     def after_train_iter(
         self,
