@@ -1,7 +1,8 @@
 """The samples behind any nesting of data sets, without decoding an image."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,26 @@ def _plain(value: Any) -> Any:
 def rel_path(info: dict) -> str:
     """A sample's name: its POSIX path below the data root, or its own path if it has none."""
     return info.get('rel_path') or Path(info['img_path']).as_posix()
+
+
+def leads_out(infos: Iterable[dict]) -> list[tuple[str, str]]:
+    """Samples whose file lies outside of their data root, through a link: (path, where it is).
+
+    The data root itself may be a link. Links in folders' names are looked up once a folder.
+    """
+    real = cache(os.path.realpath)
+    found = []
+    for info in infos:
+        path, root = os.path.abspath(info['img_path']), info.get('data_root')
+        if not root:
+            continue
+        folder = real(os.path.dirname(path))
+        where = os.path.join(folder, os.path.basename(path))
+        if os.path.islink(where):
+            where = os.path.realpath(where)
+        if os.path.commonpath([where, real(os.path.abspath(root))]) != real(os.path.abspath(root)):
+            found.append((path, where))
+    return found
 
 
 def iter_infos(dataset: Any) -> Iterator[dict]:

@@ -12,7 +12,7 @@ from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ..datasets.names import check_same_classes
-from ..datasets.samples import iter_infos, rel_path
+from ..datasets.samples import iter_infos, leads_out, rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.finite import damage
@@ -71,6 +71,14 @@ class RunChecksHook(Hook):
             'current',
         )
         print_log(_describe_model(runner), 'current')
+        outside = leads_out(iter_infos(dataset))
+        if outside:
+            print_log(
+                f'{len(outside)} training images are links out of the data root, the first is '
+                f'{outside[0][0]}, which is {outside[0][1]}',
+                'current',
+                logging.WARNING,
+            )
 
     def after_train_iter(
         self,

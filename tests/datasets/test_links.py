@@ -1,0 +1,19 @@
+"""Links below the data root that lead out of it are named."""
+
+from mmpretrain_lmmreg.datasets.samples import leads_out
+
+
+def test_links_out_of_the_data_root(tmp_path):
+    for folder in ('real/a', 'elsewhere'):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / 'x.png').touch()
+    (tmp_path / 'data').symlink_to('real')
+    (tmp_path / 'real' / 'inside.png').symlink_to('a/x.png')
+    (tmp_path / 'real' / 'out.png').symlink_to(tmp_path / 'elsewhere' / 'x.png')
+    (tmp_path / 'real' / 'b').symlink_to(tmp_path / 'elsewhere')
+    root = str(tmp_path / 'data')
+    names = ('a/x.png', 'inside.png', 'out.png', 'b/x.png')
+    infos = [dict(img_path=f'{root}/{name}', data_root=root) for name in names]
+    target = str(tmp_path / 'elsewhere' / 'x.png')
+    assert leads_out(infos) == [(f'{root}/out.png', target), (f'{root}/b/x.png', target)]
+    assert leads_out([dict(img_path=f'{root}/out.png')]) == []
