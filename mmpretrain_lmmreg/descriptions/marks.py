@@ -102,10 +102,11 @@ def _chains(text: str, marks: _Chain, lines_only: bool) -> list[_Chain]:
     zero = next((mark for mark in marks if mark['line'] is not None), None)
     if zero and int(zero['k']) == 0:
         next_number = 0
+    last = {int(mark['k']): mark.start() for mark in marks if mark['line'] is not None}
     for mark in marks:
         k, on_line = int(mark['k']), mark['line'] is not None
         restarts = on_line and k == 1 and next_number > 2
-        skips = on_line and k == next_number + 1 and len(chains[-1]) > 1
+        skips = on_line and k == next_number + 1 and last.get(next_number, -1) < mark.start()
         if not (restarts or skips or k == next_number):
             continue
         if on_line or (not lines_only and _opens_inside_line(text, mark)):
@@ -155,8 +156,9 @@ def _value(groups: dict[str, str]) -> int:
 
 _TITLE = re.compile(r'\s*(?:#{1,6}\s.*|\*\*[^*]+\*\*:?|.*:(?:\*\*)?)\s*\Z')
 _GREETING = re.compile(
-    r'\s*(?:sure|certainly|of course|absolutely|okay|ok|great)\b.{0,120}\Z'
-    r"|\s*(?:here (?:are|is)|here's|below are|(?:the )?following|these are)\b.{0,80}\Z",
+    r'\s*(?:sure|certainly|of course|absolutely|okay|ok|great)\s*[,.!:—-].{0,120}\Z'
+    r"|\s*(?:here (?:are|is)|here's|below are|(?:the )?following|these are)\b.{0,60}"
+    r'\b(?:descri|sentence|caption|list|statement|ten\b|\d).{0,60}\Z',
     re.IGNORECASE,
 )
 

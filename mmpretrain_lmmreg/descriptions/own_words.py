@@ -5,10 +5,12 @@ import unicodedata
 
 _NAMES = 'think(?:ing)?|thoughts?|reason(?:ing)?|reflection|analysis|scratchpad'
 _THOUGHTS = re.compile(
-    rf'[<\[◁](?P<name>{_NAMES})[>\]▷].*?(?:[<\[◁]/(?P=name)[>\]▷]|\Z)', re.DOTALL | re.IGNORECASE
+    rf'(?:<(?P<name>{_NAMES})>.*?(?:</(?P=name)>|\Z)|◁think▷.*?(?:◁/think▷|\Z)'
+    r'|\[(?-i:THINK)\].*?(?:\[/THINK\]|\Z))',
+    re.DOTALL | re.IGNORECASE,
 )
 _THOUGHTS_END = re.compile(
-    rf'[<\[◁]/(?:{_NAMES})[>\]▷]'
+    rf'</(?:{_NAMES})>|◁/think▷|\[(?-i:/THINK)\]'
     r'|<\|(?:end_of_thought|/think)\|>|<\|channel\|>\s*final\s*(?=<\|message\|>)',
     re.IGNORECASE,
 )
@@ -20,9 +22,9 @@ _ECHO = re.compile(
 )
 _SPECIAL = re.compile(r'</?s>|<\|[\w ]{1,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]')
 _ANSWER = re.compile(
-    r'<(?P<tag>answer|output|response|result|final|final_answer)>\s*'
+    r'(?:^|(?<=>))[ \t]*<(?P<tag>answer|output|response|result|final|final_answer)>\s*'
     r'(?P<text>.*?)(?:</(?P=tag)>|\Z)',
-    re.DOTALL | re.IGNORECASE,
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 _OWN_MARK = re.compile(
     r'\A\s*(?:#{1,6}\s*)?[*_]{0,2}(?:assistant|(?:final[ \t]+)?answer)[*_]{0,2}\s*:[*_]{0,2}',

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .marked_up import Found, from_json, from_table, from_tags
 from .marks import SIGN, STOPS, from_lines, from_marks
 from .own_words import own_words
-from .refusals import begins_as_refusal, is_refusal, says_blind
+from .refusals import begins_as_refusal, is_refusal, says_blind, says_cannot
 
 STATUSES = ('ok', 'long', 'short', 'truncated', 'refused', 'empty', 'error')
 """What a reply can be, best first; ``error`` (no reply at all) is never the parser's verdict."""
@@ -37,10 +37,10 @@ def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
     if not text:
         return ParsedReply([], 'empty')
     found = _find(text, expected)
-    if _is_refusal(found):
+    if _is_refusal(found, expected):
         return ParsedReply([], 'refused')
     items = [_clean(item) for item in found.items]
-    items = _without_label(_without_remarks(items))
+    items = _without_label(_without_remarks(items, found.is_list and len(items) <= expected))
     cut = found.cut or _last_is_unfinished(items)
     whole = items[:-1] if cut and not found.cut else items
     unique: dict[str, str] = {}
@@ -67,22 +67,26 @@ _NESTED = 3  # texts within texts that are looked into
 
 def _find(text: str, expected: int) -> Found:
     for _ in range(_NESTED):
-        found = from_json(text) or from_tags(text)
+        found = from_json(text) or from_tags(text) or from_table(text)
         if not isinstance(found, str):
-            return found or from_table(text) or from_marks(text, expected) or from_lines(text)
+            listed = from_marks(text, expected)
+            if found and listed and len(listed.items) > len(found.items):
+                found = None if len(listed.preamble) < len(found.preamble) else found
+            return found or listed or from_lines(text)
         text = found
     return from_marks(text, expected) or from_lines(text)
 
 
-def _is_refusal(found: Found) -> bool:
-    if found.is_list:
-        return says_blind(found.preamble) or (
-            is_refusal(found.items[0])
-            if len(found.items) > 2
-            else begins_as_refusal(found.items[0])
-        )
-    lines = len(found.items)
-    return is_refusal(found.preamble) or (lines < 3 and begins_as_refusal(found.preamble))
+def _is_refusal(found: Found, expected: int) -> bool:
+    if found.is_list and says_blind(found.preamble):
+        return True
+    count, first = len(found.items), found.items[0] if found.is_list else found.preamble
+    # among many good items 'I cannot see his face' describes, and 'Leider …' does not apologise
+    return (
+        is_refusal(first)
+        or (count < max(3, expected // 2) and begins_as_refusal(first))
+        or (count < 3 and says_cannot(first))
+    )
 
 
 _ENDS = tuple(STOPS + '"”’\')]»」')
@@ -100,8 +104,9 @@ def _last_is_unfinished(items: list[str]) -> bool:
 _REMARK = re.compile(
     r'(?:I (?:hope|trust|can also|can provide)|hope (?:this|these|that)|let me know'
     r'|(?:please )?feel free|would you like|do you (?:want|need|have)|is there anything'
-    r"|if you(?:'d| would| need| want| have)|please let me|this list|(?:please )?note\b"
-    r'|these (?:\w+ ){0,3}(?:descriptions|sentences|statements)|happy to|enjoy!|anything else'
+    r"|if you(?:'d| would| need| want| have)|please let me|this list|(?:please )?note(?: that|:)"
+    r'|these (?:\w+ ){0,3}(?:descriptions|sentences|statements)|happy to (?:help|provide)'
+    r'|enjoy!|anything else'
     r"|you're welcome|thanks?(?: you)?(?:!| for|\.)|\(?(?:word|token) count"
     r'|\(?(?:total|end of)\b[^.]*(?:descriptions|list))',
     re.IGNORECASE,
@@ -109,10 +114,10 @@ _REMARK = re.compile(
 _SENTENCE = re.compile(r'(?<=[.!?…"”)])\s+(?=\(?[A-Z*])')
 
 
-def _without_remarks(items: list[str]) -> list[str]:
+def _without_remarks(items: list[str], all_marked: bool) -> list[str]:
     """Without what is said to the user after the last description."""
     items = list(items)
-    while len(items) > 1 and _REMARK.match(items[-1].lstrip('*_( ')):
+    while not all_marked and len(items) > 1 and _REMARK.match(items[-1].lstrip('*_( ')):
         items.pop()
     if len(items) > 1:
         kept = items[-1]
@@ -124,7 +129,11 @@ def _without_remarks(items: list[str]) -> list[str]:
     return items
 
 
-_LABEL = re.compile(r'([^\W\d]\w*(?: \w+)?)\s*#?\d{0,3}\s*:\s+(?=\S)')
+_LABEL = re.compile(
+    r'((?:semantic )?(?:desc|sentence|caption|item|statement|text|beschreib|frase|phrase|описан'
+    r'|描述|説明|설명)\w*)\s*#?\d{0,3}\s*[:：]\s*(?=\S)',
+    re.IGNORECASE,
+)
 
 
 def _without_label(items: list[str]) -> list[str]:
@@ -137,7 +146,7 @@ def _without_label(items: list[str]) -> list[str]:
     return [_LABEL.sub('', item, count=1) for item in items]
 
 
-_LEADING = re.compile(rf'(?:(?:[-*•–—:|+]|\[[ xX]\])\s+|{SIGN}\s*)+')
+_LEADING = re.compile(rf'(?:(?:[-*•–—:|+](?!\s\d)|\[[ xX]\])\s+|{SIGN}\s*)+')
 _EMPHASIS = re.compile(r'(?<![\w*_])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*_])')
 _QUOTES = re.compile(
     r'"([^"]+)",?|“([^“”]+)”,?|«([^«»]+)»|„([^„“”]+)[“”]|「([^「」]+)」|\'((?:[^\']|\'(?=\w))+)\',?'

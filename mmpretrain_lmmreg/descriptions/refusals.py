@@ -16,14 +16,15 @@ _BLIND = re.compile(
     rf"\b(?:I|we)\s*{_NOT}\s+(?:\w+\s+){{0,2}}?{_SEE}\s+{_FILLER}{_PICTURE}\b(?!'s|\s+(?:clearly|well|of))"
     rf'|\b(?:I|we)\s*{_NOT}\s+(?:actually\s+)?(?:see|view)\s+(?:it|them|anything)\b'
     rf"|\bI\s+(?:don't|do\s+not)\s+(?:\w+\s+)?(?:see|have)\s+(?:\w+\s+){{0,4}}{_PICTURE}"
-    rf'|\bno\s+{_PICTURE}\s+(?:was|is|were|has|have|attached|provided|found|available|uploaded)'
+    rf'|\bno\s+{_PICTURE}\s+(?:(?:was|is|were|has|have)\s+)?(?:been\s+)?'
+    r'(?:attached|provided|found|available|uploaded|given|sent)\b'
     rf'|\A\W*(?:there\s+(?:is|was)|I\s+see)\s+no\s+{_PICTURE}\b'
     rf'|\b{_PICTURE}\s+(?:you\s+\w+\s+)?(?:(?:is|was|did|does|has|seems?|appears?|could)(?:\s*n[o\']t|\s+not)|'
-    r'failed\s+to)\s+(?:\w+\s+){0,3}(?:load|visible|available|display|come\s+through|attached|'
-    r'upload|provided|show)'
+    r'failed\s+to)\s+(?:\w+\s+){0,3}(?:load|visible\W*\Z|available|come\s+through|attached|'
+    r'upload|provided)'
     rf'|\A\W*(?:error\W+)?(?:unable|cannot|can\s?not|failed)\s+(?:to\s+)?(?:\w+\s+)?{_SEE}\s+{_FILLER}{_PICTURE}'
-    rf'|\bplease\s+(?:re-?)?(?:upload|provide|share|attach|send|describe)\b'
-    rf'|\bcould\s+you\s+(?:please\s+)?(?:re-?)?(?:upload|provide|share|attach|send)\b',
+    r'|(?:\A|[.!?]\s*)\W*please\s+(?:re-?)?(?:upload|provide|share|attach|send|describe)\b'
+    r'|\bcould\s+you\s+(?:please\s+)?(?:re-?)?(?:upload|provide|share|attach|send)\b',
     re.IGNORECASE,
 )
 _SORRY = re.compile(
@@ -50,7 +51,7 @@ _SORRY_ELSEWHERE = re.compile(
     r'desculpe|sinto\s+muito|infelizmente|lamento|n[ãa]o\s+(?:consigo|posso)\s+|het\s+spijt|'
     r'helaas\s+kan|ik\s+kan\s+(?:\w+\s+)*?(?:niet|geen)\b|przykro|przepraszam|niestety|nie\s+mog[ęe]\s|'
     r'omlouv|bohu[žz]el|sajn[áa]l|[üu]zg[üu]n[üu]m|maalesef|tyv[äa]rr|jag\s+kan\s+(?:\w+\s+)?inte|'
-    r'beklager|valitettavasti|xin\s+l[ỗo]i|r[ấa]t\s+ti[ếe]c|maaf|mohon\s+maaf|'
+    r'beklager|valitettavasti|xin\s+l[ỗo]i|r[ấa]t\s+ti[ếe]c|maaf\b|mohon\s+maaf|'
     r'извините|простите|к\s+сожалению|я\s+не\s+(?:могу|вижу)|вибачте|на\s+жаль|λυπ[άα]μαι|'
     r'很?抱歉|对不起|對不起|我(?:无法|無法|不能|看不到)|无法|無法|申し訳|すみません|画像(?:を|が)(?:見|表示|確認|あり)|'
     r'죄송|이미지를\s*볼\s*수|عذر|آسف|أعتذر|للأسف|क्षमा|मुझे\s+खेद|माफ़|מצטער|סליחה|ขออภัย)',
@@ -60,9 +61,9 @@ _CANNOT = re.compile(rf'\A\W*I\s*{_NOT}\b', re.IGNORECASE)
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a text apologises, or says that there is no image to be seen."""
+    """Whether a text apologises in English, or says that there is no image to be seen."""
     text = _straight(text)
-    return bool(_SORRY.match(text) or _SORRY_ELSEWHERE.match(text) or _BLIND.search(text[:600]))
+    return bool(_SORRY.match(text) or _BLIND.search(text[:2000]))
 
 
 def says_blind(preamble: str) -> bool:
@@ -72,8 +73,14 @@ def says_blind(preamble: str) -> bool:
 
 
 def begins_as_refusal(text: str) -> bool:
-    """Whether a text that is no list, or a list's only items, begins with 'I cannot'."""
-    return is_refusal(text) or bool(_CANNOT.match(_straight(text)))
+    """Whether a text with little after it apologises in any language, or says 'I cannot'."""
+    text = _straight(text)
+    return bool(is_refusal(text) or _SORRY_ELSEWHERE.match(text))
+
+
+def says_cannot(text: str) -> bool:
+    """Whether a text begins with what the LMM cannot do."""
+    return bool(_CANNOT.match(_straight(text)))
 
 
 def _straight(text: str) -> str:

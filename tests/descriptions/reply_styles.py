@@ -238,7 +238,41 @@ SORRY_SIGN = ['Sorry is written on the sign.', *TEN[1:]]
 LONG = [f'Sentence {i} about it, number {i * 7}.' for i in range(100, 139)]
 CHINESE = [f'{c}在草地上奔跑。' for c in '狗猫马羊牛人鸟鹿狼狐']
 
+# words in a good list that look like something else; in the middle and in front
+LOOK_ALIKES = [
+    ('Not afraid to fall, he climbs.', 'A → sign.', 'A sign | an arrow.'),
+    ('The sign reads: STOP', 'The board says "1. Wash 2. Dry".', 'Opened in 1984.'),
+    ('A screen shows <div>text</div>.', 'A page has <answer> on it.', 'It says [thinking].'),
+    ('A sign says please provide ID.', 'No image is on the wall.', 'Happy to be home, it rests.'),
+    (
+        'The image is not visible in the mirror.',
+        'Leider kann man wenig sehen.',
+        'Maafushi lies there.',
+    ),
+    ('The screen shows ["a", "b"].', 'Note the tree.', 'These sentences are on a wall.'),
+    ('Sure footing helps him.', 'Great waves crash.', 'These are red apples.'),
+    ('Colours: red.', 'Mood: calm.', 'A 5* hotel and snake_case_name.'),
+]
+
 OTHERS = {
+    **{
+        first: (
+            listed([*TEN[:4], *rest, first, *TEN[4:7]]),
+            [*TEN[:4], *rest, first, *TEN[4:7]],
+            'ok',
+        )
+        for first, *rest in LOOK_ALIKES
+    },
+    **{
+        f'{first} (begins)': (listed([first, *rest, *TEN[:7]]), [first, *rest, *TEN[:7]], 'ok')
+        for first, *rest in LOOK_ALIKES
+    },
+    'wrapped at a number': (
+        '1. A dog.\n2. A street called avenue\n4. is empty.\n'
+        + listed(TEN[:8], marks=range(3, 11)),
+        ['A dog.', 'A street called avenue 4. is empty.', *TEN[:8]],
+        'ok',
+    ),
     'a part cannot be seen': (listed(BLIND_TO_A_PART), BLIND_TO_A_PART, 'ok'),
     'a part cannot be seen, lines': (listed(BLIND_TO_A_PART, ''), BLIND_TO_A_PART, 'ok'),
     'sorry on a sign': (listed(SORRY_SIGN), SORRY_SIGN, 'ok'),
