@@ -11,7 +11,7 @@ from mmengine.logging import MMLogger
 
 from mmpretrain_lmmreg.clip.text_tower import TextTower
 
-CLASSES = ('a [red] one', 'green', 'blue')
+CLASSES = ('a blue one', 'green', 'a [red] one')  # of the folders blue, green and red
 
 
 class Run(NamedTuple):
