@@ -1,5 +1,6 @@
 """Put descriptions files together, and read kept replies with a newer parser."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from ..errors import InputError
 
 _ORIGIN = ('sha256', 'model', 'settings')
 _NO_REPLY = STATUSES.index('empty')
+_BATCH = 1 << 19  # bytes of one write: fewer than a crash may leave unfinished
 _SHOWN = 5  # conflicts that an error lists
 
 
@@ -61,12 +63,26 @@ def merge(
     count = 0
     if first:
         with DescriptionWriter(out) as writer:
-            for count, record in enumerate(new, 1):  # noqa: B007  used below
-                writer.append(record)
-        return count
+            return _append(writer, new)
     with atomic_write(out) as file:
         for count, record in enumerate(new, 1):  # noqa: B007  used below
             file.write(encode(record))
+    return count
+
+
+def _append(writer: DescriptionWriter, records: Iterable[Record]) -> int:
+    """Append records, many with one sync; return their number."""
+    batch: list[Record] = []
+    count = size = 0
+    for count, record in enumerate(records, 1):  # noqa: B007  used below
+        length = len(encode(record))
+        if batch and size + length > _BATCH:
+            writer.append(*batch)
+            batch, size = [], 0
+        batch.append(record)
+        size += length
+    if batch:
+        writer.append(*batch)
     return count
 
 
@@ -110,21 +126,28 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
         Records added, and replies that now read as worse: those cannot lose to what the file
         says already, but do in a new file (:func:`merge` with ``reparse``).
     """
-    path, added, worse = Path(path), 0, 0
+    path, worse = Path(path), Counter[str]()
     with DescriptionWriter(path) as writer:
-        store = DescriptionStore(path)
-        for _, line in list(scan(path)):
-            old = complete(line)
-            new = reparsed(old, expected)
-            if (new['descriptions'], new['status']) == (old['descriptions'], old['status']):
-                continue
-            winner = store.record(old['image'], old['prompt']) or old
-            rank, best = (STATUSES.index(r['status']) for r in (new, winner))
-            if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
-                continue  # an older line of what has been read anew already
-            if rank < best or (rank == best and new['reply'] == winner['reply']):
-                writer.append(new)
-                added += 1
-            elif winner['reply'] == old['reply'] and rank > best:
-                worse += 1
-    return added, worse
+        added = _append(writer, _read_better(path, expected, worse))
+    return added, worse.total()
+
+
+def _read_better(path: Path, expected: int, worse: Counter[str]) -> Iterator[Record]:
+    """Records that read better now; those that read worse are counted.
+
+    The file may grow meanwhile: what is added to it is not looked at.
+    """
+    store = DescriptionStore(path)
+    for _, line in scan(path):
+        old = complete(line)
+        new = reparsed(old, expected)
+        if (new['descriptions'], new['status']) == (old['descriptions'], old['status']):
+            continue
+        winner = store.record(old['image'], old['prompt']) or old
+        rank, best = (STATUSES.index(r['status']) for r in (new, winner))
+        if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
+            continue  # an older line of what has been read anew already
+        if rank < best or (rank == best and new['reply'] == winner['reply']):
+            yield new
+        elif winner['reply'] == old['reply'] and rank > best:
+            worse[new['status']] += 1

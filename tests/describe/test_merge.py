@@ -4,6 +4,7 @@ import pytest
 
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.descriptions.store import encode
 from mmpretrain_lmmreg.errors import InputError
 
 TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
@@ -94,3 +95,36 @@ def test_a_lesser_attempt_does_not_displace_the_winner(write):
     path = write('a', lesser, record('1', '1. Thing a.', 'short', ['Thing a.']))
     reparse(path)
     assert DescriptionStore(path).get('1') == ['Thing a.']
+
+
+def test_many_records_share_a_sync(write, tmp_path, monkeypatch):
+    """Merging into a file that exists, and reading anew, sync once in half a megabyte."""
+    syncs = []
+    many = [record(str(i), f'{TEN}\n{"x" * (i % 7)}', 'short') for i in range(3000)]
+    out, more = write('out', record('first')), write('more')
+    with DescriptionWriter(more) as writer:
+        writer.append(*many)
+    monkeypatch.setattr('os.fsync', syncs.append)
+    assert merge([more], out) == 3000
+    assert len(syncs) < 10
+    assert [r['image'] for r in DescriptionStore(out)] == ['first', *(r['image'] for r in many)]
+    syncs.clear()
+    assert reparse(out) == (3001, 0)
+    assert len(syncs) < 10
+    assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
+
+
+def test_one_write_is_less_than_a_crash_may_leave_unfinished(write, tmp_path, monkeypatch):
+    sizes = []
+    append = DescriptionWriter.append
+
+    def measured(self, *records):
+        sizes.append(sum(len(encode(r)) for r in records))
+        append(self, *records)
+
+    more = write('more', *(record(str(i), 'x' * 200_000) for i in range(6)))
+    out = write('out', record('first'))
+    monkeypatch.setattr(DescriptionWriter, 'append', measured)
+    assert merge([more], out) == 6
+    assert len(sizes) == 3
+    assert max(sizes) <= 1 << 19
