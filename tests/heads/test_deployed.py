@@ -21,6 +21,9 @@ METHODS = {
     'wise_ft': {},
     'tip_adapter_f': {},
     'gda': {},
+    'clap': {'model.head.logit_scale': 10.0},
+    'clip_svd': {},
+    'm2_mix': {},
 }
 
 
