@@ -121,9 +121,9 @@ def test_methods_are_trained_tested_and_asked_with_on(own, monkeypatch, capfd):
 @pytest.mark.parametrize(
     ('option', 'words'),
     [
-        ('model.head.alhpa=0.1', "unexpected keyword argument 'alhpa'"),
-        ('default_hooks.class_means.shufled=True', "unexpected keyword argument 'shufled'"),
-        ('train_cfg.max_epoch=3', "unexpected keyword argument 'max_epoch'"),
+        ('model.head.alhpa=0.1', 'did you mean alpha?'),
+        ('default_hooks.class_means.shufled=True', 'did you mean shuffled?'),
+        ('train_cfg.max_epoch=3', 'did you mean max_epochs?'),
         ('train_cfg.max_epochs=three', "'three'"),
         ('model.head.in_channels=32', 'have D=16, the head says in_channels=32: set model'),
     ],
