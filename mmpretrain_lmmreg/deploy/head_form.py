@@ -1,11 +1,11 @@
 """A head's logits as tensors that need no mm* package: a matrix, and a cache of keys if any."""
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError
 
@@ -20,7 +20,7 @@ class HeadForm(NamedTuple):
 
 
 @torch.no_grad()
-def head_form(head: nn.Module, dim: int) -> HeadForm:
+def head_form(head: Any, dim: int) -> HeadForm:
     """What gives a head's logits of embeddings (B, D), found by asking it for some.
 
     Whatever a head was learned from, over fixed classes it is most often linear in the embedding,
