@@ -1,9 +1,11 @@
 """A language model with an adapter as text tower, against transformers run text by text."""
 
+import copy
 import json
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from safetensors.torch import save_file
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import TemplateProcessing
@@ -215,3 +217,17 @@ def test_an_encoder(folder, tmp_path):
         expected = bert(tokens).last_hidden_state.mean(1)
     found = tower.encode(['two dogs', TEXTS[1]])[:1]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_class_means_and_the_check_of_d(folder, tiny_config):
+    def means(adapter):
+        tiny_config.default_hooks.class_means.model_name = folder(adapter, pooling='mean')
+        runner = Runner.from_cfg(copy.deepcopy(tiny_config))
+        runner.train()
+        return runner.model.head.class_means
+
+    torch.manual_seed(2)
+    found = means(nn.Linear(WIDTH, 24))
+    assert found.shape == (3, 24) and found.any(1).all()
+    with pytest.raises(InputError, match='the text tower gives D=12, the image embeddings .* D=24'):
+        means(nn.Linear(WIDTH, D))
