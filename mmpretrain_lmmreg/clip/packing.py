@@ -10,6 +10,8 @@ from open_clip.hf_model import HFTextEncoder
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
+from .hf_text import PADDING, LanguageModelText
+
 
 def is_causal(tower: nn.Module) -> bool:
     """Tell whether nothing behind the position that is pooled can change the embedding.
@@ -27,7 +29,7 @@ def is_causal(tower: nn.Module) -> bool:
 
 def masks_padding(tower: nn.Module) -> bool:
     """Tell whether the tower leaves padding out by itself: Hugging Face towers do."""
-    return isinstance(tower, HFTextEncoder)
+    return isinstance(tower, (HFTextEncoder, LanguageModelText))
 
 
 def used_lengths(tower: Any, tokens: Tensor) -> Tensor:
@@ -36,7 +38,8 @@ def used_lengths(tower: Any, tokens: Tensor) -> Tensor:
         at_end = tokens.eq(tower.eos_id) if tower.pool_type == 'eos' else tokens
         return at_end.int().argmax(dim=1) + 1
     if masks_padding(tower):
-        is_word = tokens != tower.config.pad_token_id
+        padding = PADDING if isinstance(tower, LanguageModelText) else tower.config.pad_token_id
+        is_word = tokens != padding
         return (is_word * torch.arange(1, tokens.shape[1] + 1)).amax(dim=1).clamp(min=1)
     return torch.full(tokens.shape[:1], tokens.shape[1])
 

@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..cache import digest, digest_tensors
+from ..errors import InputError
 from ..progress import Progress
+from .hf_text import HF_DIR, InstructedTokenizer, load_hf_text
 from .model import LOCAL_DIR, build_text, load_text, tokenizer_for
 from .packing import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
 
@@ -23,12 +26,14 @@ class TextTower:
     """open_clip's text tower, g(s): frozen, in float32 and eval mode.
 
     Args:
-        model_name: open_clip's name of the model, or ``'local-dir:FOLDER'``.
+        model_name: open_clip's name of the model, or ``'local-dir:FOLDER'``; or
+            ``'hf-dir:FOLDER'``, a language model with an adapter, see :func:`load_hf_text`.
         pretrained: open_clip tag or checkpoint file. None: the weights in the folder of a
-            ``local-dir:`` model, else random ones, with a warning.
+            ``local-dir:`` or ``hf-dir:`` model, else random ones, with a warning.
         device: Where the tower runs.
         text_context: Positions to stretch the tower to, so that longer texts are not cut; see
-            :mod:`mmpretrain_lmmreg.clip.long_text`. By default those that the weights have.
+            :mod:`mmpretrain_lmmreg.clip.long_text`. By default those that the weights have. Of an
+            ``hf-dir:`` model, the tokens that are read.
 
     Raises:
         InputError: what :func:`mmpretrain_lmmreg.clip.model.load_open_clip` raises.
@@ -41,13 +46,20 @@ class TextTower:
         device: str | torch.device = 'cpu',
         text_context: int | None = None,
     ) -> None:
+        if model_name.startswith(HF_DIR):
+            if pretrained is not None:
+                raise InputError(
+                    f'{model_name!r} has its weights in its folder: leave out {pretrained!r}'
+                )
+            self._set_up(*load_hf_text(model_name, text_context), device)
+            return
         if pretrained is None and not model_name.startswith(LOCAL_DIR):
             print_log(
                 f'the text tower of {model_name!r} has random weights: none are named',
                 logger='current',
                 level=logging.WARNING,
             )
-            tower = build_text(model_name, text_context)
+            tower: Any = build_text(model_name, text_context)
         else:
             tower = load_text(model_name, pretrained, text_context)
         # a Hugging Face tower's is the most that it could read, not what its tokenizer is set to
@@ -94,10 +106,13 @@ class TextTower:
         unique = list(dict.fromkeys(texts))
         if not unique:
             return 0
-        tokens = self.tokenizer(unique)
-        context = tokens.shape[1]
-        wider = self.tokenizer(unique, context_length=context + 1)[:, :context]
-        is_cut = (tokens != wider).any(dim=1).tolist()  # a word in place of the end-of-text token
+        if isinstance(self.tokenizer, InstructedTokenizer):
+            is_cut = self.tokenizer.is_cut(unique)
+        else:
+            tokens = self.tokenizer(unique)
+            context = tokens.shape[1]
+            wider = self.tokenizer(unique, context_length=context + 1)[:, :context]
+            is_cut = (tokens != wider).any(dim=1).tolist()  # a word in place of the end-of-text
         cut = {text for text, flag in zip(unique, is_cut, strict=True) if flag}
         return sum(text in cut for text in texts)
 

@@ -26,8 +26,8 @@ class ClassMeanHook(Hook):
     and kept on disk. With several processes each embeds its share.
 
     Args:
-        model_name: open_clip model whose text tower is used; by default the backbone's, with the
-            backbone's weights.
+        model_name: Model whose text tower is used, see :class:`TextTower`; by default the
+            backbone's, with the backbone's weights.
         pretrained: The weights of ``model_name``.
         text_context: Tokens that the text tower reads, of which its weights may have fewer, see
             :class:`TextTower`; 248 is Long-CLIP's, whose own files need no setting.
