@@ -5,26 +5,29 @@
     python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE
 
 Replies are kept as they come: after Ctrl-C the same command goes on. --preview 5 shows what to
-expect and keeps nothing, unless --out names a file.
+expect and keeps nothing, unless --out names a file. Exit code 3: some images could not be described.
 """
 
+import sys
 import tempfile
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from functools import partial
 from pathlib import Path
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ..config import add_on, load_config
-from ..describe import describers
+from ..describe import batch, describers
 from ..describe.images import SPLITS, ConfigImages
 from ..describe.merge import merge, reparse
 from ..describe.progress import Progress as Kept
-from ..describe.run import Run, Tally, check_shard, settings_of
-from ..describe.summary import projection, summarize
+from ..describe.run import Run, check_shard, settings_of
+from ..describe.summary import projection, summarize, tokens
+from ..describe.tally import Tally
 from ..descriptions.store import DescriptionStore, DescriptionWriter
 from ..errors import InputError
-from ..progress import Progress
+from ..progress import Progress, duration
+from .options import KeyValues, positive, price, whole
 
 KEPT = 'Replies are kept as they came; the same command goes on.'
 
@@ -38,39 +41,71 @@ def parser() -> ArgumentParser:
     p.add_argument('--split', choices=[*SPLITS, 'all'], default='train')
     p.add_argument('--out', type=Path, help="default: what the config's AttachDescriptions reads")
     p.add_argument('--prompt', help=f'default: {describers.PROMPT.format(10)!r}')
-    p.add_argument('--count', type=int, default=10, help='descriptions asked for (10)')
-    p.add_argument('--concurrency', type=int, help='requests at a time (openai: 8)')
-    p.add_argument('--batch-size', type=int, help='images at a time (hf: 8, minigpt4: 4)')
-    p.add_argument('--retries', type=int, default=3, help='of bad replies and of requests (3)')
+    p.add_argument('--count', type=whole(1), default=10, help='descriptions asked for (10)')
+    p.add_argument('--concurrency', type=whole(1), help='requests at a time (openai: 8)')
+    p.add_argument('--batch-size', type=whole(1), help='images at a time (hf: 8, minigpt4: 4)')
+    p.add_argument('--retries', type=whole(0), default=3, help='of bad replies and of requests (3)')
     p.add_argument('--shard', default='1/1', metavar='i/n', help='a part of the images, 1/4 to 4/4')
     p.add_argument('--merge', nargs='+', type=Path, metavar='FILE', help='put files into --out')
     p.add_argument(
         '--preview',
-        type=int,
+        type=whole(1),
         metavar='N',
         help='describe N images, project the rest; keeps nothing without --out',
     )
     p.add_argument('--reparse', action='store_true', help='read the kept replies anew; ask nobody')
     p.add_argument('--clip', metavar='MODEL,WEIGHTS', help='judge the descriptions by a CLIP model')
+    p.add_argument('--replace', action='store_true', help="a new model's replies replace another's")
+    _limits(p)
     p.add_argument(
         '--options',
         nargs='+',
-        action=DictAction,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
-        help='generation (max_new_tokens, temperature, top_p, repetition_penalty) and the '
-        "describer's own; an unknown key lists them",
+        help="generation (max_new_tokens temperature top_p repetition_penalty) and the describer's "
+        'own: ' + '; '.join(f'{name}: {own}' for name, own in describers.OPTIONS.items()),
     )
     add_on(p)
     return p
 
 
-def run(args: Namespace) -> None:
-    """Carry the command out; raises InputError for the user's mistakes."""
+def _limits(p: ArgumentParser) -> None:
+    """Options of what is sent, how fast and how much, and of batch files."""
+    p.add_argument(
+        '--max-pixels',
+        type=whole(1),
+        metavar='N',
+        help='images are reduced to N pixels (openai: 768 at the longest side; hf: not)',
+    )
+    p.add_argument(
+        '--requests-per-minute', type=positive, metavar='N', help='send no more (openai)'
+    )
+    p.add_argument(
+        '--max-tokens-total', type=whole(1), metavar='N', help='stop this run before it takes more'
+    )
+    p.add_argument(
+        '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
+    )
+    p.add_argument(
+        '--batch-write',
+        type=Path,
+        metavar='FILE',
+        help="write the requests as an OpenAI-style batch file (more than one beyond a service's "
+        'limits); ask nobody',
+    )
+    p.add_argument(
+        '--batch-read', type=Path, nargs='+', metavar='FILE', help='keep the answers of a batch'
+    )
+
+
+def run(args: Namespace) -> int:
+    """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
     config = load_config(args.config, args.on)
     images = ConfigImages(config, args.split, check_shard(args.shard))
     out = args.out or images.descriptions_file(config)
     prompt = args.prompt or describers.PROMPT.format(args.count)
+    errors = 0
     if args.merge:
         added = merge(args.merge, out, args.reparse, args.count)
         print(f'{added} records added to {out}')
@@ -79,49 +114,124 @@ def run(args: Namespace) -> None:
         print(f'{added} replies read better now')
         if worse:
             print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
+    elif args.batch_write or args.batch_read:
+        errors = _batch(args, images, out, prompt)
     elif args.describer and args.preview and not args.out:
         with tempfile.TemporaryDirectory() as folder:  # half a file would make trouble in training
-            _describe(args, images, Path(folder, 'preview.jsonl'), prompt)
+            errors = _describe(args, images, Path(folder, 'preview.jsonl'), prompt)
         print('the preview kept nothing; --out FILE would')
     elif args.describer:
-        _describe(args, images, out, prompt)
+        errors = _describe(args, images, out, prompt)
     elif not args.clip:
         raise InputError('say who describes: --describer minigpt4, hf or openai')
-    if not args.preview:
+    if not args.preview and not args.batch_write:
         _print_summary(args, config, images, out, prompt)
+    return 3 if errors else 0
 
 
-def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> None:
-    given = {'batch_size': args.batch_size, 'concurrency': args.concurrency}
-    describer = describers.build_describer(
+def _build(args: Namespace, prompt: str, **more: object) -> describers.Describer:
+    names = ('batch_size', 'concurrency', 'max_pixels', 'requests_per_minute')
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    return describers.build_describer(
         args.describer,
-        dict(args.options),
+        args.options,
         model=args.model,
         prompt=prompt,
         retries=args.retries,
-        **{key: value for key, value in given.items() if value is not None},
+        count=args.count,
+        **given,
+        **more,
     )
+
+
+def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> int:
+    """Describe images; gives the number of those that failed."""
+    describer = _build(args, prompt)
     step = max(len(images) // args.preview, 1) if args.preview else 1
     tasks = (
         [images[i] for i in range(0, len(images), step)][: args.preview] if args.preview else images
     )
     with DescriptionWriter(out) as writer:
-        kept = Kept(prompt, describer.model, settings_of(describer), out)
+        kept = _kept(args, describer, prompt, out)
         with Progress('images', len(tasks)) as bar:
-            report = partial(_show, bar)
-            ask = Run(describer, writer, kept, prompt, args.count, args.retries, report=report)
+            ask = Run(
+                describer,
+                writer,
+                kept,
+                prompt,
+                args.count,
+                args.retries,
+                report=partial(_show, bar),
+                max_tokens=args.max_tokens_total,
+            )
             tally = ask(tasks)
-    if tally.asked and tally.statuses['error'] == tally.asked:
-        record = DescriptionStore(out).record(tasks[-1].image, prompt) or {}
+    failed = tally.statuses['error']
+    if failed and failed == tally.asked and not tally.kept:
         raise InputError(
-            f'none of {tally.asked} images could be described; the last error: {record["error"]}. '
+            f'none of {failed} images could be described; the last error: {tally.last_error}. '
             'Records of errors are kept, and the same command asks again'
         )
     if args.preview:
         _print_preview(tasks, out, prompt)
-        print(projection(tally, bar.seconds, len(images)))
+        at_once = describer.concurrency
+        limit = args.requests_per_minute
+        print(projection(tally, len(images), at_once, limit, args.price))
     else:
+        took = f'{duration(bar.seconds)}, {tokens(tally, price=args.price)}'
         print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
+        print(f'took {took}' if tally.asked else 'nothing was asked')
+    _print_hints(args, tally, len(tasks))
+    return failed
+
+
+def _kept(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Kept:
+    """What a file holds; raises InputError where it is another model's and not to be replaced."""
+    kept = Kept(prompt, describer.model, settings_of(describer), out)
+    if (others := +kept.others) and not args.replace:
+        raise InputError(
+            f'{out} holds replies to this prompt of another model '
+            f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
+            f'--replace asks {describer.model} about the same images, and its replies count where '
+            'they are as good; or give it a file of its own (--out)'
+        )
+    return kept
+
+
+def _print_hints(args: Namespace, tally: Tally, images: int) -> None:
+    """What is left, and what to do about it."""
+    if tally.spent:
+        left = images - tally.asked - tally.kept
+        print(f'stopped at --max-tokens-total; {left} images left, the same command goes on')
+    if tally.cut:
+        print(
+            f'{tally.cut} replies were cut off by the token limit: a higher --options '
+            'max_new_tokens=NUMBER asks anew'
+        )
+    if failed := tally.statuses['error']:
+        print(
+            f'{failed} images could not be described, the same command asks again; the last: '
+            f'{tally.last_error}',
+            file=sys.stderr,
+        )
+
+
+def _batch(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> int:
+    """Write a batch's requests or keep its answers; gives the number of those that failed."""
+    if args.describer != 'openai':
+        raise InputError('batch files are for --describer openai')
+    describer = _build(args, prompt, offline=True)
+    with DescriptionWriter(out) as writer:
+        kept = _kept(args, describer, prompt, out)
+        ask = Run(describer, writer, kept, prompt, args.count, args.retries)
+        if args.batch_write:
+            for file, count in batch.write(ask, images, args.batch_write):
+                print(f'{count} requests in {file}')
+        else:
+            read, skipped = batch.read(ask, images, args.batch_read)
+            print(f'{read} answers kept in {out}, {skipped} were of no use')
+            print(tokens(ask.tally, price=args.price))
+    _print_hints(args, ask.tally, 0)
+    return ask.tally.statuses['error']
 
 
 def _print_preview(tasks, out: Path, prompt: str) -> None:
@@ -155,4 +265,5 @@ def _show(bar: Progress, tally: Tally) -> None:
 
 def main() -> None:
     """Describe images as the command line says."""
-    run(parser().parse_args())
+    if code := run(parser().parse_args()):
+        sys.exit(code)

@@ -93,7 +93,7 @@ class Loopback:
         head = (await reader.readuntil(b'\r\n\r\n')).decode().split('\r\n')
         headers = {k.lower(): v.strip() for k, _, v in (h.partition(':') for h in head[1:]) if k}
         body = json.loads(await reader.readexactly(int(headers['content-length'])))
-        url = body['messages'][0]['content'][0]['image_url']['url']
+        url = body['messages'][-1]['content'][0]['image_url']['url']
         image = base64.b64decode(url.partition(',')[2])
         behaviour = self.behave(len(self.bodies), image, self.asked[image])
         self.asked[image] += 1

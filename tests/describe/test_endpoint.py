@@ -12,7 +12,7 @@ from describing import PROMPT, describe
 from loopback import Loopback, reply_for
 from PIL import Image
 
-from mmpretrain_lmmreg.describe.describers import Generation, build_describer
+from mmpretrain_lmmreg.describe.describers import Generation, build_describer, waits
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
 from mmpretrain_lmmreg.describe.run import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
@@ -47,7 +47,7 @@ async def ask_and_close(describer, content):
 
 
 def sent_image(body) -> bytes:
-    url = body['messages'][0]['content'][0]['image_url']['url']
+    url = body['messages'][-1]['content'][0]['image_url']['url']
     assert url.startswith('data:image/jpeg;base64,')
     return base64.b64decode(url.partition(',')[2])
 
@@ -61,7 +61,7 @@ def test_request_holds_prompt_image_and_the_papers_settings(endpoint):
     assert answer.reply == reply_for(image)
     assert (answer.tokens_in, answer.tokens_out, answer.error) == (100, 50, '')
     assert Image.open(io.BytesIO(image)).size == (768, 256)
-    assert body['messages'][0]['content'][1] == {'type': 'text', 'text': PROMPT}
+    assert body['messages'][-1]['content'][1] == {'type': 'text', 'text': PROMPT}
     assert (body['max_tokens'], body['temperature'], body['top_p']) == (300, 1.0, 0.9)
     assert body['model'] == 'vlm'
     assert not body.get('stream')
@@ -155,12 +155,12 @@ def test_waits_as_long_as_the_server_asks_or_doubling_with_jitter(endpoint, monk
 
 
 def test_retry_after_as_seconds_or_date():
-    assert endpoint_module._seconds('3') == 3
-    assert endpoint_module._seconds('soon') == endpoint_module._seconds('') == 0
+    assert waits.seconds_asked('3') == 3
+    assert waits.seconds_asked('soon') == waits.seconds_asked('') == 0
     later = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + 60))
-    assert 55 < endpoint_module._seconds(later) <= 60
+    assert 55 < waits.seconds_asked(later) <= 60
     far = type('E', (Exception,), {'response': type('R', (), {'headers': {'retry-after': '1e9'}})})
-    assert endpoint_module._wait(far(), 0, 1) <= 600 * 1.25
+    assert waits.wait_before(far(), 0, 1) <= 600 * 1.25
 
 
 def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd):
