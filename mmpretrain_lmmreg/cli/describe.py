@@ -5,7 +5,8 @@
     python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE
 
 Replies are kept as they come: after Ctrl-C the same command goes on. --preview 5 shows what to
-expect and keeps nothing, unless --out names a file. Exit code 3: some images could not be described.
+expect and keeps nothing, unless --out names a file. Exit code 3: some images could not be
+described.
 """
 
 import sys

@@ -10,7 +10,7 @@ from ..cache import atomic_write, digest
 from ..errors import InputError, MissingInputError
 from .describers import Answer
 from .describers.chat import Fault, from_completion
-from .loading import Loaded, Task
+from .loading import Loaded, Task, load_image
 from .run import Run
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
@@ -75,9 +75,9 @@ def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, i
                 'options that it was written with'
             )
         task = tasks[where[name]] if name in where else None
-        loaded = run.read(task) if task else Loaded()
-        # an image that still needs asking has content; the file's own hash tells a change
-        if task is None or loaded.content is None or (loaded.sha256 or '')[:16] != sha256:
+        loaded = load_image(task.path, lambda image: image, lambda _: False) if task else Loaded()
+        changed = (loaded.sha256 or '')[:16] != sha256
+        if task is None or changed or not run.tries_left(task, loaded.sha256):
             skipped += 1
             continue
         _add(run, task, loaded, answer)
@@ -87,23 +87,25 @@ def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, i
 
 def _answers(file: Path) -> Iterator[tuple[list[str], Answer]]:
     """The parts of each answer's custom_id, and the answer."""
-    try:
-        lines = open(file, 'rb')
-    except FileNotFoundError:
-        raise MissingInputError(f'--batch-read {file}: no such file') from None
-    with lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                data = json.loads(line)
-                parts = data['custom_id'].split('-')
-                if len(parts) != 3:
-                    raise ValueError('a custom_id that --batch-write did not make')
-                yield parts, _answer(data)
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                raise InputError(
-                    f'{file}, line {number}: no answer of a batch ({error}); give the file that '
-                    'the service returned'
-                ) from None
+    for number, line in enumerate(_lines_of(file), 1):
+        try:
+            data = json.loads(line)
+            parts = data['custom_id'].split('-')
+            if len(parts) != 3:
+                raise ValueError('a custom_id that --batch-write did not make')
+            yield parts, _answer(data)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f'{file}, line {number}: no answer of a batch ({error}); give the file that '
+                'the service returned'
+            ) from None
+
+
+def _lines_of(file: Path) -> Iterator[bytes]:
+    if not file.is_file():
+        raise MissingInputError(f'--batch-read {file}: no such file')
+    with open(file, 'rb') as lines:
+        yield from (line for line in lines if line.strip())
 
 
 def _answer(data: dict[str, Any]) -> Answer:

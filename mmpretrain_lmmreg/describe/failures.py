@@ -91,6 +91,7 @@ class Failures:
 
     def _stop(self, answer: Answer, why: str) -> str:
         return (
-            f'{ROW} images in a row could not be described: {answer.error}; {why}. '
+            f'{ROW} images in a row, none could be described; the last error: {answer.error}; '
+            f'{why}. '
             'Replies are kept, and the same command goes on'
         )
