@@ -18,17 +18,17 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..config import add_on, load_config
-from ..describe import batch, describers
+from ..describe import describers
 from ..describe.images import SPLITS, ConfigImages
 from ..describe.merge import merge, reparse
-from ..describe.progress import Progress as Kept
-from ..describe.run import Run, check_shard, settings_of
+from ..describe.run import Run, check_shard
 from ..describe.summary import projection, summarize, tokens
 from ..describe.tally import Tally
 from ..descriptions.store import DescriptionStore, DescriptionWriter
 from ..errors import InputError
 from ..progress import Progress, duration
-from .options import KeyValues, positive, price, whole
+from .describe_limits import add_limit_options, build, kept_of, print_hints, run_batch
+from .options import KeyValues, whole
 
 KEPT = 'Replies are kept as they came; the same command goes on.'
 
@@ -56,8 +56,7 @@ def parser() -> ArgumentParser:
     )
     p.add_argument('--reparse', action='store_true', help='read the kept replies anew; ask nobody')
     p.add_argument('--clip', metavar='MODEL,WEIGHTS', help='judge the descriptions by a CLIP model')
-    p.add_argument('--replace', action='store_true', help="a new model's replies replace another's")
-    _limits(p)
+    add_limit_options(p)
     p.add_argument(
         '--options',
         nargs='+',
@@ -69,35 +68,6 @@ def parser() -> ArgumentParser:
     )
     add_on(p)
     return p
-
-
-def _limits(p: ArgumentParser) -> None:
-    """Options of what is sent, how fast and how much, and of batch files."""
-    p.add_argument(
-        '--max-pixels',
-        type=whole(1),
-        metavar='N',
-        help='images are reduced to N pixels (openai: 768 at the longest side; hf: not)',
-    )
-    p.add_argument(
-        '--requests-per-minute', type=positive, metavar='N', help='send no more (openai)'
-    )
-    p.add_argument(
-        '--max-tokens-total', type=whole(1), metavar='N', help='stop this run before it takes more'
-    )
-    p.add_argument(
-        '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
-    )
-    p.add_argument(
-        '--batch-write',
-        type=Path,
-        metavar='FILE',
-        help="write the requests as an OpenAI-style batch file (more than one beyond a service's "
-        'limits); ask nobody',
-    )
-    p.add_argument(
-        '--batch-read', type=Path, nargs='+', metavar='FILE', help='keep the answers of a batch'
-    )
 
 
 def run(args: Namespace) -> int:
@@ -116,7 +86,7 @@ def run(args: Namespace) -> int:
         if worse:
             print(f'{worse} read worse; for a file that says so: --reparse --merge {out} --out NEW')
     elif args.batch_write or args.batch_read:
-        errors = _batch(args, images, out, prompt)
+        errors = run_batch(args, images, out, prompt)
     elif args.describer and args.preview and not args.out:
         with tempfile.TemporaryDirectory() as folder:  # half a file would make trouble in training
             errors = _describe(args, images, Path(folder, 'preview.jsonl'), prompt)
@@ -130,30 +100,15 @@ def run(args: Namespace) -> int:
     return 3 if errors else 0
 
 
-def _build(args: Namespace, prompt: str, **more: object) -> describers.Describer:
-    names = ('batch_size', 'concurrency', 'max_pixels', 'requests_per_minute')
-    given = {name: value for name in names if (value := getattr(args, name)) is not None}
-    return describers.build_describer(
-        args.describer,
-        args.options,
-        model=args.model,
-        prompt=prompt,
-        retries=args.retries,
-        count=args.count,
-        **given,
-        **more,
-    )
-
-
 def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> int:
     """Describe images; gives the number of those that failed."""
-    describer = _build(args, prompt)
+    describer = build(args, prompt)
     step = max(len(images) // args.preview, 1) if args.preview else 1
     tasks = (
         [images[i] for i in range(0, len(images), step)][: args.preview] if args.preview else images
     )
     with DescriptionWriter(out) as writer:
-        kept = _kept(args, describer, prompt, out)
+        kept = kept_of(args, describer, prompt, out)
         with Progress('images', len(tasks)) as bar:
             ask = Run(
                 describer,
@@ -181,58 +136,8 @@ def _describe(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> 
         took = f'{duration(bar.seconds)}, {tokens(tally, price=args.price)}'
         print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
         print(f'took {took}' if tally.asked else 'nothing was asked')
-    _print_hints(args, tally, len(tasks))
+    print_hints(tally, len(tasks))
     return failed
-
-
-def _kept(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Kept:
-    """What a file holds; raises InputError where it is another model's and not to be replaced."""
-    kept = Kept(prompt, describer.model, settings_of(describer), out)
-    if (others := +kept.others) and not args.replace:
-        raise InputError(
-            f'{out} holds replies to this prompt of another model '
-            f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
-            f'--replace asks {describer.model} about the same images, and its replies count where '
-            'they are as good; or give it a file of its own (--out)'
-        )
-    return kept
-
-
-def _print_hints(args: Namespace, tally: Tally, images: int) -> None:
-    """What is left, and what to do about it."""
-    if tally.spent:
-        left = images - tally.asked - tally.kept
-        print(f'stopped at --max-tokens-total; {left} images left, the same command goes on')
-    if tally.cut:
-        print(
-            f'{tally.cut} replies were cut off by the token limit: a higher --options '
-            'max_new_tokens=NUMBER asks anew'
-        )
-    if failed := tally.statuses['error']:
-        print(
-            f'{failed} images could not be described, the same command asks again; the last: '
-            f'{tally.last_error}',
-            file=sys.stderr,
-        )
-
-
-def _batch(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> int:
-    """Write a batch's requests or keep its answers; gives the number of those that failed."""
-    if args.describer != 'openai':
-        raise InputError('batch files are for --describer openai')
-    describer = _build(args, prompt, offline=True)
-    with DescriptionWriter(out) as writer:
-        kept = _kept(args, describer, prompt, out)
-        ask = Run(describer, writer, kept, prompt, args.count, args.retries)
-        if args.batch_write:
-            for file, count in batch.write(ask, images, args.batch_write):
-                print(f'{count} requests in {file}')
-        else:
-            read, skipped = batch.read(ask, images, args.batch_read)
-            print(f'{read} answers kept in {out}, {skipped} were of no use')
-            print(tokens(ask.tally, price=args.price))
-    _print_hints(args, ask.tally, 0)
-    return ask.tally.statuses['error']
 
 
 def _print_preview(tasks, out: Path, prompt: str) -> None:
