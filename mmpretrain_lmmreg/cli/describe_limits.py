@@ -2,14 +2,17 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..describe import batch, describers
-from ..describe.images import ConfigImages
+from ..describe.loading import Loaded, Task, load_image
+from ..describe.named import NamedDescriber
 from ..describe.progress import Progress as Kept
 from ..describe.run import Run, settings_of
 from ..describe.summary import tokens
 from ..describe.tally import Tally
+from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
 from .options import positive, price, whole
@@ -61,6 +64,16 @@ def build(args: Namespace, prompt: str, **more: object) -> describers.Describer:
     )
 
 
+def named(
+    describer: describers.Describer, tasks: Sequence[Task], classes: Sequence[str], prompt: str
+) -> tuple[describers.Describer, Callable[..., Loaded]]:
+    """The describer for a prompt that may name the class, and what loads an image for it."""
+    if not names_class(prompt):
+        return describer, load_image
+    naming = NamedDescriber(describer, tasks, classes)
+    return naming, naming.load
+
+
 def kept_of(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Kept:
     """What a file holds; raises InputError where it is another model's and not to be replaced."""
     kept = Kept(prompt, describer.model, settings_of(describer), out)
@@ -92,19 +105,21 @@ def print_hints(tally: Tally, images: int) -> None:
         )
 
 
-def run_batch(args: Namespace, images: ConfigImages, out: Path, prompt: str) -> int:
+def run_batch(
+    args: Namespace, tasks: Sequence[Task], classes: Sequence[str], out: Path, prompt: str
+) -> int:
     """Write a batch's requests or keep its answers; gives the number of those that failed."""
     if args.describer != 'openai':
         raise InputError('batch files are for --describer openai')
-    describer = build(args, prompt, offline=True)
+    describer, load = named(build(args, prompt, offline=True), tasks, classes, prompt)
     with DescriptionWriter(out) as writer:
         kept = kept_of(args, describer, prompt, out)
-        ask = Run(describer, writer, kept, prompt, args.count, args.retries)
+        ask = Run(describer, writer, kept, prompt, args.count, args.retries, load=load)
         if args.batch_write:
-            for file, count in batch.write(ask, images, args.batch_write):
+            for file, count in batch.write(ask, tasks, args.batch_write):
                 print(f'{count} requests in {file}')
         else:
-            read, skipped = batch.read(ask, images, args.batch_read)
+            read, skipped = batch.read(ask, tasks, args.batch_read)
             print(f'{read} answers kept in {out}, {skipped} were of no use')
             print(tokens(ask.tally, price=args.price))
     print_hints(ask.tally, 0)

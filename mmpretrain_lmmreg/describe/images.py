@@ -68,6 +68,7 @@ class ConfigImages(Sequence):
             rel_path_of(sample, str(root) if root else None),
             str(sample['img_path']),
             int(label) if isinstance(label, int) else None,
+            str(sample['group']) if sample.get('group') else None,
         )
 
     def __len__(self) -> int:

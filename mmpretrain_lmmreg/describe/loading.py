@@ -13,11 +13,12 @@ from ..datasets.pictures import read_rgb
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image to be described: its key, its file, and its class where it is known."""
+    """An image to be described: its key, its file, its class and group where they are known."""
 
     image: str
     path: str
     label: int | None = None
+    group: str | None = None  # of images that are not independent, such as a video's
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def summarize(
 ) -> Summary:
     """Count what a descriptions file holds of some images."""
     summary, hashes = Summary(), array('Q')
-    names = [_class_pattern(name) for name in classes]
+    names = [class_pattern(name) for name in classes]
     is_cut = _CutCheck()
     for task in tasks:
         record = store.record(task.image, prompt)
@@ -75,7 +75,7 @@ def summarize(
     return summary
 
 
-def _class_pattern(name: str) -> re.Pattern:
+def class_pattern(name: str) -> re.Pattern:
     """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
     spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
     words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]

@@ -35,6 +35,14 @@ class Tally:
         self.uncounted += answer.tokens_in is None or answer.tokens_out is None
         self.cut += answer.finish == 'truncated'
 
+    def include(self, other: 'Tally') -> None:
+        """Add up with another run of the same command."""
+        for status, count in other.statuses.items():
+            self.statuses[status] += count
+        for name in ('kept', 'answers', 'tokens_in', 'tokens_out', 'uncounted', 'cut', 'busy'):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.last_error = other.last_error or self.last_error
+
 
 @dataclass
 class Budget:

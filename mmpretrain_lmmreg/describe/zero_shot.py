@@ -40,11 +40,11 @@ def zero_shot(
     if split is None:
         raise InputError(f'--clip: {config.filename} has neither a test nor a val split')
     tower = TextTower(model_name, weights or None)
-    means = _means(tower, images, store, prompt)
+    means = described_means(tower, images, store, prompt)
     described = [task.path for task in images if store.record(task.image, prompt)]
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
-    embeddings = _embed(model_name, weights or None, [task.path for task in tasks])
-    image_mean = _embed(model_name, weights or None, described).mean(0)
+    embeddings = embed_images(model_name, weights or None, [task.path for task in tasks])
+    image_mean = embed_images(model_name, weights or None, described).mean(0)
     labels = torch.tensor([task.label for task in tasks])
     names = [prompt for (prompt,) in class_prompts(images.classes)]
     others = [means.roll(shift, 0) for shift in range(1, len(means))]
@@ -59,9 +59,10 @@ def zero_shot(
     )
 
 
-def _means(
+def described_means(
     tower: TextTower, images: ConfigImages, store: DescriptionStore, prompt: str
 ) -> torch.Tensor:
+    """Eq. 1 over the described images, (N_c, D)."""
     texts: dict[str, int] = {}
     counts: list[Counter[int]] = [Counter() for _ in images.classes]
     for task in images:
@@ -74,7 +75,7 @@ def _means(
 
 
 @torch.inference_mode()
-def _embed(model_name: str, weights: str | None, paths: list[str]) -> torch.Tensor:
+def embed_images(model_name: str, weights: str | None, paths: list[str]) -> torch.Tensor:
     """Image embeddings (N, D), from open_clip's own preprocessing of upright pictures."""
     visual: Any = load_visual(model_name, weights).eval()
     transform = image_transform_v2(PreprocessCfg(**visual.preprocess_cfg), is_train=False)

@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
 from ..errors import InputError
-from .samples import Sample, rel_path_of, root_of
+from .samples import Sample, names_class, rel_path_of, root_of
 from .store import DescriptionStore, open_for_reading
 
 
@@ -23,8 +23,11 @@ class AttachDescriptions(BaseTransform):
     Args:
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
         data_root: Of the images; the samples' own by default.
-        missing: ``'error'`` refuses an image that was never described; ``'skip'`` gives it no
-            descriptions, and likewise all images where there is no file.
+        named: Take the replies to prompts that name the image's class (``{class}``) instead of
+            those to prompts that do not; the two are never mixed.
+        missing: ``'error'`` refuses an image that was never described; ``'warn'``, in the configs
+            here, gives it no descriptions, and training warns how many are described; ``'skip'``
+            does so without a warning, also for all images where there is no file.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that
@@ -39,14 +42,16 @@ class AttachDescriptions(BaseTransform):
         cache: str | os.PathLike | None = None,
         data_root: str | os.PathLike | None = None,
         missing: str = 'error',
+        named: bool = False,
     ) -> None:
-        if missing not in ('error', 'skip'):
+        if missing not in ('error', 'warn', 'skip'):
             raise InputError(
-                f"AttachDescriptions: missing must be 'error' or 'skip', not {missing!r}"
+                f"AttachDescriptions: missing must be 'error', 'warn' or 'skip', not {missing!r}"
             )
         self.cache = cache
         self.data_root = data_root
         self.missing = missing
+        self.named = named
 
     def path_for(self, sample: Sample) -> Path:
         """The descriptions file of a sample."""
@@ -54,18 +59,23 @@ class AttachDescriptions(BaseTransform):
 
     def lookup(self, sample: Sample) -> list[str]:
         """A sample's descriptions, from its info alone."""
+        return self.find(sample) or []
+
+    def find(self, sample: Sample) -> list[str] | None:
+        """As :meth:`lookup`, but None for an image that was never described."""
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
-            return []
-        found = open_store(path).get(image)
+            return None
+        store = open_store(path)
+        found = texts_of(store, image, self.named)
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
                 'describe the rest (`python tools/describe.py CONFIG` goes on), or let class '
-                "means come from what is there (missing='skip'), or from class names "
-                '(default_hooks.class_means.source=class_names)'
+                "means come from what is there (missing='warn' or missing='skip'), or from class "
+                'names (default_hooks.class_means.source=class_names)'
             )
-        return found or []
+        return found
 
     def transform(self, results: Sample) -> Sample:
         """Add ``descriptions``."""
@@ -75,8 +85,15 @@ class AttachDescriptions(BaseTransform):
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(cache={self.cache!r}, data_root={self.data_root!r}, '
-            f'missing={self.missing!r})'
+            f'missing={self.missing!r}{", named=True" if self.named else ""})'
         )
+
+
+def texts_of(store: DescriptionStore, image: str, named: bool = False) -> list[str] | None:
+    """Descriptions of an image by all prompts that do (not) name its class; None without any."""
+    prompts = [prompt for prompt in store.prompts if names_class(prompt) == named]
+    found = [texts for prompt in prompts if (texts := store.get(image, prompt)) is not None]
+    return [text for texts in found for text in texts] if found else None
 
 
 def open_store(path: Path) -> DescriptionStore:

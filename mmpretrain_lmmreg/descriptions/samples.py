@@ -8,6 +8,14 @@ from ..errors import InputError
 
 Sample = dict[str, Any]
 
+CLASS = '{class}'
+"""Stands for the name of the image's class in a prompt."""
+
+
+def names_class(prompt: str) -> bool:
+    """Whether a prompt gives the LMM the name of the image's class."""
+    return CLASS in prompt
+
 
 def root_of(sample: Sample, data_root: str | os.PathLike | None = None) -> Path:
     """Data root of a sample: the given one, else the sample's own."""

@@ -59,7 +59,8 @@ class ResultsHook(Hook):
             self.run['train_seconds'] = self.run['epochs'][-1]['seconds']
         if is_main_process():
             data = describe_training_data(source_of(runner.train_loop.dataloader))
-            self.run['descriptions'] = data.pop('descriptions', None)
+            for key in ('descriptions', 'described'):
+                self.run[key] = data.pop(key, None)
             self.run['fingerprints'].update(data)
         self.saved = False
 

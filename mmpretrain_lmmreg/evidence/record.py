@@ -16,6 +16,8 @@ from torch import nn
 from ..cache import digest
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
+from ..descriptions.attach import texts_of
+from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..features.dataset import FeatureDataset
@@ -52,6 +54,7 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         config=cfg.pretty_text,
         start=None,  # figures of a head that starts from texts and images
         descriptions=None,
+        described=None,  # how many training images are
         classes=None,
         data_root=None,
         fingerprints={},
@@ -67,22 +70,48 @@ def describe_training_data(dataset: Any) -> dict:
     """Fingerprints of a training set's names and labels, and of the descriptions beside it.
 
     Returns:
-        ``train_fingerprint``, and ``descriptions`` (a path) with ``descriptions_fingerprint``
-        where the pipeline attaches some.
+        ``train_fingerprint``, and where the pipeline attaches descriptions ``descriptions`` (a
+        path), ``descriptions_fingerprint``, and ``described``, see :func:`count_described`.
     """
     infos = list(iter_infos(dataset))
     names = sample_names(infos, data_root_of(dataset, infos))
     labels = [np.asarray(info['gt_label']).tolist() for info in infos]
-    result = dict(train_fingerprint=digest(list(zip(names, labels, strict=True))))
+    result: dict[str, Any] = dict(train_fingerprint=digest(list(zip(names, labels, strict=True))))
     for leaf in leaf_datasets(dataset):
         for transform in leaf.pipeline.transforms:
             if isinstance(transform, AttachDescriptions):
                 path = transform.path_for(infos[0])
                 if path.is_file():
                     result['descriptions'] = os.path.abspath(path)
-                    result['descriptions_fingerprint'] = DescriptionStore(path).fingerprint
+                    store = DescriptionStore(path)
+                    result['descriptions_fingerprint'] = store.fingerprint
+                    names = [rel_path_of(info, transform.data_root) for info in infos]
+                    result['described'] = count_described(store, names, labels, transform.named)
                 return result
     return result
+
+
+def count_described(
+    store: DescriptionStore, names: list[str], labels: list, named: bool = False
+) -> dict:
+    """How many training images have descriptions, and which.
+
+    Returns:
+        ``images`` and ``described`` (counts), ``per_class`` (described ones by label, in the
+        order of the labels), ``fingerprint`` of the described images' names.
+    """
+    counts = {str(label): 0 for label in sorted(labels)}
+    described = []
+    for name, label in zip(names, labels, strict=True):
+        if texts_of(store, name, named):
+            described.append(name)
+            counts[str(label)] += 1
+    return dict(
+        images=len(names),
+        described=len(described),
+        per_class=counts,
+        fingerprint=digest(sorted(described)),
+    )
 
 
 def describe_features(runner: Runner) -> dict:

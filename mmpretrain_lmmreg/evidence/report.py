@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import io
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,16 +11,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.metrics import confusion_matrix
 
-from ..datasets.pictures import read_rgb
+from ..datasets.thumbnails import thumbnail
 from ..descriptions.store import DescriptionStore
 from . import figures, inference, tables
 from .runs import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
-PIXELS = 320  # long side of an embedded image
 PAIRS = 8  # confusions listed
 
 
@@ -176,15 +173,3 @@ def descriptions_of(*methods: Method) -> DescriptionStore | None:
         if path and Path(path).is_file():
             return DescriptionStore(path)
     return None
-
-
-def thumbnail(path: Path) -> str | None:
-    """A small JPEG of an image file as a data URI; None where it cannot be read."""
-    try:
-        small = read_rgb(path)
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return None
-    small.thumbnail((PIXELS, PIXELS))
-    file = io.BytesIO()
-    small.save(file, 'jpeg', quality=80)
-    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()

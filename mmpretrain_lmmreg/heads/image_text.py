@@ -16,6 +16,7 @@ from torch import Tensor
 from ..clip.text_tower import TextTower
 from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
+from ..descriptions.attach import texts_of
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
@@ -129,12 +130,13 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
             stores[path] = DescriptionStore(path)
         lists = found[os.path.abspath(info['img_path'])] = []
         for prompt in missing:
-            texts = stores[path].get(image, prompt)
+            store = stores[path]
+            texts = store.get(image, prompt) if prompt else texts_of(store, image, attach.named)
             lists.append(texts or [])
             if texts is None:
                 missing[prompt].append(f'{image} in {path}')
     for prompt, images in missing.items():
-        if len(images) == len(found) or (images and attach.missing == 'error'):
+        if len(images) == len(found) or (images and attach.missing != 'skip'):
             asked = f' to the prompt {prompt!r}' if prompt else ''
             option = f' --prompt {prompt!r}' if prompt else ''
             raise InputError(

@@ -1,7 +1,10 @@
 """Sentences about classes: the LMM's own of their images, or an LLM's from a file."""
 
 import json
+import logging
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -15,10 +18,16 @@ from ..errors import InputError, MissingInputError
 def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
     """Unique texts of a training set, and how often each occurs in each class.
 
+    Images without descriptions are left out, and the log says how many.
+
     Returns:
         U texts in the order of first use, and for each class a Counter of indices into them.
+
+    Raises:
+        InputError: no ``AttachDescriptions``, or an image that it refuses; some classes have
+            descriptions and others have none, by name.
     """
-    attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
+    attach = attach_of(dataset)
     if attach is None:
         raise InputError(
             "descriptions are needed: put dict(type='AttachDescriptions') into the train pipeline, "
@@ -26,23 +35,75 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         )
     index: dict[str, int] = {}
     counts: list[Counter[int]] = [Counter() for _ in range(num_classes)]
-    images = described = 0
+    coverage = Coverage.of(num_classes)
     for info in iter_infos(dataset):
         label = info['gt_label']
         if not isinstance(label, int) or not 0 <= label < num_classes:
             raise InputError(
                 f"{info['img_path']} has label {label}, the head's num_classes is {num_classes}"
             )
-        texts = attach.lookup(info)
-        images, described = images + 1, described + bool(texts)
+        texts = coverage.add(label, attach.find(info))
         counts[label].update(index.setdefault(text, len(index)) for text in texts)
     total = sum(sum(counter.values()) for counter in counts)
+    warned = coverage.unasked and attach.missing == 'warn'
     print_log(
-        f'{described} of {images} training images have descriptions: {total} texts, '
-        f'{len(index)} of them different',
+        f'{coverage}: {total} texts, {len(index)} of them different',
         'current',
+        level=logging.WARNING if warned else logging.INFO,
     )
+    if index or attach.missing != 'skip':  # which may mean that there are none, on purpose
+        coverage.check(dataset.metainfo.get('classes'), attach.named)
     return list(index), counts
+
+
+@dataclass
+class Coverage:
+    """How many of a training set's images have descriptions, in all and by class."""
+
+    images: list[int]  # of each class
+    described: list[int]  # of each class, those with at least one text
+    unasked: int = 0  # images that were never described; others were refused or failed
+
+    @classmethod
+    def of(cls, num_classes: int) -> 'Coverage':
+        """Of no images yet."""
+        return cls([0] * num_classes, [0] * num_classes)
+
+    def add(self, label: int, texts: list[str] | None) -> list[str]:
+        """Count an image; gives its texts, where None says that it was never described."""
+        self.images[label] += 1
+        self.unasked += texts is None
+        if texts:
+            self.described[label] += 1
+        return texts or []
+
+    def check(self, classes: Sequence[str] | None, named: bool = False) -> None:
+        """Raise InputError where a class has no described image, by name."""
+        empty = [i for i, count in enumerate(self.described) if not count]
+        if empty:
+            names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+            by = ' by a prompt with {class}' if named else ''
+            option = " --prompt '... {class} ...'" if named else ''
+            raise InputError(
+                f'no training image of class {names} has a description{by}, so it has no class '
+                'mean: describe some images of each class (python tools/describe.py CONFIG '
+                f'--per-class N{option})'
+            )
+
+    def __str__(self) -> str:
+        images, described = sum(self.images), sum(self.described)
+        shown = f'{described} of {images} training images have descriptions'
+        if described == images or not described:
+            return shown
+        share = f'{100 * described / images:.1f} %'
+        least, most = min(self.described), max(self.described)
+        each = f'{least}' if least == most else f'{least} to {most}'
+        return f'{shown} ({share}, {each} of each class; {self.unasked} were never described)'
+
+
+def attach_of(dataset) -> AttachDescriptions | None:
+    """The ``AttachDescriptions`` of a data set's pipeline."""
+    return next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
 
 
 def read_sentences(file: str) -> dict[str, list[str]]:

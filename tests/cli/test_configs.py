@@ -97,6 +97,13 @@ def test_methods_take_from_the_data_what_they_need(other):
     assert (cocoop.width, cocoop.length, cocoop.words) == (48, 5, 'a photo of a person')
 
 
+def test_the_control_that_was_told_the_class_reads_other_replies(other):
+    named = load_config(method_file('lmmreg_named'), other)
+    attach = named.train_dataloader.dataset.pipeline[-2]
+    assert attach == dict(type='AttachDescriptions', missing='warn', named=True)
+    assert 'told the class (control)' in named.protocol
+
+
 def test_methods_keep_the_datas_own_pipelines(other):
     pixels = ['LoadPicture', 'ResizeEdge']
     finetune = load_config(method_file('finetune'), other)

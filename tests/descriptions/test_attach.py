@@ -69,12 +69,16 @@ def test_image_that_was_never_described(root):
     assert str(root / 'descriptions.jsonl') in str(error.value)
     assert 'python tools/describe.py CONFIG' in str(error.value)
     assert "missing='skip'" in str(error.value)
-    assert build(missing='skip').lookup(sample(root, 'train/z.jpg')) == []
+    for missing in ('warn', 'skip'):
+        assert build(missing=missing).lookup(sample(root, 'train/z.jpg')) == []
+        assert build(missing=missing).find(sample(root, 'train/z.jpg')) is None
+        assert build(missing=missing).find(sample(root, 'train/y/d.jpg')) == []
 
 
 def test_no_descriptions_file_is_an_error_unless_images_may_be_missing(tmp_path):
-    with pytest.raises(MissingInputError, match='make it with `python tools/describe.py CONFIG`'):
-        build().lookup(sample(tmp_path, 'train/z.jpg'))
+    for missing in ('error', 'warn'):
+        with pytest.raises(MissingInputError, match='make it with `python tools/describe.py'):
+            build(missing=missing).lookup(sample(tmp_path, 'train/z.jpg'))
     assert build(missing='skip').lookup(sample(tmp_path, 'train/z.jpg')) == []
 
 
@@ -92,7 +96,7 @@ def test_samples_that_cannot_be_named(options, sample, message):
 
 
 def test_unknown_choice_for_missing():
-    with pytest.raises(InputError, match="missing must be 'error' or 'skip', not 'drop'"):
+    with pytest.raises(InputError, match="missing must be 'error', 'warn' or 'skip', not 'drop'"):
         AttachDescriptions(missing='drop')
 
 

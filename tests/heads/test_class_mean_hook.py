@@ -11,6 +11,7 @@ from mmpretrain_lmmreg.cli.inputs import missing_inputs
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads import ClassMeanHook
 from mmpretrain_lmmreg.text.embedding import embed, embed_class_means
 
@@ -98,17 +99,50 @@ def test_class_count_differs_between_config_and_data(tiny_config):
         train(tiny_config, **{'model.head.num_classes': 4})
 
 
-def test_a_class_without_descriptions_is_named(tiny_config, pictures, tmp_path):
+def keep_lines(cfg, pictures, tmp_path, keep, **settings):
+    """Let a config read some of the pictures' descriptions only."""
     lines = (pictures / 'descriptions.jsonl').read_text().splitlines(keepends=True)
     cache = tmp_path / 'some.jsonl'
-    cache.write_text(''.join(line for line in lines if 'green' not in line))
-    attach = next(
-        t
-        for t in tiny_config.train_dataloader.dataset.pipeline
-        if t['type'] == 'AttachDescriptions'
-    )
-    attach.update(cache=str(cache), missing='skip')
-    with pytest.raises(InputError, match="no training image of class 'green' has a description"):
+    cache.write_text(''.join(filter(keep, lines)))
+    pipeline = cfg.train_dataloader.dataset.pipeline
+    attach = next(t for t in pipeline if t['type'] == 'AttachDescriptions')
+    attach.update(cache=str(cache), **settings)
+
+
+@pytest.mark.parametrize('settings', [{}, {'missing': 'skip'}])
+def test_a_class_without_descriptions_is_named(tiny_config, pictures, tmp_path, settings):
+    keep_lines(tiny_config, pictures, tmp_path, lambda line: 'green' not in line, **settings)
+    with pytest.raises(InputError, match="no training image of class 'green' has a .*--per-class"):
+        train(tiny_config)
+
+
+@pytest.mark.parametrize('loop', ['FrozenTrunkTrainLoop', 'EpochBasedTrainLoop'])
+def test_some_images_of_each_class_suffice(tiny_config, pictures, tmp_path, capfd, loop):
+    keep_lines(tiny_config, pictures, tmp_path, lambda line: '/2.png' in line or 'red/3' in line)
+    means = train(tiny_config, **{'train_cfg.type': loop}).model.head.class_means
+    tower = TextTower(tiny_config.model.backbone.model_name)
+    texts = ['A blue picture.', 'Noise number 2 in blue.']
+    torch.testing.assert_close(means[0], tower.encode(texts).mean(0), rtol=1e-5, atol=1e-6)
+    printed = ' '.join(''.join(capfd.readouterr()).split())
+    assert 'WARNING' in printed
+    assert (
+        '4 of 24 training images have descriptions (16.7 %, 1 to 2 of each class; 20 were never '
+        'described): 8 texts, 7 of them different'
+    ) in printed
+    record = load_run(tiny_config.work_dir)['described']
+    assert (record['images'], record['described']) == (24, 4)
+    assert record['per_class'] == {'0': 1, '1': 1, '2': 2}
+
+
+def test_replies_by_prompts_that_name_the_class(tiny_config, pictures, tmp_path):
+    keep_lines(tiny_config, pictures, tmp_path, lambda line: True, named=True)
+    with pytest.raises(InputError, match=r"'blue', 'green', 'red' has a .* prompt with {class}"):
+        train(tiny_config)
+
+
+def test_images_must_be_described_where_the_config_says_so(tiny_config, pictures, tmp_path):
+    keep_lines(tiny_config, pictures, tmp_path, lambda line: '/2.png' in line, missing='error')
+    with pytest.raises(InputError, match='has no descriptions in .*describe the rest'):
         train(tiny_config)
 
 

@@ -4,7 +4,11 @@ pixels = [
     dict(type='ResizeEdge', scale=224, edge='short', backend='pillow', interpolation='bicubic'),
     dict(type='CenterCrop', crop_size=224),
 ]
-train_pipeline = [*pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]
+train_pipeline = [
+    *pixels,
+    dict(type='AttachDescriptions', missing='warn'),
+    dict(type='PackInputs'),
+]
 test_pipeline = [*pixels, dict(type='PackInputs')]
 
 train_dataloader = dict(

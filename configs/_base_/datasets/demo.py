@@ -5,7 +5,11 @@ pixels = [
     dict(type='LoadPicture'),
     dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
 ]
-train_pipeline = [*pixels, dict(type='AttachDescriptions'), dict(type='PackInputs')]
+train_pipeline = [
+    *pixels,
+    dict(type='AttachDescriptions', missing='warn'),
+    dict(type='PackInputs'),
+]
 test_pipeline = [*pixels, dict(type='PackInputs')]
 
 train_dataloader = dict(num_workers=0, dataset=dict(type='DemoActions', pipeline=train_pipeline))

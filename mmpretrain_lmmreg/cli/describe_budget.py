@@ -1,0 +1,92 @@
+"""Options of describe.py that choose images, and that look at what the descriptions are worth."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..describe.images import ConfigImages
+from ..describe.run import Task
+from ..errors import InputError
+
+
+def add_budget_options(parser: ArgumentParser) -> None:
+    """Add ``--per-class``, ``--until``, ``--seed`` and ``--check``."""
+    parser.add_argument(
+        '--per-class',
+        type=int,
+        metavar='N',
+        help='N images of each class, spread over groups; 2N adds to those of N',
+    )
+    parser.add_argument(
+        '--until',
+        type=float,
+        metavar='X',
+        help="go on until the standard error of each class's mean text embedding is at most X "
+        'times the distance between the class means (0.05, say), with at most --per-class images '
+        "each; embeds by the config's text tower or by --clip",
+    )
+    parser.add_argument('--seed', type=int, default=0, help='which images --per-class and --until')
+    parser.add_argument(
+        '--check',
+        nargs='?',
+        const=True,
+        metavar='PAGE.html',
+        help='say what the kept descriptions are worth, on a page (descriptions-check.html beside '
+        'them): by class, with the outliers, such as images with a wrong label',
+    )
+
+
+def check_budget(args: Namespace) -> None:
+    """Refuse numbers and combinations that mean nothing.
+
+    Raises:
+        InputError: Names the option.
+    """
+    if args.per_class is not None and args.per_class < 1:
+        raise InputError(f'--per-class {args.per_class}: give at least 1 image')
+    if args.until is None:
+        return
+    if not args.until > 0:
+        raise InputError(f'--until {args.until:g}: give a number above 0, such as 0.05')
+    if not args.describer:
+        raise InputError('--until asks: say who describes, by --describer minigpt4, hf or openai')
+    if args.preview or args.shard != '1/1':
+        other = '--preview' if args.preview else '--shard'
+        raise InputError(f'--until looks at all classes after each round: leave {other} out')
+
+
+def chosen(args: Namespace, config: Config, images: ConfigImages) -> Sequence[Task]:
+    """The images to be asked about: all of ``images``, or those of ``--per-class``.
+
+    The choice is made among the images of all shards, so that each shard has a part of it.
+    """
+    if args.per_class is None:
+        return images
+    from ..describe.until import choose  # loads the text tower's parts
+
+    everything = images if args.shard == '1/1' else ConfigImages(config, args.split)
+    names = {task.image for task in choose(everything, args.per_class, args.seed)}
+    return [task for task in images if task.image in names]
+
+
+def describe_until(args: Namespace, config: Config, images: ConfigImages, ask, out: Path, prompt):
+    """Ask in rounds, see :class:`Convergence`; ``ask`` takes a list of tasks."""
+    from ..describe.until import Convergence, text_tower
+
+    tower = text_tower(config, args.clip)
+    limit, seed = args.per_class, args.seed
+    Convergence(images, images.classes, args.until, limit, seed, tower).run(ask, out, prompt)
+
+
+def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path, prompt) -> None:
+    """Print what the descriptions are worth, and write the page."""
+    from ..describe.check import check
+    from ..describe.check_page import write_page
+
+    path = out.with_name('descriptions-check.html') if args.check is True else Path(args.check)
+    found = check(config, images, out, prompt, args.clip)
+    print(found)
+    write_page(found, path)
+    print(f'page          {path}')

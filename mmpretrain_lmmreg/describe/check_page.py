@@ -1,0 +1,41 @@
+"""The page of a check: one HTML file that needs nothing beside it."""
+
+from pathlib import Path
+
+from ..cache import atomic_write
+from ..datasets.thumbnails import thumbnail
+from ..errors import InputError
+from .check import Check, shares_of
+
+
+def render(found: Check) -> str:
+    """The page as HTML, every value escaped; pictures of the outliers are part of it.
+
+    Raises:
+        InputError: jinja2 is missing.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError:
+        raise InputError(
+            "--check's page needs jinja2: pip install 'mmpretrain_lmmreg[evidence]'"
+        ) from None
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template('check.html').render(
+        found=found,
+        rows=[(each, shares_of(each)) for each in found.classes],
+        outliers=[(each, thumbnail(Path(each.path), 240)) for each in found.outliers],
+    )
+
+
+def write_page(found: Check, path: Path) -> None:
+    """Write the page, whole or not at all."""
+    page = render(found)
+    with atomic_write(path) as file:
+        file.write(page.encode(errors='replace'))  # a reply may hold half a surrogate pair

@@ -1,0 +1,103 @@
+"""What descriptions are worth: plain functions on texts and arrays."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
+
+_WORDS = re.compile(r"[\w']+")
+_ARTICLES = {'a', 'an', 'the'}
+
+
+def gist(text: str) -> tuple[str, ...]:
+    """A text's words in alphabetic order, without case, punctuation and articles.
+
+    Texts of one gist are near-duplicates.
+    """
+    return tuple(sorted(set(_WORDS.findall(text.casefold())) - _ARTICLES))
+
+
+def repeated(texts: Sequence[str]) -> list[bool]:
+    """Whether each text is a near-duplicate of another one in the list."""
+    gists = [gist(text) for text in texts]
+    counts = Counter(gists)
+    return [counts[each] > 1 for each in gists]
+
+
+def names_in(text: str, patterns: Sequence[re.Pattern]) -> list[int]:
+    """Labels of the classes whose name occurs in a text.
+
+    A name within a longer one that occurs at the same place ('vaulting' in 'pole vaulting') is
+    not counted.
+    """
+    spans = [(m.start(), m.end(), i) for i, p in enumerate(patterns) for m in p.finditer(text)]
+    inside = {
+        a
+        for a in spans
+        for b in spans
+        if a[2] != b[2] and b[0] <= a[0] and a[1] <= b[1] and (b[1] - b[0]) > (a[1] - a[0])
+    }
+    return sorted({label for *_, label in set(spans) - inside})
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How each of I images' descriptions lie to the class means, arrays (I,)."""
+
+    own: NDArray  # distance to its class's mean, which is made without the image itself
+    other: NDArray  # distance to the nearest mean of another class
+    nearest: NDArray  # that class
+    ratio: NDArray  # own / other: above 1 the descriptions are more like another class's
+
+
+def distances(means: NDArray, texts: NDArray, labels: NDArray) -> Distances:
+    """Distances of images to class means, each image left out of the mean of its own class.
+
+    Args:
+        means: Mean text embedding of each image, (I, D).
+        texts: Number of texts of each, (I,).
+        labels: (I,), 0 to N_c - 1, each class with an image.
+
+    An image that is its class's only one is at distance 0 from it, since nothing is known.
+    """
+    classes = int(labels.max()) + 1
+    one_hot = np.eye(classes)[labels]
+    sums, totals = one_hot.T @ (texts[:, None] * means), one_hot.T @ texts
+    centres = sums / totals[:, None]
+    rest = totals[labels] - texts
+    without = (sums[labels] - texts[:, None] * means) / np.where(rest > 0, rest, 1)[:, None]
+    own = np.where(rest > 0, np.linalg.norm(means - without, axis=1), 0.0)
+    squared = (means**2).sum(1)[:, None] - 2 * means @ centres.T + (centres**2).sum(1)
+    squared[np.arange(len(labels)), labels] = np.inf
+    nearest = squared.argmin(1)
+    other = np.sqrt(np.maximum(squared[np.arange(len(labels)), nearest], 0))
+    return Distances(own, other, nearest, own / np.maximum(other, 1e-12))
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of so many, with Wilson's 95 % interval."""
+
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share, in [0, 1]; 0 of nothing."""
+        return self.count / self.total if self.total else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its interval, in [0, 1]."""
+        if not self.total:
+            return 0.0, 1.0
+        low, high = proportion_confint(self.count, self.total, method='wilson')
+        return float(low), float(high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f'{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})'

@@ -1,0 +1,125 @@
+"""--check: what descriptions are worth, by hand and on planted faults."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from describing import make_images
+from mmengine.config import Config
+
+from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.describe.check import check
+from mmpretrain_lmmreg.describe.check_page import render
+from mmpretrain_lmmreg.describe.images import ConfigImages
+from mmpretrain_lmmreg.describe.summary import class_pattern
+from mmpretrain_lmmreg.describe.worth import Share, distances, gist, names_in, repeated
+
+CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
+DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']
+
+
+def test_near_duplicates():
+    assert gist('A man, on the ROPE!') == gist('man on a rope') != gist('man off a rope')
+    assert repeated(['A cat.', 'Cat', 'a dog', 'The cat!']) == [True, True, False, True]
+
+
+def test_names_of_classes():
+    patterns = [class_pattern(name) for name in ('vaulting', 'pole vaulting', 'ApplyEyeMakeup')]
+    assert names_in('Someone is pole vaulting.', patterns) == [1]
+    assert names_in('Pole vaulting, then vaulting', patterns) == [0, 1]
+    assert names_in('to apply eye makeup', patterns) == [2]
+    assert names_in('revaulting', patterns) == []
+
+
+def test_distances_leave_the_image_out():
+    means = np.array([[0.0, 0], [2, 0], [10, 0], [10, 4]])
+    found = distances(means, np.array([1.0, 3, 2, 2]), np.array([0, 0, 1, 1]))
+    # without itself, each class is its other image; the other class's mean is (1.5, 0) or (10, 2)
+    np.testing.assert_allclose(found.own, [2, 2, 4, 4])
+    np.testing.assert_allclose(
+        found.other, [np.hypot(10, 2), np.hypot(8, 2), 8.5, np.hypot(8.5, 4)]
+    )
+    assert found.nearest.tolist() == [1, 1, 0, 0]
+    lone = distances(np.array([[0.0], [1], [3]]), np.ones(3), np.array([0, 1, 1]))
+    assert lone.own[0] == 0
+
+
+def test_wilsons_interval():
+    low, high = Share(8, 10).interval  # Agresti and Coull's example of it: 0.490 to 0.943
+    assert (low, high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
+    assert Share(0, 0).interval == (0, 1)
+
+
+@pytest.fixture
+def faulty(config, tmp_path):
+    """Twenty images of two classes; one labelled wrongly, one refused, one cut, one never asked."""
+    tasks = make_images(tmp_path / 'data', train=20)
+    lines = []
+    for i, task in enumerate(tasks):
+        texts = [*(DOGS if task.label else CATS), f'Number {i} of <b>all</b>.']
+        record = dict(image=task.image, prompt='p', reply='', descriptions=texts, status='ok')
+        lines.append(record)
+    wrong = tasks[5].image  # in the folder of dogs
+    lines[5]['descriptions'] = [*CATS, 'It may be a red dog.']
+    lines[6].update(descriptions=[], status='refused')
+    lines[7].update(status='truncated')
+    del lines[8]
+    path = tmp_path / 'data' / 'descriptions.jsonl'
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    return path, wrong
+
+
+@pytest.fixture
+def found(config, faulty, tiny_clip):
+    cfg = Config.fromfile(config)
+    return check(cfg, ConfigImages(cfg, 'train'), faulty[0], 'p', f'local-dir:{tiny_clip},')
+
+
+def test_counts_by_class(found):
+    cat, dog = found.classes
+    assert (cat.name, cat.images, cat.asked, cat.described, cat.texts) == ('cat', 10, 9, 8, 32)
+    assert (cat.statuses['refused'], dog.statuses['truncated']) == (1, 1)
+    assert (cat.own, cat.other) == (24, 0)
+    assert (dog.texts, dog.own, dog.other) == (40, 9 + 1, 3)
+    assert cat.repeats == 24 and dog.repeats == 9 * 3 + 3
+
+
+def test_a_wrong_label_comes_first(found, faulty):
+    first = found.outliers[0]
+    assert (first.image, first.label, first.nearest) == (faulty[1], 'red dog', 'cat')
+    assert first.ratio > 1 and found.suspects == 1
+    assert found.classes[1].nearer == 1 and found.classes[0].nearer == 0
+    assert f'{faulty[1]}: red dog, reads like cat' in str(found)
+
+
+def test_accuracy_without_training(found):
+    assert list(found.accuracies) == ['names', 'descriptions', 'both']
+    assert {share.total for share in found.accuracies.values()} == {2}
+    assert ' % (' in str(found) and 'of 2 test images by both' in str(found)
+
+
+def test_the_page_needs_nothing_beside_it_and_escapes(found):
+    page = render(found)
+    assert 'mean of another class than to its own: 1.' in page
+    assert '&lt;b&gt;all&lt;/b&gt;' in page and '<b>all' not in page
+    assert page.count('src="data:image/jpeg;base64,') == len(found.outliers) == 18
+    assert not re.search(r'(?:src|href)="(?!data:)|https?:|<script', page)
+
+
+def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tiny_clip, capsys):
+    run(parser().parse_args([str(config), '--check', '--clip', f'local-dir:{tiny_clip},']))
+    page = faulty[0].with_name('descriptions-check.html')
+    printed = capsys.readouterr().out
+    assert f'page          {page}' in printed and page.read_text().startswith('<!doctype html>')
+    assert re.search(r'red dog +10 +10 +0.0% +0.0% +0.0% +10.0%', printed)
+
+
+def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
+    cfg = Config.fromfile(config)
+    images = ConfigImages(cfg, 'train')
+    cfg.test_dataloader = None
+    found = check(cfg, images, faulty[0], 'p', f'local-dir:{tiny_clip},')
+    assert not found.accuracies
+    assert 'no accuracy without training: the config has neither' in str(found)
+    assert 'Not known: the config has neither a test' in render(found)

@@ -1,0 +1,189 @@
+"""describe.py --per-class, --until and prompts that name the class, against a loopback server."""
+
+import json
+
+import pytest
+from describing import make_images
+from loopback import Loopback
+
+from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.clip import TextTower
+from mmpretrain_lmmreg.describe.until import Convergence
+from mmpretrain_lmmreg.descriptions import (
+    AttachDescriptions,
+    DescriptionStore,
+    DescriptionWriter,
+)
+from mmpretrain_lmmreg.errors import InputError
+
+OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
+NAMED = 'Say ten things about this {class}'
+
+
+def call(config, *options):
+    run(parser().parse_args([str(config), *options]))
+
+
+@pytest.fixture
+def many(tmp_path):
+    return make_images(tmp_path / 'data', train=24)
+
+
+@pytest.fixture
+def default(tmp_path):
+    return tmp_path / 'data' / 'descriptions.jsonl'
+
+
+def described(path) -> set[str]:
+    return {record['image'] for record in DescriptionStore(path)}
+
+
+def test_more_of_each_class_are_added_and_nothing_is_asked_twice(
+    config, many, default, endpoint, capsys
+):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--per-class', '2')
+        first = described(default)
+        assert '4 images asked about, 0 had been' in capsys.readouterr().out
+        call(config, *OPENAI, '--per-class', '4')
+        assert '4 images asked about, 4 had been' in capsys.readouterr().out
+        call(config, *OPENAI, '--per-class', '3')
+        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+    assert len(server.bodies) == 8
+    assert first < described(default)
+    assert sum('/cat/' in name for name in first) == 2
+
+
+def test_another_seed_takes_others_and_shards_share_the_choice(config, many, tmp_path, endpoint):
+    whole, other, parts = tmp_path / 'w', tmp_path / 'o', [tmp_path / 'p1', tmp_path / 'p2']
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--per-class', '6', '--out', str(whole))
+        call(config, *OPENAI, '--per-class', '6', '--out', str(other), '--seed', '1')
+        for i, part in enumerate(parts, 1):
+            shard = ('--shard', f'{i}/2', '--out', str(part))
+            call(config, *OPENAI, '--per-class', '6', *shard)
+    assert described(whole) != described(other)
+    shares = [described(part) for part in parts]
+    assert all(shares) and set.union(*shares) == described(whole)
+
+
+def test_until_goes_on_in_rounds_with_a_cap(config, many, default, endpoint, tiny_clip, capsys):
+    until = ('--until', '1e-6', '--clip', f'local-dir:{tiny_clip},')
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, *until, '--per-class', '6')
+        printed = capsys.readouterr().out
+        assert 'round 1: 8 images, 0 of 2 classes are at 1e-06 or below; above: ' in printed
+        assert 'round 2: 4 images' in printed and 'round 3' not in printed
+        assert printed.count('stopped by --per-class') == 2
+        assert '12 of 24 images (50.0 %)' in printed
+        call(config, *OPENAI, *until)
+        printed = capsys.readouterr().out
+        assert printed.count('all images asked about') == 2
+        assert '24 of 24 images (100.0 %)' in printed
+    assert len(server.bodies) == 24
+
+
+def test_until_asks_no_more_about_classes_that_have_converged(many, default, tiny_clip, capsys):
+    """Cats are all alike; of dogs each is described in words of its own."""
+    asked = []
+
+    def ask(tasks):
+        asked.append([task.label for task in tasks])
+        with DescriptionWriter(default) as writer:
+            for task in tasks:
+                number = len(task.image) + int(task.image[-6:-4])
+                words = ['A cat.', 'A cat asleep.', f'{"dog " * (number % 7)}{number} runs.']
+                reply = f'1. {words[2 if task.label else number % 2]}'
+                writer.append({'image': task.image, 'prompt': 'p', 'reply': reply})
+
+    tower = TextTower(f'local-dir:{tiny_clip}')
+    Convergence(many, ('cat', 'dog'), 0.15, None, 0, tower).run(ask, default, 'p')
+    printed = capsys.readouterr().out
+    table = {line.split()[0]: line for line in printed.splitlines() if line[:3] in ('cat', 'dog')}
+    assert len(asked) > 1 and sorted(asked[0]) == [0] * 4 + [1] * 4
+    assert sum(map(len, asked)) == sum(int(line.split()[1]) for line in table.values())
+    assert int(table['cat'].split()[1]) < int(table['dog'].split()[1])
+    assert table['cat'].endswith('converged')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (('--per-class', '0'), '--per-class 0: give at least 1'),
+        (('--until', '0'), '--until 0: give a number above 0'),
+        (('--until', '0.1', '--preview', '2'), 'leave --preview out'),
+        (('--until', '0.1', '--shard', '1/2'), 'leave --shard out'),
+        (('--until', '0.1'), 'names no CLIP model: give one by --clip'),
+    ],
+)
+def test_numbers_that_mean_nothing(config, endpoint, options, message):
+    with Loopback() as server:
+        endpoint(server)
+        with pytest.raises(InputError, match=message):
+            call(config, *OPENAI, *options)
+    assert not server.bodies
+
+
+def test_until_needs_a_describer(config):
+    with pytest.raises(InputError, match='--until asks: say who describes'):
+        call(config, '--until', '0.1')
+
+
+def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, endpoint, capsys):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--prompt', NAMED)
+        call(config, *OPENAI, '--prompt', NAMED)
+        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+    asked = [body['messages'][0]['content'][1]['text'] for body in server.bodies]
+    assert sorted(asked) == (
+        ['Say ten things about this cat'] * 3 + ['Say ten things about this red dog'] * 3
+    )
+    store = DescriptionStore(default)
+    assert store.prompts == [NAMED]
+    for task in tasks:  # each reply is that image's own
+        assert len(store.get(task.image, NAMED)) == 10
+    replies = {record['image']: record['reply'] for record in store}
+    assert len(set(replies.values())) == 6
+
+
+def test_other_class_names_are_asked_about_again(config, tasks, endpoint, capsys):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--prompt', NAMED)
+        text = config.read_text().replace(
+            "type='CustomDataset',", "type='CustomDataset', metainfo=dict(classes=('lion', 'fox')),"
+        )
+        config.write_text(text)
+        call(config, *OPENAI, '--prompt', NAMED)
+    assert '6 images asked about, 0 had been' in capsys.readouterr().out
+    last = server.bodies[-1]['messages'][0]['content'][1]['text']
+    assert last.endswith(('lion', 'fox'))
+
+
+@pytest.mark.parametrize('split', ['test', 'all'])
+def test_the_class_of_test_images_is_not_told(config, endpoint, split):
+    with Loopback() as server:
+        endpoint(server)
+        with pytest.raises(InputError, match='would tell their class; only training images may'):
+            call(config, *OPENAI, '--prompt', NAMED, '--split', split)
+    assert not server.bodies
+
+
+def test_replies_that_were_told_the_class_are_never_mixed_with_others(tmp_path):
+    lines = [
+        dict(image='a.png', prompt='plain', reply='1. Plain.'),
+        dict(image='a.png', prompt=NAMED, reply='1. Told.'),
+        dict(image='b.png', prompt=NAMED, reply='1. Told, too.'),
+    ]
+    path = tmp_path / 'descriptions.jsonl'
+    path.write_text('\n'.join(map(json.dumps, lines)))
+    a, b = (dict(rel_path=name, data_root=str(tmp_path)) for name in ('a.png', 'b.png'))
+    assert AttachDescriptions().lookup(a) == ['Plain.']
+    assert AttachDescriptions(named=True).lookup(a) == ['Told.']
+    assert AttachDescriptions(named=True).lookup(b) == ['Told, too.']
+    with pytest.raises(InputError, match='b.png has no descriptions'):
+        AttachDescriptions().lookup(b)
