@@ -81,10 +81,18 @@ def describe_until(args: Namespace, config: Config, images: ConfigImages, ask, o
 
 
 def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path, prompt) -> None:
-    """Print what the descriptions are worth, and write the page."""
-    from ..describe.check import check
-    from ..describe.check_page import write_page
+    """Print what the descriptions are worth, and write the page.
 
+    Raises:
+        InputError: What :func:`check` raises; a package is missing.
+    """
+    try:
+        from ..describe.check import check
+        from ..describe.check_page import write_page
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"--check needs more packages ({error}): pip install 'mmpretrain_lmmreg[evidence]'"
+        ) from None
     path = out.with_name('descriptions-check.html') if args.check is True else Path(args.check)
     found = check(config, images, out, prompt, args.clip)
     print(found)

@@ -2,24 +2,15 @@
 
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from ..cache import atomic_write
 from ..datasets.thumbnails import thumbnail
-from ..errors import InputError
 from .check import Check, shares_of
 
 
 def render(found: Check) -> str:
-    """The page as HTML, every value escaped; pictures of the outliers are part of it.
-
-    Raises:
-        InputError: jinja2 is missing.
-    """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise InputError(
-            "--check's page needs jinja2: pip install 'mmpretrain_lmmreg[evidence]'"
-        ) from None
+    """The page as HTML, every value escaped; pictures of the outliers are part of it."""
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,

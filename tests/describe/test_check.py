@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mmpretrain_lmmreg.describe.check_page import render
 from mmpretrain_lmmreg.describe.images import ConfigImages
 from mmpretrain_lmmreg.describe.summary import class_pattern
 from mmpretrain_lmmreg.describe.worth import Share, distances, gist, names_in, repeated
+from mmpretrain_lmmreg.errors import InputError
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
 DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']
@@ -123,3 +125,13 @@ def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
     assert not found.accuracies
     assert 'no accuracy without training: the config has neither' in str(found)
     assert 'Not known: the config has neither a test' in render(found)
+
+
+def test_missing_packages_are_named_before_anything_is_embedded(config, faulty, monkeypatch):
+    for name in ('check', 'check_page'):
+        monkeypatch.delitem(sys.modules, f'mmpretrain_lmmreg.describe.{name}', raising=False)
+    monkeypatch.setitem(sys.modules, 'jinja2', None)
+    with pytest.raises(
+        InputError, match=r"--check needs .*jinja2.*'mmpretrain_lmmreg\[evidence\]'"
+    ):
+        run(parser().parse_args([str(config), '--check', '--clip', 'nothing,']))

@@ -5,10 +5,12 @@ import json
 import pytest
 from describing import make_images
 from loopback import Loopback
+from mmengine.config import Config
 
 from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.describe.until import Convergence
+from mmpretrain_lmmreg.describe.images import ConfigImages
+from mmpretrain_lmmreg.describe.until import Convergence, choose, text_tower
 from mmpretrain_lmmreg.descriptions import (
     AttachDescriptions,
     DescriptionStore,
@@ -107,6 +109,24 @@ def test_until_asks_no_more_about_classes_that_have_converged(many, default, tin
     assert sum(map(len, asked)) == sum(int(line.split()[1]) for line in table.values())
     assert int(table['cat'].split()[1]) < int(table['dog'].split()[1])
     assert table['cat'].endswith('converged')
+
+
+def test_images_of_one_source_come_last(drawn):
+    """The demo's training pictures are two of each group."""
+    loader = dict(dataset=dict(type='DemoActions', data_root=str(drawn)))
+    images = ConfigImages(Config(dict(train_dataloader=loader)), 'train')
+    chosen = choose(images, 30, seed=3)
+    assert len(chosen) == 6 * 30 == len({task.group for task in chosen})
+    assert {task.image for task in choose(images, 15, seed=3)} < {task.image for task in chosen}
+
+
+def test_the_tower_is_the_one_that_training_uses(tiny_config, tiny_clip, batch_norm_clip):
+    own = text_tower(tiny_config, None)
+    assert own.fingerprint == TextTower(f'local-dir:{tiny_clip}').fingerprint
+    tiny_config.default_hooks.class_means.model_name = f'local-dir:{batch_norm_clip}'
+    other = text_tower(tiny_config, None)
+    assert other.fingerprint == TextTower(f'local-dir:{batch_norm_clip}').fingerprint
+    assert text_tower(tiny_config, f'local-dir:{tiny_clip},').fingerprint == own.fingerprint
 
 
 @pytest.mark.parametrize(
