@@ -117,6 +117,17 @@ def test_file_that_holds_no_answers(config, tmp_path, no_endpoint, line):
         call(config, *OPENAI, '--batch-read', str(tmp_path / 'a.jsonl'))
 
 
+def test_batch_of_a_prompt_that_names_the_class(config, default, tmp_path, no_endpoint):
+    file, prompt = tmp_path / 'requests.jsonl', ('--prompt', 'Ten lines on this {class}')
+    call(config, *OPENAI, *prompt, '--batch-write', str(file))
+    asked = requests(file)
+    texts = {r['body']['messages'][0]['content'][1]['text'] for r in asked}
+    assert texts == {'Ten lines on this cat', 'Ten lines on this red dog'}
+    read = answers(tmp_path / 'a.jsonl', asked, [completion(TEN)] * 6)
+    assert call(config, *OPENAI, *prompt, '--batch-read', str(read)) == 0
+    assert {r['prompt'] for r in DescriptionStore(default)} == {prompt[1]}
+
+
 def test_refusals_of_a_batch(config, default, tmp_path, no_endpoint):
     file = tmp_path / 'requests.jsonl'
     call(config, *OPENAI, '--batch-write', str(file))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import main, parser, run
 from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError
@@ -146,13 +146,14 @@ def test_two_broken_files_among_good_ones_whatever_comes_last(
     assert len(server.bodies) == 4
 
 
-def test_exit_code_of_the_tool_where_errors_are_left(config, tasks, endpoint):
+def test_exit_code_of_the_command_where_errors_are_left(config, tasks, endpoint, monkeypatch):
     Path(tasks[0].path).write_bytes(b'no image')
+    monkeypatch.setattr(sys, 'argv', ['describe.py', str(config), *OPENAI])
     with Loopback() as server:
         endpoint(server)
-        command = [sys.executable, str(TOOL), str(config), *OPENAI]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr.count('Traceback')) == (3, 0)
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 3
 
 
 def test_another_models_replies_are_replaced_only_when_told(config, default, endpoint, capsys):

@@ -7,6 +7,8 @@ from describing import TEN, Scripted, describe, make_images
 from test_run import SHORT, lines
 
 from mmpretrain_lmmreg.describe.describers import REJECTED, TOO_LARGE, UNAVAILABLE, Answer
+from mmpretrain_lmmreg.describe.named import NamedDescriber
+from mmpretrain_lmmreg.describe.progress import Progress
 from mmpretrain_lmmreg.describe.run import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
@@ -113,6 +115,15 @@ def test_budget_needs_an_endpoint_that_counts(many, out):
         describe(out, many, Scripted(*[Answer(TEN)] * 9), max_tokens=45)
 
 
+def test_a_prompt_that_names_the_class_is_looked_into_alike(many, out):
+    inner = Scripted(*[Answer(error='bad field', fault=REJECTED)] * 99, concurrency=1)
+    inner.prompt = 'Describe the {class}'
+    named = NamedDescriber(inner, many, ['cat', 'red dog'])
+    with pytest.raises(InputError, match='a plain picture fails alike'):
+        describe(out, many, named, prompt=inner.prompt, load=named.load)
+    assert inner.batches[-1] == [GREY]
+
+
 def test_last_image_described_and_all_others_broken(tasks, out, tmp_path):
     broken = [Task(f'{i}.png', str(tmp_path / f'no {i}.png')) for i in range(2)]
     for _ in range(2):
@@ -122,8 +133,6 @@ def test_last_image_described_and_all_others_broken(tasks, out, tmp_path):
 
 
 def test_other_models_replies_are_told_apart(tasks, out):
-    from mmpretrain_lmmreg.describe.progress import Progress
-
     describe(out, tasks, Scripted(model='old'))
     with open(out, 'a') as file:
         prompt = lines(out)[0]['prompt']
