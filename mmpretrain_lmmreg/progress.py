@@ -68,7 +68,8 @@ class Progress:
             self._pause = min(2 * self._pause, LONGEST)
             self._next = now + self._pause
             left = duration(self.seconds / max(self.done, 1) * (self.total - self.done))
-            self._log(f'{self.what}: {self.done:,} of {self.total:,}, about {left} left')
+            tail = f' ({note})' if note else ''
+            self._log(f'{self.what}: {self.done:,} of {self.total:,}, about {left} left{tail}')
 
 
 def duration(seconds: float) -> str:

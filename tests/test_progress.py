@@ -57,6 +57,14 @@ def test_a_line_now_and_then_in_a_log(clock):
     assert [line.split()[4] for line in lines] == ['1,024', '3,072', '6,144']
 
 
+def test_a_note_stands_behind_the_line(clock):
+    lines = []
+    with Progress('images', 100, lines.append) as progress:
+        clock[0] += 15
+        progress.advance(50, '3.3 images/s 50 ok')
+    assert lines == ['images: 50 of 100, about 15 s left (3.3 images/s 50 ok)']
+
+
 def test_nothing_is_said_of_quick_work(clock, capsys):
     assert list(track('abc', 'letters', 3)) == ['a', 'b', 'c']
     assert capsys.readouterr() == ('', '')

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image
 
@@ -11,7 +11,7 @@ from ..datasets.names import readable_name
 from ..descriptions.samples import CLASS, names_class
 from ..errors import InputError
 from .describers import Answer, Describer
-from .run import Loaded, Task, load_image
+from .loading import Loaded, Task, load_image
 
 
 def check_named(prompt: str, split: str, classes: Sequence[str]) -> None:
@@ -29,6 +29,11 @@ def check_named(prompt: str, split: str, classes: Sequence[str]) -> None:
         )
     if not classes:
         raise InputError(f'--prompt with {CLASS}: the data set has no class names')
+
+
+class _Named(NamedTuple):
+    label: int
+    content: Any
 
 
 class NamedDescriber:
@@ -66,7 +71,7 @@ class NamedDescriber:
         loaded = load_image(path, *rest)
         if loaded.content is None:
             return loaded
-        return replace(loaded, content=(self._labels[path], loaded.content))
+        return replace(loaded, content=_Named(self._labels[path], loaded.content))
 
     def prepare(self, image: Image.Image) -> object:
         """What the other describer takes of an image."""
@@ -74,12 +79,18 @@ class NamedDescriber:
 
     async def ask(self, images: list[Any]) -> list[Answer]:
         """One answer an image, in order; images of one class are asked about together."""
+        images = [i if isinstance(i, _Named) else _Named(0, i) for i in images]  # a probe has none
         answers: dict[int, Answer] = {}
         for label in dict.fromkeys(label for label, _ in images):
             own = [i for i, (other, _) in enumerate(images) if other == label]
             replies = await self._by_label[label].ask([images[i][1] for i in own])
             answers.update(zip(own, replies, strict=True))
         return [answers[i] for i in range(len(images))]
+
+    def request(self, image: _Named) -> dict[str, Any]:
+        """The body that asks an endpoint about an image."""
+        label, content = image
+        return self._by_label[label].request(content)
 
     async def close(self) -> None:
         """Close the other describer."""

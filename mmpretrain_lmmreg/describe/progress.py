@@ -1,6 +1,7 @@
 """Which images need asking: what a descriptions file holds of one prompt, model and settings."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from ..descriptions.parse import STATUSES
@@ -8,13 +9,18 @@ from ..descriptions.store import Record, complete, scan
 
 _GOOD = STATUSES.index('long')  # ok and long need no second asking
 _FAILED = STATUSES.index('error')
+_ERROR, _FINAL = 1 << 4, 1 << 5
 
 
 class Progress:
     """How far each image is, one number an image: image content, replies so far, best status.
 
     A record without ``model``, ``settings`` or ``sha256`` stands for any. After an image's
-    content changed, only replies about the new content count.
+    content changed, only replies about the new content count. A reply that the model's server
+    cut off or refused is final.
+
+    Attributes:
+        others: Replies to the prompt by other models, by model.
 
     Args:
         prompt, model, settings: What is asked now; other records do not count.
@@ -23,30 +29,33 @@ class Progress:
 
     def __init__(self, prompt: str, model: str, settings: str, path: Path | None = None) -> None:
         self._prompt, self._model, self._settings = prompt, model, settings
-        self._images: dict[str, int] = {}  # sha256's first 64 bits | replies (16) | error | rank
+        self._images: dict[str, int] = {}  # sha256's first 64 bits | replies (16) | 2 flags | rank
+        self.others: Counter[str] = Counter()
         if path is not None and os.path.exists(path):
             for _, record in scan(path):
                 self.add(record)
 
     def add(self, record: Record) -> None:
         """Count a record of the file, if it answers what is asked now."""
-        if (
-            record['prompt'] != self._prompt
-            or record.get('model', self._model) != self._model
-            or record.get('settings', self._settings) != self._settings
-        ):
+        if record['prompt'] != self._prompt:
+            return
+        if record.get('model', self._model) != self._model:
+            self.others[record['model']] += record.get('status') != 'error'
+            return
+        if record.get('settings', self._settings) != self._settings:
             return
         sha = _short(record.get('sha256'))
-        replies, failed, best = self._state(record['image'], sha)
+        replies, flags, best = self._state(record['image'], sha)
         rank = STATUSES.index(complete(record)['status'])
-        replies, failed = (replies, True) if rank == _FAILED else (replies + 1, failed)
-        entry = sha << 24 | min(replies, 0xFFFF) << 8 | failed << 4 | min(rank, best)
+        flags |= _ERROR * (rank == _FAILED) | _FINAL * bool(record.get('finish'))
+        replies += rank != _FAILED
+        entry = sha << 24 | min(replies, 0xFFFF) << 8 | flags | min(rank, best)
         self._images[record['image']] = entry
 
     def tries_left(self, image: str, sha256: str | None, tries: int) -> int:
-        """How many of ``tries`` replies may still be asked for; 0 for a good reply."""
-        replies, _, best = self._state(image, _short(sha256))
-        return 0 if best <= _GOOD else max(tries - replies, 0)
+        """How many of ``tries`` replies may still be asked for; 0 for a good or final one."""
+        replies, flags, best = self._state(image, _short(sha256))
+        return 0 if best <= _GOOD or flags & _FINAL else max(tries - replies, 0)
 
     def best(self, image: str, sha256: str | None) -> str:
         """The best status so far; ``error`` where there is none."""
@@ -54,13 +63,13 @@ class Progress:
 
     def failed(self, image: str, sha256: str | None) -> bool:
         """Whether an error is on record for this content of the image."""
-        return self._state(image, _short(sha256))[1]
+        return bool(self._state(image, _short(sha256))[1] & _ERROR)
 
-    def _state(self, image: str, sha: int) -> tuple[int, bool, int]:
+    def _state(self, image: str, sha: int) -> tuple[int, int, int]:
         entry = self._images.get(image)
         if entry is None or (sha and entry >> 24 and entry >> 24 != sha):
-            return 0, False, _FAILED
-        return entry >> 8 & 0xFFFF, bool(entry >> 4 & 1), entry & 0xF
+            return 0, 0, _FAILED
+        return entry >> 8 & 0xFFFF, entry & (_ERROR | _FINAL), entry & 0xF
 
 
 def _short(sha256: object) -> int:

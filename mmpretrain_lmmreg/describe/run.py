@@ -1,79 +1,24 @@
 """The run: every image asked about once, every reply on the disk before the next is awaited."""
 
 import asyncio
-import hashlib
-import io
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..cache import digest
-from ..datasets.pictures import check_regular, read_rgb
-from ..descriptions.parse import STATUSES, parse_reply
 from ..descriptions.store import DescriptionWriter, Record
 from ..errors import InputError
 from .describers import Answer, Describer
+from .failures import Failures
+from .loading import Loaded, Task, load_image
 from .progress import Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An image to be described: its key, its file, its class and group where they are known."""
-
-    image: str
-    path: str
-    label: int | None = None
-    group: str | None = None  # of images that are not independent, such as a video's
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What is read of an image file; ``error`` says why ``content`` is missing."""
-
-    sha256: str | None = None
-    content: object = None
-    error: str = ''
-
-
-def load_image(
-    path: str, prepare: Callable[[Image.Image], object], wanted: Callable[[str | None], bool]
-) -> Loaded:
-    """Read and hash an image; if it is wanted, also decode (upright, RGB) and prepare it."""
-    try:
-        check_regular(path)
-        data = Path(path).read_bytes()
-    except ValueError as error:
-        return Loaded(error=f'cannot read the image: {error}')
-    except OSError as error:
-        return Loaded(error=f'cannot read the image: {error.strerror or error}')
-    sha256 = hashlib.sha256(data).hexdigest()
-    if not wanted(sha256):
-        return Loaded(sha256)
-    try:
-        return Loaded(sha256, prepare(read_rgb(io.BytesIO(data))))
-    except UnidentifiedImageError:  # its own message is an address in memory
-        return Loaded(sha256, error='cannot decode the image: its format is unknown to pillow')
-    except Exception as error:  # decoders raise whatever a broken file provokes
-        return Loaded(sha256, error=f'cannot decode the image: {error}')
-
-
-@dataclass
-class Tally:
-    """What a run did: images by the best status of their replies, and what that took."""
-
-    statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
-    kept: int = 0  # images that needed no asking
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-    @property
-    def asked(self) -> int:
-        """Images that were asked about."""
-        return sum(self.statuses.values())
+from .tally import Budget, Tally
+from .verdict import judge
 
 
 @dataclass
@@ -89,6 +34,8 @@ class Run:
         retries: How often a short, refused, truncated or empty reply is asked for again.
         report: Called with the tally after each image.
         load: Reads an image; see :func:`load_image`.
+        max_tokens: Stop before a run takes more, in and out.
+        pause: Seconds before the first try after an outage; see :class:`Failures`.
     """
 
     describer: Describer
@@ -99,19 +46,25 @@ class Run:
     retries: int = 3
     report: Callable[[Tally], None] = lambda tally: None
     load: Callable[..., Loaded] = load_image
+    max_tokens: int | None = None
+    pause: float = 10.0
 
     def __post_init__(self) -> None:
         self.tally = Tally()
+        self._budget = Budget(self.max_tokens, self.tally)
         self._settings = digest(self.describer.settings)
         self._tries = 1 if self.describer.deterministic else 1 + self.retries
         self._stopped: Exception | None = None
         self._waiting: list[Record] = []
+        self._failed: list[Task] = []  # since the last answer, perhaps through no fault of theirs
+        self._again: deque[Task] = deque()  # of those, the ones that an outage had failed
 
     def __call__(self, tasks: Iterable[Task]) -> Tally:
         """Describe all images that need it.
 
         Raises:
-            InputError: As :meth:`Describer.ask`; what was answered until then is kept.
+            InputError: As :meth:`Describer.ask` and :class:`Failures`; what was answered until
+                then is kept.
         """
         asyncio.run(self._all(iter(tasks)))
         return self.tally
@@ -120,6 +73,7 @@ class Run:
         """Workers beyond the concurrency load the next images and write while others ask."""
         self._slots = asyncio.Semaphore(self.describer.concurrency)
         self._disk = asyncio.Lock()
+        self._failures = Failures(self._probe, self.pause)
         workers = [
             asyncio.create_task(self._work(tasks)) for _ in range(2 * self.describer.concurrency)
         ]
@@ -137,19 +91,23 @@ class Run:
 
     async def _work(self, tasks: Iterator[Task]) -> None:
         try:
-            while not self._stopped and (batch := await self._next_batch(tasks)):
+            while not self._over and (batch := await self._next_batch(tasks)):
                 await self._describe(batch)
         except Exception as error:
             self._stopped = self._stopped or error
             raise
 
+    @property
+    def _over(self) -> bool:
+        return bool(self._stopped) or self.tally.spent
+
     async def _next_batch(self, tasks: Iterator[Task]) -> list[tuple[Task, Loaded]]:
         """The next images that need asking, read; broken ones are put on record here."""
         batch: list[tuple[Task, Loaded]] = []
-        while chunk := list(islice(tasks, self.describer.batch_size - len(batch))):
-            loaded = await asyncio.gather(*(asyncio.to_thread(self._load, t) for t in chunk))
+        while chunk := self._take(tasks, self.describer.batch_size - len(batch)):
+            loaded = await asyncio.gather(*(asyncio.to_thread(self.read, t) for t in chunk))
             for task, found in zip(chunk, loaded, strict=True):
-                if not self._tries_left(task, found.sha256):
+                if not self.tries_left(task, found.sha256):
                     self.tally.kept += 1
                     self.report(self.tally)
                 elif found.error:
@@ -158,58 +116,103 @@ class Run:
                     batch.append((task, found))
         return batch
 
-    def _load(self, task: Task) -> Loaded:
-        return self.load(task.path, self.describer.prepare, partial(self._tries_left, task))
+    def _take(self, tasks: Iterator[Task], count: int) -> list[Task]:
+        again = [self._again.popleft() for _ in range(min(count, len(self._again)))]
+        return again + list(islice(tasks, count - len(again)))
 
-    def _tries_left(self, task: Task, sha256: str | None) -> int:
+    def read(self, task: Task) -> Loaded:
+        """Read an image; prepared for the describer if it needs asking."""
+        return self.load(task.path, self.describer.prepare, partial(self.tries_left, task))
+
+    def tries_left(self, task: Task, sha256: str | None) -> int:
+        """How often an image of this content may still be asked about."""
         return self.progress.tries_left(task.image, sha256, self._tries)
 
     async def _describe(self, batch: list[tuple[Task, Loaded]]) -> None:
         """Ask about a batch, and again about those whose reply is not good."""
-        while batch:
+        while batch and not self._over:
             async with self._slots:
-                if self._stopped:
+                await self._failures.ready()
+                if self._over or not self._allowed(len(batch)):
                     return
-                answers = await self.describer.ask([loaded.content for _, loaded in batch])
+                answers = await self._ask([loaded.content for _, loaded in batch])
             again = []
             for (task, loaded), answer in zip(batch, answers, strict=True):
-                self.tally.tokens_in += answer.tokens_in
-                self.tally.tokens_out += answer.tokens_out
                 if answer.error:
-                    await self._fail(task, loaded, answer.error)
+                    if await self._after_failure(task, loaded, answer):
+                        again.append((task, loaded))
                     continue
+                self.tally.add(answer)
+                self._failed.clear()
+                self._failures.answered()
                 await self._keep(task, loaded, answer)
-                if self._tries_left(task, loaded.sha256):
+                if self.tries_left(task, loaded.sha256):
                     again.append((task, loaded))
                 else:
                     self._count(self.progress.best(task.image, loaded.sha256))
             batch = again
 
+    def _allowed(self, images: int) -> bool:
+        self.tally.spent = self.tally.spent or not self._budget.allows(images)
+        return not self.tally.spent
+
+    async def _ask(self, contents: list[object]) -> list[Answer]:
+        start = time.monotonic()
+        self._budget.pending += len(contents)
+        try:
+            return await self.describer.ask(contents)
+        finally:
+            self._budget.pending -= len(contents)
+            self.tally.busy += time.monotonic() - start
+
+    async def _probe(self) -> Answer:
+        """What comes of a picture that no model and no server can mind."""
+        grey = Image.new('RGB', (224, 224), (128, 128, 128))
+        (answer,) = await self.describer.ask([self.describer.prepare(grey)])
+        return answer
+
+    async def _after_failure(self, task: Task, loaded: Loaded, answer: Answer) -> bool:
+        """Whether to ask about the image again; else its error is on record."""
+        if answer.fault and await self._failures.failed(answer):
+            self._again.extend(self._failed)
+            self.tally.statuses['error'] -= len(self._failed)
+            self._failed.clear()
+            return True
+        if answer.fault:
+            self._failed.append(task)
+        await self._fail(task, loaded, answer.error)
+        return False
+
     async def _keep(self, task: Task, loaded: Loaded, answer: Answer) -> None:
-        parsed = parse_reply(answer.reply, self.expected)
-        record = self._record(task, loaded, answer.reply)
-        await self._write({**record, 'descriptions': parsed.descriptions, 'status': parsed.status})
+        """Put a reply on record."""
+        await self._write(self.record(task, loaded, answer))
 
     async def _fail(self, task: Task, loaded: Loaded, error: str) -> None:
         """Put an error on record, unless one is there for this image already."""
+        self.tally.last_error = f'{task.image}: {error}'
         if not self.progress.failed(task.image, loaded.sha256):
-            record = self._record(task, loaded, '')
-            await self._write({**record, 'descriptions': [], 'status': 'error', 'error': error})
+            await self._write(self.record(task, loaded, Answer(error=error)))
         self._count('error')
 
     def _count(self, status: str) -> None:
         self.tally.statuses[status] += 1
         self.report(self.tally)
 
-    def _record(self, task: Task, loaded: Loaded, reply: str) -> Record:
-        return {
+    def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record:
+        """An answer's record, as it is kept."""
+        record: Record = {
             'image': task.image,
             'prompt': self.prompt,
-            'reply': reply,
+            'reply': answer.reply,
             'model': self.describer.model,
             'settings': self._settings,
             **({'sha256': loaded.sha256} if loaded.sha256 else {}),
         }
+        if answer.error:
+            return record | {'descriptions': [], 'status': 'error', 'error': answer.error}
+        parsed = judge(answer.reply, answer.finish, self.expected)
+        record |= {'descriptions': parsed.descriptions, 'status': parsed.status}
+        return record | ({'finish': answer.finish} if answer.finish else {})
 
     async def _write(self, record: Record) -> None:
         """Return once the record is on the disk; those that wait share one sync."""

@@ -11,7 +11,8 @@ from open_clip.tokenizer import SimpleTokenizer
 
 from ..descriptions.store import DescriptionStore
 from ..progress import duration
-from .run import Tally, Task
+from .loading import Task
+from .tally import Tally
 
 CONTEXT = 77  # tokens of CLIP's text tower, start and end included
 
@@ -27,6 +28,7 @@ class Summary:
     labelled: int = 0  # descriptions of images whose class name is known
     naming: int = 0  # of those, the ones in which the class name occurs
     cut: int = 0  # longer than CLIP's text tower reads
+    models: Counter = field(default_factory=Counter)  # images by the model whose reply counts
 
     def __str__(self) -> str:
         s = self.statuses
@@ -41,7 +43,12 @@ class Summary:
             f'duplicates    {self.duplicates}\n'
             f'class named   {share}\n'
             f'cut at {CONTEXT}     {self.cut}'
+            f'{self._whose()}'
         )
+
+    def _whose(self) -> str:
+        names = [f'{count} of {name}' for name, count in self.models.most_common()]
+        return f'\nreplies       {", ".join(names)}' if names else ''
 
 
 def summarize(
@@ -55,6 +62,8 @@ def summarize(
         record = store.record(task.image, prompt)
         summary.images += 1
         summary.statuses[record['status'] if record else 'missing'] += 1
+        if record and record['status'] != 'error' and record.get('model'):
+            summary.models[record['model']] += 1
         items = record['descriptions'] if record else []
         summary.descriptions += len(items)
         hashes.extend(hash(item.casefold()) & (2**64 - 1) for item in items)
@@ -86,13 +95,43 @@ class _CutCheck:
         return len(self._tokenizer.encode(text)) > CONTEXT - 2
 
 
-def projection(tally: Tally, seconds: float, images: int) -> str:
-    """What all images will take, judged by those that a preview asked about."""
+def projection(
+    tally: Tally,
+    images: int,
+    concurrency: int,
+    per_minute: float | None = None,
+    price: tuple[float, float] | None = None,
+) -> str:
+    """What all images will take, judged by those that a preview asked about.
+
+    Args:
+        tally: Of the preview.
+        images: All of them.
+        concurrency: Calls of the describer at a time, each as long as those of the preview.
+        per_minute: Requests that are sent in a minute, at most.
+        price: Of a million tokens, in and out.
+    """
     if not tally.asked:
         return 'nothing was asked: these images are described already'
     factor = images / tally.asked
-    each = f'{seconds / tally.asked:.1f} s an image'
+    each = tally.busy / tally.asked
+    seconds = images * each / min(concurrency, images)
+    if per_minute:
+        seconds = max(seconds, factor * max(tally.answers, tally.asked) * 60 / per_minute)
     return (
-        f'{images} images: about {duration(factor * seconds)} ({each}), '
-        f'{factor * tally.tokens_in:,.0f} tokens in, {factor * tally.tokens_out:,.0f} out'
+        f'{images} images: about {duration(seconds)} ({each:.1f} s an image, {concurrency} at a '
+        f'time), {tokens(tally, factor, price)}'
     )
+
+
+def tokens(tally: Tally, factor: float = 1, price: tuple[float, float] | None = None) -> str:
+    """Tokens of a run, ``factor`` times, and what they cost; 'unknown' where nobody counted."""
+    counted = tally.answers - tally.uncounted
+    if not counted:
+        return 'tokens unknown'
+    factor *= tally.answers / counted
+    numbers = factor * tally.tokens_in, factor * tally.tokens_out
+    text = f'{numbers[0]:,.0f} tokens in, {numbers[1]:,.0f} out'
+    if price is None:
+        return text
+    return f'{text}, cost {sum(n * p for n, p in zip(numbers, price, strict=True)) / 1e6:.2f}'

@@ -93,10 +93,12 @@ class Loopback:
         head = (await reader.readuntil(b'\r\n\r\n')).decode().split('\r\n')
         headers = {k.lower(): v.strip() for k, _, v in (h.partition(':') for h in head[1:]) if k}
         body = json.loads(await reader.readexactly(int(headers['content-length'])))
-        url = body['messages'][0]['content'][0]['image_url']['url']
+        url = body['messages'][-1]['content'][0]['image_url']['url']
         image = base64.b64decode(url.partition(',')[2])
         behaviour = self.behave(len(self.bodies), image, self.asked[image])
         self.asked[image] += 1
+        if behaviour == 'no schema':
+            behaviour = '400' if 'response_format' in body else 'ok'
         self.headers.append(headers)
         self.bodies.append(body)
         async with self._gate:
@@ -117,6 +119,12 @@ class Loopback:
             return _send(writer, 401, json.dumps({'detail': headers['authorization']}).encode())
         if behaviour.isdecimal():
             return _send(writer, int(behaviour), b'{"error": "as told"}', retry_after=self.wait)
+        if behaviour.startswith('error '):  # error STATUS CODE MESSAGE
+            _, status, code, message = behaviour.split(' ', 3)
+            body = {'error': {'message': message, 'code': code}}
+            return _send(writer, int(status), json.dumps(body).encode())
+        if '"choices": [{' in behaviour or 'data: ' in behaviour:  # a whole body
+            return _send(writer, 200, behaviour.encode())
         if behaviour == 'garbage':
             return _send(writer, 200, b'<html>{"choices": [')
         if behaviour == 'other JSON':

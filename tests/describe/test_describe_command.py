@@ -1,15 +1,18 @@
 """tools/describe.py from its options to the file."""
 
+import inspect
 import json
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import main, parser, run
+from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError
 
@@ -17,7 +20,7 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'describe.py'
 
 
 def call(config, *options):
-    run(parser().parse_args([str(config), *options]))
+    return run(parser().parse_args([str(config), *options]))
 
 
 OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
@@ -125,6 +128,105 @@ def test_a_run_that_only_met_errors_fails_and_says_why(config, default, endpoint
                 call(config, *OPENAI, '--retries', '0', *preview)
     assert {r['status'] for r in DescriptionStore(default)} == {'error'}
     assert 's an image' not in capsys.readouterr().out
+
+
+def test_two_broken_files_among_good_ones_whatever_comes_last(
+    config, default, tasks, endpoint, capsys
+):
+    for task in tasks[:2]:
+        Path(task.path).write_bytes(b'no image')
+    with Loopback() as server:
+        endpoint(server)
+        for asked in (6, 2):  # the second run meets nothing but errors
+            assert call(config, *OPENAI) == 3
+            streams = capsys.readouterr()
+            assert f'{asked} images asked about' in streams.out
+            assert '2 images could not be described' in streams.err
+            assert 'cannot decode the image' in streams.err
+    assert len(server.bodies) == 4
+
+
+def test_exit_code_of_the_command_where_errors_are_left(config, tasks, endpoint, monkeypatch):
+    Path(tasks[0].path).write_bytes(b'no image')
+    monkeypatch.setattr(sys, 'argv', ['describe.py', str(config), *OPENAI])
+    with Loopback() as server:
+        endpoint(server)
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 3
+
+
+def test_another_models_replies_are_replaced_only_when_told(config, default, endpoint, capsys):
+    other = ('--describer', 'openai', '--model', 'new', '--options', 'backoff=0.001')
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI)
+        before = default.read_bytes()
+        with pytest.raises(InputError, match=r'6 of vlm.*--replace asks new'):
+            call(config, *other)
+        assert (default.read_bytes(), len(server.bodies)) == (before, 6)
+        capsys.readouterr()
+        assert call(config, *other, '--replace') == 0
+        assert 'replies       6 of new' in capsys.readouterr().out
+    assert {r['model'] for r in DescriptionStore(default)} == {'new'}
+
+
+def test_a_full_run_prints_what_it_took_and_what_it_cost(config, endpoint, capsys):
+    with Loopback() as server:
+        endpoint(server)
+        call(config, *OPENAI, '--price', '1000,2000')
+    assert '600 tokens in, 300 out, cost 1.20' in capsys.readouterr().out
+
+
+def test_budget_of_tokens(config, default, endpoint, capsys):
+    with Loopback() as server:
+        endpoint(server)
+        assert call(config, *OPENAI, '--max-tokens-total', '350', '--concurrency', '1') == 0
+        assert 'stopped at --max-tokens-total; 4 images left' in capsys.readouterr().out
+    assert len(DescriptionStore(default)) == 2
+
+
+def test_a_hint_where_replies_were_cut(config, endpoint, capsys):
+    cut = json.dumps(
+        {'choices': [{'message': {'content': '1. A.\n2. B'}, 'finish_reason': 'length'}]}
+    )
+    with Loopback(lambda *_: cut) as server:
+        endpoint(server)
+        call(config, *OPENAI)
+    out = capsys.readouterr().out
+    assert '6 replies were cut off' in out and 'max_new_tokens=' in out
+    assert 'tokens unknown' in out
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        ('--concurrency', '0'),
+        ('--batch-size', '0'),
+        ('--retries', '-1'),
+        ('--preview', '0'),
+        ('--requests-per-minute', 'fast'),
+        ('--price', '3'),
+        ('--options', 'temperature'),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_the_parser(config, options, capsys):
+    with pytest.raises(SystemExit) as stop:
+        call(config, *OPENAI, *options)
+    assert stop.value.code == 2
+    assert options[0] in capsys.readouterr().err
+
+
+def test_help_lists_every_describers_own_options(capsys):
+    with pytest.raises(SystemExit):
+        parser().parse_args(['--help'])
+    shown = capsys.readouterr().out
+    for name in describers.NAMES:
+        module, cls = describers._DESCRIBERS[name]
+        build = getattr(import_module(module, describers.__package__), cls)
+        own = set(inspect.signature(build).parameters) - set(describers._GIVEN)
+        assert own == {option.partition('.')[0] for option in describers.OPTIONS[name].split()}
+        assert all(re.search(rf'\b{option}\b', shown) for option in own)
 
 
 def test_second_writer_is_refused_before_anything_is_asked(config, default, endpoint):

@@ -12,10 +12,12 @@ from describing import PROMPT, describe
 from loopback import Loopback, reply_for
 from PIL import Image
 
-from mmpretrain_lmmreg.describe.describers import Generation, build_describer
+from mmpretrain_lmmreg.describe.describers import Generation, build_describer, waits
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
 from mmpretrain_lmmreg.describe.run import Task
+from mmpretrain_lmmreg.describe.verdict import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
+from mmpretrain_lmmreg.descriptions.parse import ParsedReply
 from mmpretrain_lmmreg.errors import InputError
 
 QUICK = {'backoff': 0.001}
@@ -28,9 +30,18 @@ def out(tmp_path):
 
 def build(retries=3, concurrency=4, **options):
     options = {**QUICK, **options}
-    return build_describer(
-        'openai', options, model='vlm', prompt=PROMPT, retries=retries, concurrency=concurrency
-    )
+    given = {k: options.pop(k) for k in ('max_pixels', 'requests_per_minute') if k in options}
+    common = {'retries': retries, 'concurrency': concurrency, **given}
+    return build_describer('openai', options, model='vlm', prompt=PROMPT, **common)
+
+
+def ending(text, reason, refusal, stream) -> str:
+    """An answer's body."""
+    message = {'content': text, 'refusal': refusal}
+    if not stream:
+        return json.dumps({'choices': [{'message': message, 'finish_reason': reason}]})
+    events = [{'delta': message}, {'delta': {}, 'finish_reason': reason}]
+    return ''.join(f'data: {json.dumps({"choices": [event]})}\n\n' for event in events)
 
 
 def ask(server, image=None, **options):
@@ -47,7 +58,7 @@ async def ask_and_close(describer, content):
 
 
 def sent_image(body) -> bytes:
-    url = body['messages'][0]['content'][0]['image_url']['url']
+    url = body['messages'][-1]['content'][0]['image_url']['url']
     assert url.startswith('data:image/jpeg;base64,')
     return base64.b64decode(url.partition(',')[2])
 
@@ -61,7 +72,7 @@ def test_request_holds_prompt_image_and_the_papers_settings(endpoint):
     assert answer.reply == reply_for(image)
     assert (answer.tokens_in, answer.tokens_out, answer.error) == (100, 50, '')
     assert Image.open(io.BytesIO(image)).size == (768, 256)
-    assert body['messages'][0]['content'][1] == {'type': 'text', 'text': PROMPT}
+    assert body['messages'][-1]['content'][1] == {'type': 'text', 'text': PROMPT}
     assert (body['max_tokens'], body['temperature'], body['top_p']) == (300, 1.0, 0.9)
     assert body['model'] == 'vlm'
     assert not body.get('stream')
@@ -155,12 +166,12 @@ def test_waits_as_long_as_the_server_asks_or_doubling_with_jitter(endpoint, monk
 
 
 def test_retry_after_as_seconds_or_date():
-    assert endpoint_module._seconds('3') == 3
-    assert endpoint_module._seconds('soon') == endpoint_module._seconds('') == 0
+    assert waits.seconds_asked('3') == 3
+    assert waits.seconds_asked('soon') == waits.seconds_asked('') == 0
     later = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + 60))
-    assert 55 < endpoint_module._seconds(later) <= 60
+    assert 55 < waits.seconds_asked(later) <= 60
     far = type('E', (Exception,), {'response': type('R', (), {'headers': {'retry-after': '1e9'}})})
-    assert endpoint_module._wait(far(), 0, 1) <= 600 * 1.25
+    assert waits.wait_before(far(), 0, 1) <= 600 * 1.25
 
 
 def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd):
@@ -178,10 +189,138 @@ def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd
         assert key not in text
 
 
-def test_key_that_a_server_repeats_in_an_error_or_a_reply_is_hidden(endpoint):
-    with Loopback(lambda *_: '1. Your key is sk-secret-7731.') as server:
+@pytest.mark.parametrize('key', ['none', 'EMPTY', '1', 'sk-secret-7731-of-20'])
+def test_replies_are_not_touched_whatever_the_key(endpoint, key):
+    with Loopback(lambda *_: f'1. None of the riders has {key}.') as server:
+        endpoint(server, key)
+        assert ask(server).reply == f'1. None of the riders has {key}.'
+
+
+@pytest.mark.parametrize('key', ['1', 'sk-secret-7731-of-20'])
+def test_key_is_hidden_in_errors(endpoint, key):
+    with Loopback(lambda *_: f'error 400 x 10 riders, key {key}') as server:
+        endpoint(server, key)
+        error = ask(server).error
+    assert ('10 riders, key ***' in error) == (len(key) > 1)
+    assert (key in error) == (len(key) == 1)
+
+
+ENDS = [
+    ('1. A.\n2. B.\n3. Half a', 'length', None, 'truncated'),
+    ('1. A.', 'content_filter', None, 'refused'),
+    (None, 'stop', 'I cannot help with that.', 'refused'),
+    ('1. A.', 'stop', None, ''),
+]
+
+
+@pytest.mark.parametrize(('text', 'reason', 'refusal', 'finish'), ENDS)
+@pytest.mark.parametrize('stream', [False, True])
+def test_how_the_server_says_that_a_reply_ended(endpoint, text, reason, refusal, finish, stream):
+    with Loopback(lambda *_: ending(text, reason, refusal, stream)) as server:
         endpoint(server)
-        assert ask(server).reply == '1. Your key is ***.'
+        answer = ask(server)
+    assert (answer.finish, answer.reply) == (finish, text or refusal)
+    assert answer.tokens_in is None  # nobody counted
+
+
+def test_content_filter_of_the_request_is_a_refusal(endpoint):
+    with Loopback(lambda *_: 'error 400 content_filter no such pictures') as server:
+        endpoint(server)
+        answer = ask(server)
+    assert (answer.finish, answer.error, len(server.bodies)) == ('refused', '', 1)
+
+
+@pytest.mark.parametrize('status', ['402', 'error 429 insufficient_quota pay first'])
+def test_empty_account_stops_the_run(endpoint, tasks, out, status):
+    with Loopback(lambda n, *_: 'ok' if n < 2 else status) as server:
+        endpoint(server)
+        with pytest.raises(InputError, match='no credit left'):
+            describe(out, tasks, build(concurrency=1))
+    assert len(server.bodies) == 3
+    assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
+
+
+@pytest.mark.parametrize('head', [': OPENROUTER PROCESSING\n\n', 'event: message\n', '\n\n'])
+def test_comments_before_a_stream(endpoint, head):
+    with Loopback(lambda *_: head + ending('1. A.', 'stop', None, True)) as server:
+        endpoint(server)
+        assert ask(server).reply == '1. A.'
+
+
+def test_error_inside_a_stream(endpoint):
+    with Loopback(lambda *_: 'data: {"error": {"message": "GPU lost"}}\n\n') as server:
+        endpoint(server)
+        assert 'GPU lost' in ask(server, retries=0).error
+
+
+def test_system_prompt_other_fields_and_limits_reach_the_request(endpoint):
+    with Loopback() as server:
+        endpoint(server)
+        options = {'system': 'Be brief, please.', 'max_completion_tokens': 77}
+        more = {'body.top_k': 20, 'body.chat.thinking': False, 'send_sampling': False}
+        ask(server, **options, **more)
+    (body,) = server.bodies
+    assert body['messages'][0] == {'role': 'system', 'content': 'Be brief, please.'}
+    assert (body['max_completion_tokens'], body['top_k']) == (77, 20)
+    assert body['chat'] == {'thinking': False}
+    assert not {'max_tokens', 'temperature', 'top_p'} & set(body)
+
+
+def test_schema_of_ten_strings(endpoint):
+    reply = json.dumps({str(i): f'Thing {i}.' for i in range(1, 11)})
+    with Loopback(lambda *_: ending(reply, 'stop', None, False)) as server:
+        endpoint(server)
+        answer = ask(server, response_format='json_schema')
+    sent = server.bodies[0]['response_format']['json_schema']
+    assert sent['schema']['required'] == [str(i) for i in range(1, 11)]
+    assert judge(answer.reply) == ParsedReply([f'Thing {i}.' for i in range(1, 11)], 'ok')
+
+
+def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd):
+    with Loopback(lambda *_: 'no schema') as server:
+        endpoint(server)
+        tally = describe(out, tasks, build(response_format='json_schema', concurrency=1))
+    assert tally.statuses['ok'] == 6
+    assert ['response_format' in body for body in server.bodies] == [True] + [False] * 6
+    assert 'takes no JSON schema' in capfd.readouterr().err
+
+
+def test_images_are_reduced_to_max_pixels_and_the_settings_say_so(endpoint):
+    with Loopback() as server:
+        endpoint(server)
+        ask(server, Image.new('RGB', (3000, 1000)), max_pixels=30000)
+        ask(server, Image.new('RGB', (2000, 2)), max_pixels=100)
+    sizes = [Image.open(io.BytesIO(sent_image(body))).size for body in server.bodies]
+    assert sizes == [(300, 100), (316, 1)]
+    assert build(max_pixels=30000).settings['max_pixels'] == 30000
+    assert build(max_pixels=30000).settings != build().settings
+
+
+def test_requests_keep_their_pace(endpoint):
+    with Loopback() as server:
+        endpoint(server)
+        describer = build(requests_per_minute=1200, concurrency=8)
+        start = time.monotonic()
+        asyncio.run(describer.ask([describer.prepare(Image.new('RGB', (4, 4)))] * 7))
+    assert time.monotonic() - start >= 0.3
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        ({'temperature': 'hot'}, 'temperature=hot: give a number'),
+        ({'temperature': -1}, 'temperature=-1 at least 0'),
+        ({'timeout': 'long'}, 'timeout=long: give a number'),
+        ({'stream': 3}, 'stream=3: give true or false'),
+        ({'image_size': 7.5}, 'image_size=7.5: give a whole number'),
+        ({'response_format': 'xml'}, 'response_format=xml: choose one of'),
+        ({'body': 3}, 'write body.FIELD=VALUE'),
+    ],
+)
+def test_options_of_the_wrong_kind(monkeypatch, options, told):
+    monkeypatch.setenv('OPENAI_API_KEY', 'k')
+    with pytest.raises(InputError, match=told):
+        build(**options)
 
 
 def test_no_endpoint_and_no_model(monkeypatch, endpoint):

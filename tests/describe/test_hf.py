@@ -9,7 +9,7 @@ from describing import PROMPT, describe
 from PIL import Image
 from tiny_models import make_llava
 
-from mmpretrain_lmmreg.describe.describers import build_describer
+from mmpretrain_lmmreg.describe.describers import build_describer, hf
 from mmpretrain_lmmreg.describe.describers.hf import split_when_full
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
@@ -102,3 +102,72 @@ def test_folder_without_a_model(tmp_path):
         build(tmp_path)
     with pytest.raises(InputError, match='--describer hf needs --model'):
         build('')
+
+
+def test_odd_picture_is_an_error_of_its_own(folder, tasks, tmp_path, monkeypatch):
+    describer = build(folder)
+    processor, real = describer._processor, describer._processor.apply_chat_template
+
+    def fussy(chats, **options):
+        sizes = [chat[0]['content'][0]['image'].size for chat in chats]
+        if (2000, 2) in sizes:
+            raise ValueError('absolute aspect ratio must be smaller than 200')
+        return real(chats, **options)
+
+    monkeypatch.setattr(processor, 'apply_chat_template', fussy, raising=False)
+    Image.new('RGB', (2000, 2)).save(tasks[1].path)
+    out = tmp_path / 'd.jsonl'
+    tally = describe(out, tasks, describer)
+    assert (tally.statuses['error'], tally.asked) == (1, 6)
+    (record,) = (r for r in DescriptionStore(out) if r['status'] == 'error')
+    assert record['image'] == tasks[1].image
+    assert 'aspect ratio' in record['error']
+
+
+def test_fault_of_every_picture_stops_the_run(folder, tasks, tmp_path, monkeypatch):
+    describer = build(folder)
+
+    def broken(*_, **__):
+        raise RuntimeError('CUDA error: device-side assert triggered')
+
+    monkeypatch.setattr(describer._processor, 'apply_chat_template', broken, raising=False)
+    with pytest.raises(InputError, match='a plain picture fails alike'):
+        describe(tmp_path / 'd.jsonl', tasks, describer)
+
+
+def test_model_without_a_chat_template(folder, monkeypatch):
+    load = hf.AutoProcessor.from_pretrained
+
+    def bare(*args, **options):
+        processor = load(*args, **options)
+        processor.chat_template = None
+        return processor
+
+    monkeypatch.setattr(hf.AutoProcessor, 'from_pretrained', bare)
+    with pytest.raises(InputError, match='no chat template.*instruct'):
+        build(folder)
+
+
+def test_max_pixels(folder):
+    describer = build_describer('hf', {}, model=str(folder), prompt=PROMPT, max_pixels=200)
+    assert describer.prepare(Image.new('RGB', (40, 20))).size == (20, 10)
+    assert describer.settings['max_pixels'] == 200
+    assert 'max_pixels' not in build(folder).settings
+
+
+@pytest.mark.parametrize(
+    ('options', 'told'),
+    [
+        ({'dtype': 'bf16'}, 'dtype=bf16: choose auto, float32, bfloat16'),
+        ({'device': 'cuda:99'}, 'device=cuda:99: it cannot be used here'),
+        ({'device': 'toaster'}, 'device=toaster: it cannot be used here'),
+    ],
+)
+def test_dtype_and_device_that_do_not_exist(folder, options, told):
+    with pytest.raises(InputError, match=told):
+        build(folder, **options)
+
+
+def test_what_has_no_use_for_a_local_model(folder):
+    with pytest.raises(InputError, match="--requests-per-minute: the describer 'hf'"):
+        build_describer('hf', {}, model=str(folder), prompt=PROMPT, count=10, requests_per_minute=3)

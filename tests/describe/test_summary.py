@@ -1,7 +1,7 @@
 """Counts over a descriptions file, and the projection of a preview."""
 
 from mmpretrain_lmmreg.describe.run import Tally, Task
-from mmpretrain_lmmreg.describe.summary import projection, summarize
+from mmpretrain_lmmreg.describe.summary import projection, summarize, tokens
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 
 
@@ -57,11 +57,46 @@ def test_real_replies(shared):
     assert 0 < summary.naming < summary.labelled == 4800
 
 
-def test_projection():
-    tally = Tally(tokens_in=500, tokens_out=1000)
+def preview_tally():
+    tally = Tally(tokens_in=500, tokens_out=1000, answers=5, busy=10)
     tally.statuses['ok'] = 5
-    assert projection(tally, 10, 9537) == (
-        '9537 images: about 5.3 h (2.0 s an image), 953,700 tokens in, 1,907,400 out'
+    return tally
+
+
+def test_projection_counts_the_requests_at_a_time():
+    tally = preview_tally()
+    counts = '953,700 tokens in, 1,907,400 out'
+    assert projection(tally, 9537, 1) == (
+        f'9537 images: about 5.3 h (2.0 s an image, 1 at a time), {counts}'
     )
-    assert projection(tally, 10, 10).startswith('10 images: about 20 s')
-    assert projection(Tally(kept=5), 10, 9537).startswith('nothing was asked')
+    assert projection(tally, 9537, 32).startswith('9537 images: about 10 min ')
+    assert projection(tally, 9537, 32, per_minute=10).startswith('9537 images: about 15.9 h ')
+    assert projection(tally, 10, 32).startswith('10 images: about 2 s')
+    assert projection(Tally(kept=5), 9537, 8).startswith('nothing was asked')
+
+
+def test_cost_and_tokens_that_nobody_counted():
+    tally = preview_tally()
+    assert tokens(tally, price=(2, 10)) == '500 tokens in, 1,000 out, cost 0.01'
+    tally.answers, tally.uncounted = 10, 5  # half of the answers say nothing: as many again
+    assert tokens(tally) == '1,000 tokens in, 2,000 out'
+    tally.uncounted = 10
+    assert tokens(tally, price=(2, 10)) == 'tokens unknown'
+
+
+def test_whose_replies_count(tmp_path):
+    with DescriptionWriter(tmp_path / 'd.jsonl') as writer:
+        for image, model in (('a', 'llava'), ('a', 'gpt'), ('b', 'llava'), ('c', 'llava')):
+            writer.append(
+                {
+                    'image': image,
+                    'prompt': 'p',
+                    'reply': 'r',
+                    'model': model,
+                    'status': 'error' if image == 'c' else 'ok',
+                    'descriptions': [],
+                }
+            )
+    store = DescriptionStore(tmp_path / 'd.jsonl')
+    text = str(summarize([Task(name, '') for name in 'abc'], store, 'p'))
+    assert text.endswith('\nreplies       1 of gpt, 1 of llava')

@@ -13,14 +13,26 @@ PROMPT = 'Give {} semantic descriptions for the image'
 """The paper's prompt, for 10."""
 
 
+UNAVAILABLE, REJECTED, TOO_LARGE = 'unavailable', 'rejected', 'too large'
+"""Faults that other images may share: no answer at all, a refused request, a refused size."""
+
+
 @dataclass(frozen=True)
 class Answer:
-    """A reply, or after all tries an ``error``; tokens are counted where they are known."""
+    """A reply, or after all tries an ``error``.
+
+    Attributes:
+        tokens_in, tokens_out: None where they were not counted.
+        finish: ``'truncated'`` or ``'refused'`` where the model's server says so.
+        fault: Of an error that is perhaps not the image's: one of the three above.
+    """
 
     reply: str = ''
     error: str = ''
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    finish: str = ''
+    fault: str = ''
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,15 @@ class Generation:
     temperature: float = 1.0
     top_p: float = 0.9
     repetition_penalty: float = 1.05
+
+    def __post_init__(self) -> None:
+        """Refuse what no model samples by."""
+        if self.max_new_tokens < 1 or not self.temperature >= 0 or not 0 < self.top_p <= 1:
+            raise InputError(
+                f'--options: max_new_tokens={self.max_new_tokens} must be at least 1, '
+                f'temperature={self.temperature} at least 0, top_p={self.top_p} above 0 and at '
+                'most 1'
+            )
 
     def for_transformers(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
@@ -81,6 +102,16 @@ _DESCRIBERS = {
     'openai': ('.endpoint', 'EndpointDescriber'),
 }
 NAMES = tuple(_DESCRIBERS)
+OPTIONS = {
+    'openai': 'image_size timeout backoff stream send_repetition_penalty send_sampling '
+    'max_completion_tokens response_format system body.FIELD',
+    'hf': 'device dtype',
+    'minigpt4': 'checkpoint llm vision qformer bert template device dtype',
+}
+"""Each describer's own, as ``--help`` lists them."""
+
+_COMMON = ('model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries', 'count')
+_GIVEN = (*_COMMON, 'max_pixels', 'requests_per_minute', 'offline')
 
 
 def build_describer(name: str, options: dict[str, Any], **common: object) -> Describer:
@@ -89,12 +120,13 @@ def build_describer(name: str, options: dict[str, Any], **common: object) -> Des
     Args:
         name: One of :data:`NAMES`.
         options: A user's ``KEY=VALUE``: fields of :class:`Generation`, or arguments of this
-            describer.
-        common: ``model``, ``prompt`` and those of ``batch_size``, ``concurrency``, ``retries``
-            that were given and that this describer knows.
+            describer; ``body.KEY`` is a field of an endpoint's requests.
+        common: ``model``, ``prompt`` and those of ``batch_size``, ``concurrency``, ``retries``,
+            ``count`` that were given and that this describer knows; ``max_pixels``,
+            ``requests_per_minute`` and ``offline`` where they were given.
 
     Raises:
-        InputError: An option is unknown, or a package is missing.
+        InputError: An option is unknown or of the wrong kind, or a package is missing.
     """
     module, cls = _DESCRIBERS[name]
     try:
@@ -104,15 +136,50 @@ def build_describer(name: str, options: dict[str, Any], **common: object) -> Des
             f'the describer {name!r} needs more packages ({error}): '
             "pip install 'mmpretrain_lmmreg[lmm]'"
         ) from error
-    known = set(inspect.signature(build).parameters)
-    general = {'model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries'}
-    special = sorted(known - general)
-    generation = {k: v for k, v in options.items() if k in asdict(Generation())}
-    rest = {k: v for k, v in options.items() if k not in generation}
-    if unknown := sorted(set(rest) - set(special)):
+    known = inspect.signature(build).parameters
+    for key in set(common) - set(_COMMON) - set(known):
         raise InputError(
-            f'--options {unknown[0]}: unknown to the describer {name!r}; it knows '
-            f'{", ".join([*asdict(Generation()), *special])}'
+            f'--{key.replace("_", "-")}: the describer {name!r} has no use for it: its model sets '
+            'the size of images, and nothing is sent'
         )
+    defaults = {k: v.default for k, v in known.items() if k not in _GIVEN} | asdict(Generation())
+    options = _with_body(options)
+    for key, value in options.items():
+        _check(name, key, value, defaults)
+    generation = {k: options.pop(k) for k in asdict(Generation()) if k in options}
     common = {key: value for key, value in common.items() if key in known}
-    return build(generation=Generation(**generation), **common, **rest)
+    return build(generation=Generation(**generation), **common, **options)
+
+
+def _with_body(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with ``body.a.b=1`` gathered as ``body={'a': {'b': 1}}``."""
+    plain = {key: value for key, value in options.items() if not key.startswith('body.')}
+    for key in options.keys() - plain.keys():
+        place = plain
+        *path, last = key.split('.')
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = options[key]
+    return plain
+
+
+def _check(name: str, key: str, value: object, defaults: dict[str, object]) -> None:
+    """Refuse an option that the describer does not know, or of another kind than its default."""
+    if key not in defaults:
+        raise InputError(
+            f'--options {key}: unknown to the describer {name!r}; it knows '
+            f'{", ".join(asdict(Generation()))}, {", ".join(OPTIONS[name].split())}'
+        )
+    if key == 'body' and not isinstance(value, dict):
+        raise InputError(f'--options body={value}: write body.FIELD=VALUE')
+    default, number = defaults[key], int | float
+    if isinstance(default, bool):
+        good, kind = isinstance(value, bool), 'true or false'
+    elif isinstance(default, int):
+        good, kind = isinstance(value, int) and not isinstance(value, bool), 'a whole number'
+    elif isinstance(default, float):
+        good, kind = isinstance(value, number) and not isinstance(value, bool), 'a number'
+    else:
+        return
+    if not good:
+        raise InputError(f'--options {key}={value}: give {kind}')

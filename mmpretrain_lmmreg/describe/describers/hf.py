@@ -8,7 +8,8 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ...errors import InputError
-from . import Answer, Generation
+from . import REJECTED, Answer, Generation
+from .pixels import reduced
 
 
 class HFDescriber:
@@ -22,6 +23,8 @@ class HFDescriber:
         device: ``'auto'`` is the first GPU, or the CPU without one; ``'spread'`` lays
             the model over all accelerators.
         dtype: ``'auto'`` is that of the weights; or ``'bfloat16'``, ``'float16'``, ``'float32'``.
+        max_pixels: Images are reduced to so many before the model's own processor sees them; by
+            default it sees them whole.
     """
 
     concurrency = 1
@@ -34,6 +37,7 @@ class HFDescriber:
         batch_size: int = 8,
         device: str = 'auto',
         dtype: str = 'auto',
+        max_pixels: int | None = None,
     ) -> None:
         if not model:
             raise InputError('--describer hf needs --model: a folder, or a name on the hub')
@@ -41,7 +45,13 @@ class HFDescriber:
         self.deterministic = generation.temperature == 0
         self._generation = generation.for_transformers()
         self.settings = {'describer': 'hf', 'dtype': dtype, **self._generation}
+        self._max_pixels = max_pixels
+        if max_pixels:
+            self.settings['max_pixels'] = max_pixels
+        if dtype != 'auto':
+            pick_dtype(dtype)
         place = {'device_map': 'auto'} if device == 'spread' else {}
+        target = None if place else pick_device(device)
         try:
             self._processor = AutoProcessor.from_pretrained(model, padding_side='left')
             self._model = AutoModelForImageTextToText.from_pretrained(
@@ -51,8 +61,14 @@ class HFDescriber:
             raise InputError(
                 f'--model {model}: not a VLM that transformers can load ({error})'
             ) from error
-        if not place:
-            self._model.to(pick_device(device))  # type: ignore[arg-type]  # a wrapper hides its signature
+        if not getattr(self._processor, 'chat_template', None):
+            raise InputError(
+                f'--model {model}: it has no chat template, so it cannot be asked; choose a model '
+                'that was tuned for chat (an "instruct" one), or put its chat_template.jinja into '
+                'the folder'
+            )
+        if target:
+            self._model.to(target)  # type: ignore[arg-type]  # a wrapper hides its signature
         self._model.eval()
         tokenizer = self._processor.tokenizer
         tokenizer.padding_side = 'left'
@@ -60,8 +76,8 @@ class HFDescriber:
             tokenizer.pad_token = tokenizer.eos_token
 
     def prepare(self, image: Image.Image) -> Image.Image:
-        """The image as it is: the model's own processor brings it into shape."""
-        return image
+        """The image, reduced if asked for: the model's own processor brings it into shape."""
+        return reduced(image, self._max_pixels) if self._max_pixels else image
 
     async def ask(self, images: list[Image.Image]) -> list[Answer]:
         """One generation for the whole batch."""
@@ -99,20 +115,50 @@ class HFDescriber:
         ]
 
 
+DTYPES = ('float32', 'bfloat16', 'float16')
+
+
+def pick_dtype(name: str) -> torch.dtype:
+    """The dtype named; raises InputError for another than :data:`DTYPES`."""
+    if name not in DTYPES:
+        raise InputError(f'--options dtype={name}: choose auto, {", ".join(DTYPES)}')
+    return getattr(torch, name)
+
+
 def pick_device(name: str) -> torch.device:
-    """The device named; the first GPU, or the CPU, for ``'auto'``."""
-    if name != 'auto':
-        return torch.device(name)
-    return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    """The device named; the first GPU, or the CPU, for ``'auto'``.
+
+    Raises:
+        InputError: There is no such device, or it does not work.
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # as builds of torch do
+        reason = str(error).partition('\n')[0]
+        raise InputError(
+            f'--options device={name}: it cannot be used here ({reason}); leave the option out for '
+            'the first GPU, or the CPU where there is none'
+        ) from error
+    return device
 
 
 def split_when_full(generate, images: list) -> list[Answer]:
-    """Run a batch; in halves where the accelerator's memory does not hold it."""
+    """Run a batch; in halves where memory does not hold it or an image of it cannot be taken.
+
+    An image alone that fails has an error for its answer.
+    """
     try:
         return generate(images)
     except torch.cuda.OutOfMemoryError:
         if len(images) == 1:
             return [Answer(error='out of memory for a single image')]
-    torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
+    except Exception as error:  # processors raise whatever an odd picture provokes
+        if len(images) == 1:
+            text = ' '.join(str(error).split())[:300]
+            return [Answer(error=f'{type(error).__name__}: {text}', fault=REJECTED)]
     half = len(images) // 2
     return [*split_when_full(generate, images[:half]), *split_when_full(generate, images[half:])]

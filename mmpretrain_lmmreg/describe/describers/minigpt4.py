@@ -17,7 +17,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ...errors import InputError, MissingInputError
 from . import Answer, Generation
-from .hf import pick_device, split_when_full
+from .hf import pick_device, pick_dtype, split_when_full
 
 TEMPLATES = {
     'training': '###Human: <Img><ImageHere></Img> {} ###Assistant: ',
@@ -91,11 +91,12 @@ class MiniGPT4Describer:
             'dtype': dtype,
             **self._generation,
         }
-        self._pipeline = _pipeline(config)
-        self._model: Any = _load(config, checkpoint).to(self.device).eval()
         if dtype == 'auto':
             dtype = 'float32' if self.device.type == 'cpu' else 'float16'
-        self._model.llama_model.to(getattr(torch, dtype))
+        number_type = pick_dtype(dtype)
+        self._pipeline = _pipeline(config)
+        self._model: Any = _load(config, checkpoint).to(self.device).eval()
+        self._model.llama_model.to(number_type)
 
     def prepare(self, image: Image.Image) -> dict:
         """The image through the config's test pipeline."""

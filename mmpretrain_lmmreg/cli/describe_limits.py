@@ -1,0 +1,126 @@
+"""Options of describe.py about what is sent, how fast and how much, and about batch files."""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..describe import batch, describers
+from ..describe.loading import Loaded, Task, load_image
+from ..describe.named import NamedDescriber
+from ..describe.progress import Progress as Kept
+from ..describe.run import Run, settings_of
+from ..describe.summary import tokens
+from ..describe.tally import Tally
+from ..descriptions.samples import names_class
+from ..descriptions.store import DescriptionWriter
+from ..errors import InputError
+from .options import positive, price, whole
+
+
+def add_limit_options(p: ArgumentParser) -> None:
+    """Add ``--replace``, ``--max-pixels``, ``--batch-write`` and the like."""
+    p.add_argument('--replace', action='store_true', help="a new model's replies replace another's")
+    p.add_argument(
+        '--max-pixels',
+        type=whole(1),
+        metavar='N',
+        help='images are reduced to N pixels (openai: 768 at the longest side; hf: not)',
+    )
+    p.add_argument(
+        '--requests-per-minute', type=positive, metavar='N', help='send no more (openai)'
+    )
+    p.add_argument(
+        '--max-tokens-total', type=whole(1), metavar='N', help='stop this run before it takes more'
+    )
+    p.add_argument(
+        '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
+    )
+    p.add_argument(
+        '--batch-write',
+        type=Path,
+        metavar='FILE',
+        help="write the requests as an OpenAI-style batch file (more than one beyond a service's "
+        'limits); ask nobody',
+    )
+    p.add_argument(
+        '--batch-read', type=Path, nargs='+', metavar='FILE', help='keep the answers of a batch'
+    )
+
+
+def build(args: Namespace, prompt: str, **more: object) -> describers.Describer:
+    """The describer that the options name."""
+    names = ('batch_size', 'concurrency', 'max_pixels', 'requests_per_minute')
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    return describers.build_describer(
+        args.describer,
+        args.options,
+        model=args.model,
+        prompt=prompt,
+        retries=args.retries,
+        count=args.count,
+        **given,
+        **more,
+    )
+
+
+def named(
+    describer: describers.Describer, tasks: Sequence[Task], classes: Sequence[str], prompt: str
+) -> tuple[describers.Describer, Callable[..., Loaded]]:
+    """The describer for a prompt that may name the class, and what loads an image for it."""
+    if not names_class(prompt):
+        return describer, load_image
+    naming = NamedDescriber(describer, tasks, classes)
+    return naming, naming.load
+
+
+def kept_of(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Kept:
+    """What a file holds; raises InputError where it is another model's and not to be replaced."""
+    kept = Kept(prompt, describer.model, settings_of(describer), out)
+    if (others := +kept.others) and not args.replace:
+        raise InputError(
+            f'{out} holds replies to this prompt of another model '
+            f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
+            f'--replace asks {describer.model} about the same images, and its replies count where '
+            'they are as good; or give it a file of its own (--out)'
+        )
+    return kept
+
+
+def print_hints(tally: Tally, images: int) -> None:
+    """What is left, and what to do about it."""
+    if tally.spent:
+        left = images - tally.asked - tally.kept
+        print(f'stopped at --max-tokens-total; {left} images left, the same command goes on')
+    if tally.cut:
+        print(
+            f'{tally.cut} replies were cut off by the token limit: a higher --options '
+            'max_new_tokens=NUMBER asks anew'
+        )
+    if failed := tally.statuses['error']:
+        print(
+            f'{failed} images could not be described, the same command asks again; the last: '
+            f'{tally.last_error}',
+            file=sys.stderr,
+        )
+
+
+def run_batch(
+    args: Namespace, tasks: Sequence[Task], classes: Sequence[str], out: Path, prompt: str
+) -> int:
+    """Write a batch's requests or keep its answers; gives the number of those that failed."""
+    if args.describer != 'openai':
+        raise InputError('batch files are for --describer openai')
+    describer, load = named(build(args, prompt, offline=True), tasks, classes, prompt)
+    with DescriptionWriter(out) as writer:
+        kept = kept_of(args, describer, prompt, out)
+        ask = Run(describer, writer, kept, prompt, args.count, args.retries, load=load)
+        if args.batch_write:
+            for file, count in batch.write(ask, tasks, args.batch_write):
+                print(f'{count} requests in {file}')
+        else:
+            read, skipped = batch.read(ask, tasks, args.batch_read)
+            print(f'{read} answers kept in {out}, {skipped} were of no use')
+            print(tokens(ask.tally, price=args.price))
+    print_hints(ask.tally, 0)
+    return ask.tally.statuses['error']

@@ -1,0 +1,62 @@
+"""Kinds of options that argparse does not bring."""
+
+import json
+from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable, Sequence
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A type of option: a whole number of at least ``least``."""
+
+    def read(text: str) -> int:
+        if not text.removeprefix('-').isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f'{text}: give a whole number of at least {least}')
+        return int(text)
+
+    return read
+
+
+def positive(text: str) -> float:
+    """A type of option: a number above 0."""
+    try:
+        if 0 < (number := float(text)) < float('inf'):
+            return number
+    except ValueError:
+        pass
+    raise ArgumentTypeError(f'{text}: give a number above 0')
+
+
+def price(text: str) -> tuple[float, float]:
+    """A type of option: what a million tokens cost, ``IN,OUT``."""
+    try:
+        first, second = (float(part) for part in text.split(','))
+    except ValueError:
+        raise ArgumentTypeError(f'{text}: write IN,OUT, such as 0.15,0.60') from None
+    return first, second
+
+
+class KeyValues(Action):
+    """``KEY=VALUE``...: a value is a number, true, false or null where it reads so, else text."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[str] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add the pairs to those given before."""
+        given = dict(getattr(namespace, self.dest) or {})
+        for item in values or ():
+            key, equals, value = item.partition('=')
+            if not equals:
+                parser.error(f'{option_string} {item}: write KEY=VALUE')
+            given[key] = _value(value)
+        setattr(namespace, self.dest, given)
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads({'True': 'true', 'False': 'false', 'None': 'null'}.get(text, text))
+    except ValueError:
+        return text

@@ -1,0 +1,149 @@
+"""OpenAI-style batch files: the requests about images, and the answers to them."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..cache import atomic_write, digest
+from ..errors import InputError, MissingInputError
+from .describers import Answer
+from .describers.chat import Fault, from_completion
+from .loading import Loaded, Task, load_image
+from .run import Run
+
+MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
+_FILTERED = ('content_filter', 'content_policy_violation')
+
+
+def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
+    """Write requests about the images that need asking; yields each file and its requests.
+
+    An image that cannot be read is put on record as an error. Beyond a service's limits
+    ``NAME-2.jsonl`` and so on follow.
+    """
+    lines, number = _lines(run, tasks), 1
+    line = next(lines, None)
+    if line is None:
+        yield path, 0
+    while line is not None:
+        file = path if number == 1 else path.with_name(f'{path.stem}-{number}{path.suffix}')
+        count = size = 0
+        with atomic_write(file) as out:
+            while line is not None and count < MOST_REQUESTS and size + len(line) <= MOST_BYTES:
+                out.write(line)
+                count, size = count + 1, size + len(line)
+                line = next(lines, None)
+        yield file, count
+        number += 1
+
+
+def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
+    for task in tasks:
+        loaded = run.read(task)
+        if loaded.error:
+            _add(run, task, loaded, Answer(error=loaded.error))
+        if loaded.content is None:
+            continue
+        request = {
+            'custom_id': _id(run, task, loaded.sha256),
+            'method': 'POST',
+            'url': '/v1/chat/completions',
+            'body': run.describer.request(loaded.content),  # type: ignore[attr-defined]
+        }
+        yield json.dumps(request).encode() + b'\n'
+
+
+def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
+    """Keep the answers in batch files.
+
+    Returns:
+        Answers kept, and answers of no use: about images that are described already, that have
+        changed since, or that are not in the data set.
+
+    Raises:
+        InputError: A line is no answer, or answers what is not asked now.
+    """
+    where = {_name(tasks[index]): index for index in range(len(tasks))}
+    kept = skipped = 0
+    for custom_id, answer in (pair for file in files for pair in _answers(file)):
+        name, sha256, asked = custom_id
+        if asked != _asked(run):
+            raise InputError(
+                'the batch was written for another model, prompt or other settings: give the '
+                'options that it was written with'
+            )
+        task = tasks[where[name]] if name in where else None
+        loaded = load_image(task.path, lambda image: image, lambda _: False) if task else Loaded()
+        changed = (loaded.sha256 or '')[:16] != sha256
+        if task is None or changed or not run.tries_left(task, loaded.sha256):
+            skipped += 1
+            continue
+        _add(run, task, loaded, answer)
+        kept += 1
+    return kept, skipped
+
+
+def _answers(file: Path) -> Iterator[tuple[list[str], Answer]]:
+    """The parts of each answer's custom_id, and the answer."""
+    for number, line in enumerate(_lines_of(file), 1):
+        try:
+            data = json.loads(line)
+            parts = data['custom_id'].split('-')
+            if len(parts) != 3:
+                raise ValueError('a custom_id that --batch-write did not make')
+            yield parts, _answer(data)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise InputError(
+                f'{file}, line {number}: no answer of a batch ({error}); give the file that '
+                'the service returned'
+            ) from None
+
+
+def _lines_of(file: Path) -> Iterator[bytes]:
+    if not file.is_file():
+        raise MissingInputError(f'--batch-read {file}: no such file')
+    with open(file, 'rb') as lines:
+        yield from (line for line in lines if line.strip())
+
+
+def _answer(data: dict[str, Any]) -> Answer:
+    response = data.get('response') or {}
+    body = response.get('body') or {}
+    if response.get('status_code') == 200:
+        try:
+            return from_completion(body)
+        except Fault as fault:
+            return Answer(error=str(fault))
+    error = data.get('error') or (body.get('error') if isinstance(body, dict) else body) or {}
+    if isinstance(error, dict) and error.get('code') in _FILTERED:
+        return Answer(finish='refused')
+    return Answer(error=f'status {response.get("status_code")}: {json.dumps(error)[:300]}')
+
+
+def _add(run: Run, task: Task, loaded: Loaded, answer: Answer) -> None:
+    """Put an answer on record, an error only once, and count it."""
+    record = run.record(task, loaded, answer)
+    if not answer.error or not run.progress.failed(task.image, loaded.sha256):
+        run.writer.append(record)
+    run.progress.add(record)
+    run.tally.statuses[record['status']] += 1
+    if answer.error:
+        run.tally.last_error = f'{task.image}: {answer.error}'
+    else:
+        run.tally.add(answer)
+
+
+def _id(run: Run, task: Task, sha256: str | None) -> str:
+    """Which image, of which content, and what was asked by whom."""
+    return f'{_name(task)}-{(sha256 or "")[:16]}-{_asked(run)}'
+
+
+def _name(task: Task) -> str:
+    return hashlib.sha256(task.image.encode(errors='surrogateescape')).hexdigest()[:16]
+
+
+def _asked(run: Run) -> str:
+    describer = run.describer
+    return digest([run.prompt, describer.model, describer.settings])[:8]

@@ -1,0 +1,97 @@
+"""What to do when one image after another fails: go on, wait, or stop."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from ..errors import InputError
+from ..progress import duration
+from .describers import TOO_LARGE, UNAVAILABLE, Answer
+
+ROW = 5  # failures of one kind, one after another, that are looked into
+LONGEST = 600.0  # seconds between two tries
+
+
+class Failures:
+    """Looks into failures in a row of one kind, while nobody else asks.
+
+    A plain grey picture tells whether the images are at fault: if it is described, the run goes
+    on. If not, and the endpoint is out of reach though it answered before, it waits, from
+    ``pause`` seconds to ten minutes at a time and 360 times ``pause`` in all; else it stops.
+
+    Args:
+        probe: Asks about the grey picture.
+        pause: Seconds before the first try after an outage.
+        say: Told what is waited for.
+    """
+
+    def __init__(
+        self,
+        probe: Callable[[], Awaitable[Answer]],
+        pause: float = 10.0,
+        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+    ) -> None:
+        self._probe, self._pause, self._patience, self._say = probe, pause, 360 * pause, say
+        self._row, self._kind = 0, ''
+        self._answered = self._was_outage = False
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def ready(self) -> None:
+        """Wait while failures are looked into."""
+        await self._open.wait()
+
+    def answered(self) -> None:
+        """An image was described."""
+        self._row, self._answered = 0, True
+
+    async def failed(self, answer: Answer) -> bool:
+        """Take note of a failure that may not be the image's.
+
+        Returns:
+            Whether there was an outage, now over: then the image is to be asked about again.
+
+        Raises:
+            InputError: No image will be answered.
+        """
+        if not self._open.is_set():
+            await self._open.wait()
+            return self._was_outage
+        self._row = self._row + 1 if answer.fault == self._kind else 1
+        self._kind = answer.fault
+        if self._row < ROW:
+            return False
+        self._open.clear()
+        self._was_outage = False
+        try:
+            self._was_outage = await self._look_into(answer)
+        finally:
+            self._row = 0
+            self._open.set()
+        return self._was_outage
+
+    async def _look_into(self, answer: Answer) -> bool:
+        """Whether there was an outage; returns when it is over."""
+        if answer.fault == TOO_LARGE:
+            raise InputError(self._stop(answer, 'send smaller images: --max-pixels 200000, say'))
+        waited, pause = 0.0, self._pause
+        while (probe := await self._probe()).error:
+            if probe.fault != UNAVAILABLE:
+                raise InputError(
+                    self._stop(probe, 'a plain picture fails alike, so the request is at fault')
+                )
+            if not self._answered:
+                raise InputError(self._stop(probe, 'nothing was answered at all'))
+            if waited + pause > self._patience:
+                raise InputError(self._stop(probe, f'waited for {duration(waited)}'))
+            self._say(f'no answers ({probe.error}); next try in {duration(pause)}')
+            await asyncio.sleep(pause)
+            waited, pause = waited + pause, min(2 * pause, LONGEST)
+        return waited > 0
+
+    def _stop(self, answer: Answer, why: str) -> str:
+        return (
+            f'{ROW} images in a row, none could be described; the last error: {answer.error}; '
+            f'{why}. '
+            'Replies are kept, and the same command goes on'
+        )
