@@ -9,12 +9,11 @@ from typing import Any
 from ..cache import atomic_write, digest
 from ..errors import InputError, MissingInputError
 from .describers import Answer
-from .describers.chat import Fault, from_completion
+from .describers.chat import FILTERED, Fault, from_completion
 from .loading import Loaded, Task, load_image
 from .run import Run
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
-_FILTERED = ('content_filter', 'content_policy_violation')
 
 
 def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
@@ -117,7 +116,7 @@ def _answer(data: dict[str, Any]) -> Answer:
         except Fault as fault:
             return Answer(error=str(fault))
     error = data.get('error') or (body.get('error') if isinstance(body, dict) else body) or {}
-    if isinstance(error, dict) and error.get('code') in _FILTERED:
+    if isinstance(error, dict) and error.get('code') in FILTERED:
         return Answer(finish='refused')
     return Answer(error=f'status {response.get("status_code")}: {json.dumps(error)[:300]}')
 

@@ -6,6 +6,7 @@ from typing import Any
 from . import Answer
 
 FORMATS = ('text', 'json_schema', 'json_object')
+FILTERED = ('content_filter', 'content_policy_violation', 'ResponsibleAIPolicyViolation')
 _EVENT_FIELDS = ('data:', ':', 'event:', 'id:', 'retry:')
 _SENT_AS_THEY_ARE = (
     *('max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'repetition_penalty'),

@@ -17,7 +17,6 @@ from .waits import Pace, wait_before
 
 pause = asyncio.sleep
 SECRET = 16  # characters; shorter keys are placeholders such as "none", words like others
-_FILTERED = ('content_filter', 'content_policy_violation', 'ResponsibleAIPolicyViolation')
 _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
 
 
@@ -168,7 +167,7 @@ class EndpointDescriber:
             ) from None
         if status == 413:
             return Answer(error=text, fault=TOO_LARGE)
-        if error.code in _FILTERED:
+        if error.code in chat.FILTERED:
             return Answer(finish='refused')
         if not 400 <= status < 500 or status in _PASSING:
             return None
