@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..cache import atomic_write, digest
-from ..descriptions.parse import STATUSES, parse_reply
+from ..descriptions.parse import STATUSES
 from ..descriptions.store import DescriptionStore, DescriptionWriter, Record, complete, encode, scan
 from ..errors import InputError
+from .verdict import judge
 
 _ORIGIN = ('sha256', 'model', 'settings')
 _NO_REPLY = STATUSES.index('empty')
@@ -115,7 +116,7 @@ def reparsed(record: Record, expected: int = 10) -> Record:
     """The record with its reply read anew; one without a reply stays as it is."""
     if record['status'] == 'error':
         return record
-    parsed = parse_reply(record['reply'], expected)
+    parsed = judge(record['reply'], record.get('finish', ''), expected)
     return {**record, 'descriptions': parsed.descriptions, 'status': parsed.status}
 
 
