@@ -148,4 +148,5 @@ def from_table(text: str) -> Found | None:
     column = max(
         (columns[i] for i in wanted or range(width)), key=lambda texts: sum(map(len, texts))
     )
-    return Found('\n'.join(lines[:begin]), [t for t in column if t], cut)
+    texts = [text for text in column if text]
+    return Found('\n'.join(lines[:begin]), texts, cut) if texts else None

@@ -100,7 +100,9 @@ def test_words_of_a_description_are_no_refusal():
     assert parse_reply(numbered(items)).descriptions == items
 
 
-@pytest.mark.parametrize('reply', ['', ' \n\t', '...', '### Human: hello', '<think>1. Hm', '</s>'])
+@pytest.mark.parametrize(
+    'reply', ['', ' \n\t', '...', '|\n|', '### Human: hello', '<think>1. Hm', '</s>']
+)
 def test_nothing_is_empty(reply):
     parsed = parse_reply(reply)
     assert (parsed.descriptions, parsed.status) == ([], 'empty')
