@@ -6,6 +6,7 @@
 Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (tools/describe.py)
 prompts with the class names make the class means; ``CUSTOM_NAMES``, a JSON object or a CSV file
 with the columns label,name, says what folders or labels that are no words are called in them.
+Which of configs/methods to put on it by --on is in the README, "Which method".
 """
 
 _base_ = [
