@@ -27,7 +27,7 @@ def test_two_renders_are_equal_byte_for_byte(few, tmp_path):
     for name in 'ab':
         render.render_into(tmp_path / name)
     first = files(tmp_path / 'a')
-    assert first == files(tmp_path / 'b') and len(first) == 5
+    assert first == files(tmp_path / 'b') and len(first) == 6
 
 
 def test_what_is_written_fits_together(drawn):

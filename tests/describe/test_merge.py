@@ -132,7 +132,9 @@ def test_one_write_is_less_than_a_crash_may_leave_unfinished(write, tmp_path, mo
 
 @pytest.mark.parametrize('finish', ['truncated', 'refused'])
 def test_what_the_server_said_of_a_reply_counts_when_it_is_read_anew(write, finish):
-    path = write('a', record('1', TEN, finish, ['A.'] * 9 if finish == 'truncated' else [], finish=finish))
+    path = write(
+        'a', record('1', TEN, finish, ['A.'] * 9 if finish == 'truncated' else [], finish=finish)
+    )
     assert reparse(path)[1] == 0
     (kept,) = DescriptionStore(path)
     assert kept['status'] == finish and len(kept['descriptions']) == (9 if finish[0] == 't' else 0)

@@ -8,6 +8,7 @@ import torch
 from mmengine.runner import Runner
 
 from mmpretrain_lmmreg.cache import cache_dir
+from mmpretrain_lmmreg.checkpoints.files import digest_file
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.table import StoredRows
 
@@ -181,6 +182,7 @@ def test_damaged_class_means_of_a_checkpoint(tiny_config, tmp_path):
     checkpoint = torch.load(path, weights_only=False)
     checkpoint['state_dict']['head.class_means'][1] = NAN
     torch.save(checkpoint, path)
+    digest_file(path).unlink()  # as if it had been written so
     tiny_config.resume = True
     with pytest.raises(InputError, match=r'the class means of the classes \[1\] are not finite'):
         train(tiny_config, train_cfg__max_epochs=2)
