@@ -172,6 +172,11 @@ class StoredRows:
         return out
 
 
+def not_finite(rows: torch.Tensor) -> list[int]:
+    """Numbers of the rows (n, D) that hold a value which is not finite."""
+    return (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+
+
 def chunk_metadata(
     keys: Sequence[str], shape: Sequence[int], dtype: str, total: int
 ) -> dict[str, str]:

@@ -8,7 +8,7 @@ from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..table import VectorTable
+from ..table import VectorTable, not_finite
 from .dataset import FeatureDataset
 from .trunk import trunk_about
 
@@ -42,8 +42,7 @@ def damage(model: nn.Module, dataset: Any, inputs: object, names: Sequence[str])
                 f'{", ".join(names[i] for i in odd[:5])}. Delete it; it will be computed again'
             )
     means = getattr(getattr(model, 'head', None), 'class_means', None)
-    if means is not None and not means.isfinite().all():
-        wrong = (~means.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    if means is not None and (wrong := not_finite(means)):
         return (
             f'the class means of the classes {wrong} are not finite: the checkpoint that training '
             'goes on from is damaged; train without --resume and load_from'
@@ -57,7 +56,7 @@ def require_finite(embeddings: Tensor, dataset: FeatureDataset, model: nn.Module
     Raises:
         InputError: a damaged feature table, or damaged weights, with the first image.
     """
-    wrong = (~embeddings.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    wrong = not_finite(embeddings)
     if not wrong:
         return
     names = [dataset.source.get_data_info(i)['img_path'] for i in wrong]

@@ -2,11 +2,14 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 from ..table import VectorTable
 
 BY_CONTENT = 'LMMREG_VERIFY_CONTENT'  # environment variable; 1 compares contents
+
+Name = TypeVar('Name', bound=Hashable)
 
 
 def file_key(path: str, batch_size: int, view: str = '') -> str:
@@ -40,25 +43,32 @@ def content_of(path: str) -> str:
         return ''
 
 
-def find_rows(table: VectorTable, keys: Mapping[str, str]) -> dict[str, str]:
-    """The name of each image's undamaged row in the table, by path, where it has one.
+def find_rows(table: VectorTable, keys: Mapping[Name, str]) -> dict[Name, str]:
+    """The name of each image's undamaged row in the table, where it has one.
+
+    The table is gone through once for all keys, and each file is read once at most.
 
     Args:
         table: The feature table.
-        keys: :func:`file_key` of each image by path.
+        keys: :func:`file_key` of each image, by any name of it.
 
     A file whose state is the row's is taken to be unchanged; with ``$LMMREG_VERIFY_CONTENT=1`` each
     file is read, and its content decides alone.
     """
     if os.environ.get(BY_CONTENT) == '1':
         known = {_without_state(row): row for row in table}
-        names = {p: _without_state(row_key(key, content_of(p))) for p, key in keys.items()}
+        contents = {path: content_of(path) for path in map(_path, keys.values())}
+        names = {n: _without_state(row_key(k, contents[_path(k)])) for n, k in keys.items()}
     else:
         known = {row.rpartition('\t')[0]: row for row in table}
         names = dict(keys)
-    found = {path: known[name] for path, name in names.items() if name in known}
+    found = {name: known[key] for name, key in names.items() if key in known}
     missing = set(table.missing(list(found.values())))
-    return {path: row for path, row in found.items() if row not in missing}
+    return {name: row for name, row in found.items() if row not in missing}
+
+
+def _path(key: str) -> str:
+    return key.rsplit('\t', 2)[0]
 
 
 def _without_state(row: str) -> str:

@@ -29,7 +29,7 @@ from ..datasets.samples import describe_transform, iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, UnreadableError
 from ..progress import Progress
-from ..table import StoredRows, VectorTable
+from ..table import StoredRows, VectorTable, not_finite
 from .images import ImagesOf, collate, first_images
 from .keys import file_key, find_rows, row_key
 from .precision import IMAGES, compare_precisions
@@ -78,38 +78,45 @@ def trunk_features(
     check_deterministic(model, dataset, views)
     settle_precision(model, dataset)
     paths = list(dict.fromkeys(os.path.abspath(info['img_path']) for info in iter_infos(dataset)))
+    batch_size = min(images.batch_size or TRUNK_BATCH, len(paths))
     table = VectorTable('features', trunk_about(model, dataset))
     if views > 1:
         check_room(table, model.backbone.trunk_dim, len(paths) * views)
     names = [f'view {view}' for view in range(views)] if views > 1 else ['']
-    keys = [fill(model, images, table, paths, view) for view in names]
+    keys = {(view, path): file_key(path, batch_size, view) for view in names for path in paths}
+    found = find_rows(table, keys)
+    for view in names:
+        missing = {path: keys[view, path] for path in paths if (view, path) not in found}
+        fill(model, images, table, paths, missing, batch_size, view)
     barrier()
-    table.refresh()
-    found = [find_rows(table, each) for each in keys]
-    stored = table.stored([rows[path] for rows in found for path in paths])
+    if len(found) < len(keys):
+        table.refresh()
+        found = find_rows(table, keys)
+    stored = table.stored([found[name] for name in keys])
     small = stored.nbytes <= IN_MEMORY
     rows = {path: row for row, path in enumerate(paths)}
     return (stored[range(len(stored))] if small else stored), rows
 
 
 def fill(
-    model: ImageClassifier, images: DataLoader, table: VectorTable, paths: list[str], view: str
-) -> dict[str, str]:
-    """Compute what the table lacks of a view of these images; returns their keys by path.
+    model: ImageClassifier,
+    images: DataLoader,
+    table: VectorTable,
+    paths: list[str],
+    missing: dict[str, str],
+    batch_size: int,
+    view: str,
+) -> None:
+    """Compute a view of the missing ones of some images, whose keys are given by path.
 
     Raises:
         UnreadableError: see :func:`trunk_features`.
     """
-    batch_size = min(images.batch_size or TRUNK_BATCH, len(paths))
-    keys = {path: file_key(path, batch_size, view) for path in paths}
-    found = find_rows(table, keys)
-    print_log(
-        f'feature table {table.folder}: {len(found)} of {len(keys)} images are there'
-        + (f' ({view})' if view else ''),
-        'current',
-    )
+    there = f'{len(paths) - len(missing)} of {len(paths)} images are there'
+    which = f' ({view})' if view else ''
+    print_log(f'feature table {table.folder}: {there}{which}', 'current')
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
-    todo = [path for path in paths[rank::world] if path not in found]
+    todo = [path for path in paths[rank::world] if path in missing]
     loader = DataLoader(
         ImagesOf(images.dataset, todo, view or None),
         batch_size,
@@ -117,15 +124,14 @@ def fill(
         collate_fn=collate,
         generator=torch.Generator(),
     )
-    failed = compute(model, loader, table, keys) if todo else []
+    failed = compute(model, loader, table, missing) if todo else []
     failed = [line for lines in all_gather_object(failed) for line in lines]
     if failed:
         more = f'\nand {len(failed) - NAMED} more' * (len(failed) > NAMED)
         raise UnreadableError(
-            f'{len(failed)} of {len(keys)} images cannot be read; mend or remove '
+            f'{len(failed)} of {len(paths)} images cannot be read; mend or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more
         )
-    return keys
 
 
 def check_room(table: VectorTable, dim: int, rows: int) -> None:
@@ -223,10 +229,10 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
 
 
 def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:
-    wrong = [path for path, row in zip(paths, features, strict=True) if not row.isfinite().all()]
+    wrong = not_finite(features)
     if wrong:
         raise InputError(
-            f'the trunk in {precision} gives values that are not finite for {wrong[0]}: '
+            f'the trunk in {precision} gives values that are not finite for {paths[wrong[0]]}: '
             "its weights are damaged, or overflow (model.backbone.precision='float32' does not)"
         )
 

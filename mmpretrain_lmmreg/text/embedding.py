@@ -12,7 +12,7 @@ from torch import Tensor
 from ..cache import digest
 from ..clip.text_tower import TextTower
 from ..errors import InputError
-from ..table import VectorTable
+from ..table import VectorTable, not_finite
 from .class_means import class_means, sums_by_class
 
 CHUNK = 4096  # texts that are kept on disk at a time
@@ -71,7 +71,7 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
 
 
 def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
-    wrong = (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    wrong = not_finite(rows)
     if wrong:
         raise InputError(f'the embedding of {texts[wrong[0]]!r} is not finite: {reason}')
 
