@@ -14,11 +14,11 @@ import torch
 from mmengine.logging import print_log
 
 from ..cache import atomic_write
+from ..checksums import checksum
 from ..errors import InputError
 
 LAST = 'last_checkpoint'
 DIGEST = '.crc32'  # beside a checkpoint: its CRC-32 and its number of bytes
-CHUNK = 1 << 22
 _NUMBERED = re.compile(r'_(\d+)\.pth$')
 
 
@@ -71,14 +71,11 @@ def _unlike(path: str | Path, beside: Path) -> str:
     expected = beside.read_text('ascii', 'replace').split()
     if len(expected) != 2:
         return f'its digest {beside} is damaged; if the checkpoint is good, remove {beside.name}'
-    total, size = 0, 0
-    with open(path, 'rb') as file:
-        while chunk := file.read(CHUNK):
-            total, size = zlib.crc32(chunk, total), size + len(chunk)
-    if expected == [f'{total:08x}', str(size)]:
-        return ''
+    size = os.path.getsize(path)
     if expected[1] != str(size):
         return f'it has {size} bytes of {expected[1]}'
+    if expected[0] == checksum(Path(path)):
+        return ''
     return f'its content is not what was written; if you replaced it yourself, remove {beside.name}'
 
 
