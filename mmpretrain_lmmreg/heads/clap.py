@@ -7,7 +7,6 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from .base import class_counts
-from .inputs import HeadInputs
 from .zs_lp import ZSLPHead
 
 
@@ -28,12 +27,6 @@ class CLAPHead(ZSLPHead):
         super().__init__(num_classes, in_channels, **kwargs)
         self.register_buffer('anchors', torch.zeros(num_classes, in_channels))
         self.register_buffer('multipliers', torch.zeros(num_classes))
-
-    def set_up(self, inputs: HeadInputs) -> None:
-        """Take over the texts, and weigh the classes by the training images."""
-        super().set_up(inputs)
-        if not inputs.trained:
-            self.fit(*inputs.image_embeddings)
 
     def take_text_means(self, means: Tensor) -> None:
         """Start from these text embeddings, (N_c, D), and be held to them."""

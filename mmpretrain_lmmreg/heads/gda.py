@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..errors import require_range
 from .base import class_counts
-from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
 
@@ -36,12 +35,6 @@ class GDAHead(ZeroShotHead):
         self.alpha = alpha
         self.register_buffer('gda_weight', torch.zeros(num_classes, in_channels))
         self.register_buffer('gda_bias', torch.zeros(num_classes))
-
-    def set_up(self, inputs: HeadInputs) -> None:
-        """Fit both classifiers."""
-        super().set_up(inputs)
-        if not inputs.trained:
-            self.fit(*inputs.image_embeddings)
 
     def fit(self, x: Tensor, labels: Tensor) -> None:
         """Fit the Gaussian classifier to embeddings (N, D) and labels (N,)."""

@@ -7,7 +7,6 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from .base import class_counts
-from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
 MOMENTUM = 0.9
@@ -35,12 +34,6 @@ class LPPlusPlusHead(ZeroShotHead):
         self.register_buffer('weight', torch.zeros(num_classes, in_channels))
         self.register_buffer('bias', torch.zeros(num_classes))
         self.register_buffer('text_multiples', torch.zeros(num_classes))
-
-    def set_up(self, inputs: HeadInputs) -> None:
-        """Take over the texts and fit to the training images."""
-        super().set_up(inputs)
-        if not inputs.trained:
-            self.fit(*inputs.image_embeddings)
 
     def fit(self, x: Tensor, labels: Tensor) -> None:
         """Fit to embeddings (N, D) and labels (N,) of the training images."""

@@ -7,7 +7,6 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import InputError, require_range
-from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 
 
@@ -48,12 +47,6 @@ class TipAdapterHead(ZeroShotHead):
         self.alpha, self.beta = alpha, beta
         self.keys = nn.Parameter(torch.zeros(0, in_channels), requires_grad=train_keys)
         self.register_buffer('key_labels', torch.zeros(0, dtype=torch.long))
-
-    def set_up(self, inputs: HeadInputs) -> None:
-        """Take over class names and training images."""
-        super().set_up(inputs)
-        if not inputs.trained:
-            self.fit(*inputs.image_embeddings)
 
     def fit(self, x: Tensor, labels: Tensor) -> None:
         """Keep the embeddings (N, D) and labels (N,) of all training images."""

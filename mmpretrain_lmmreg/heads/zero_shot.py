@@ -62,12 +62,18 @@ class ZeroShotHead(SetUpHead, ClsHead):
         return ('train',) if head.get('texts') == 'descriptions' else ()
 
     def set_up(self, inputs: HeadInputs) -> None:
-        """Take over the mean embedding of each class's texts."""
+        """Take over the mean embedding of each class's texts, and ``fit`` to the training images.
+
+        ``fit`` is a method of those subclasses that images matter to: embeddings (N, D), labels
+        (N,) -> None.
+        """
         if inputs.trained:
             return
         by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
         texts = self.texts_of(inputs)
         self.take_text_means(inputs.text_means(*texts, normalize=by_name and self.unit_prompts))
+        if hasattr(self, 'fit'):
+            self.fit(*inputs.image_embeddings)
 
     def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list[Counter]]:
         """Unique texts, and how often each is one of each class."""
