@@ -16,9 +16,9 @@ from mmengine.config import Config
 
 from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.config import config_folder, load_config
-from mmpretrain_lmmreg.describe.check import embed_by_image
 from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.until import choose, text_tower
+from mmpretrain_lmmreg.describe.towers import embed_by_image, text_tower
+from mmpretrain_lmmreg.describe.until import choose
 from mmpretrain_lmmreg.describe.zero_shot import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.store import encode

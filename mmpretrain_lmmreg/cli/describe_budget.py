@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..describe.images import ConfigImages
-from ..describe.run import Task
+from ..describe.loading import Task
 from ..errors import InputError
 
 
@@ -73,7 +73,8 @@ def chosen(args: Namespace, config: Config, images: ConfigImages) -> Sequence[Ta
 
 def describe_until(args: Namespace, config: Config, images: ConfigImages, ask, out: Path, prompt):
     """Ask in rounds, see :class:`Convergence`; ``ask`` takes a list of tasks."""
-    from ..describe.until import Convergence, text_tower
+    from ..describe.towers import text_tower
+    from ..describe.until import Convergence
 
     tower = text_tower(config, args.clip)
     limit, seed = args.per_class, args.seed

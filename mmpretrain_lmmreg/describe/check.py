@@ -9,14 +9,12 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from ..clip.text_tower import TextTower
 from ..descriptions.store import DescriptionStore, Record
 from ..errors import InputError
-from ..text.embedding import embed
 from .images import ConfigImages
-from .run import Task
+from .loading import Task
 from .summary import class_pattern
-from .until import text_tower
+from .towers import embed_by_image, text_tower
 from .untrained import accuracies
 from .worth import Share, distances, names_in, repeated
 
@@ -164,15 +162,6 @@ def count_by_class(
         classes[label].texts += 1
         classes[label].repeats += again
     return classes
-
-
-def embed_by_image(texts: Sequence[Sequence[str]], tower: TextTower) -> tuple[NDArray, NDArray]:
-    """Mean embedding of each image's texts (I, D), and their numbers (I,)."""
-    unique = list(dict.fromkeys(text for own in texts for text in own))
-    index = {text: row for row, text in enumerate(unique)}
-    rows = embed(unique, tower).double().numpy()
-    means = np.stack([rows[[index[text] for text in own]].mean(0) for own in texts])
-    return means, np.array([float(len(own)) for own in texts])
 
 
 def find_outliers(

@@ -14,7 +14,7 @@ from ..config import dicts_in, is_type
 from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import rel_path_of
 from ..errors import InputError
-from .run import Task
+from .loading import Task
 
 SPLITS = ('train', 'val', 'test')
 

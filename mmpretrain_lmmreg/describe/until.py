@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 
 from ..clip.text_tower import TextTower
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..text.embedding import embed
 from .budget import START, mean_and_error, next_count, order_by_class, relative_errors
-from .run import Task
+from .loading import Task
+from .towers import embed_by_image
 
 
 def orders_of(tasks: Sequence[Task], seed: object) -> dict[int, list[int]]:
@@ -34,25 +33,6 @@ def choose(tasks: Sequence[Task], count: int, seed: object) -> list[Task]:
     """The first ``count`` images of each class, in the order of ``tasks``; see ``orders_of``."""
     orders = orders_of(tasks, seed).values()
     return [tasks[i] for i in sorted(i for order in orders for i in order[:count])]
-
-
-def text_tower(config: Config, clip: str | None) -> TextTower:
-    """The text tower that training will use, or that of ``--clip MODEL,WEIGHTS``.
-
-    Raises:
-        InputError: The config names none; it cannot be loaded.
-    """
-    if clip:
-        name, _, weights = clip.partition(',')
-        return TextTower(name, weights or None)
-    for part in ((config.get('default_hooks') or {}).get('class_means'), _backbone(config)):
-        if part and part.get('model_name'):
-            return TextTower(part['model_name'], part.get('pretrained'))
-    raise InputError(f'{config.filename} names no CLIP model: give one by --clip MODEL,WEIGHTS')
-
-
-def _backbone(config: Config) -> dict | None:
-    return (config.get('model') or {}).get('backbone')
 
 
 @dataclass
@@ -115,25 +95,22 @@ class Convergence:
 
     def measure(self, store: DescriptionStore, prompt: str) -> None:
         """Errors of the class means, from what is kept of the images asked about."""
-        tasks = [[self.images[i] for i in each.order[: each.asked]] for each in self.classes]
-        texts = {
-            task.image: (store.get(task.image, prompt) or []) for each in tasks for task in each
-        }
-        unique = list(dict.fromkeys(text for each in texts.values() for text in each))
-        rows = embed(unique, self.tower).double().numpy()
-        index = {text: row for row, text in enumerate(unique)}
-        found = []
-        for each, members in zip(self.classes, tasks, strict=True):
-            described = [task for task in members if texts[task.image]]
-            each.described = len(described)
-            if described:
-                lists = [texts[task.image] for task in described]
-                means = np.stack([rows[[index[text] for text in own]].mean(0) for own in lists])
-                sizes = np.array([float(len(own)) for own in lists])
-                groups = [task.group or task.image for task in described]
-                found.append(mean_and_error(means, sizes, groups))
-            else:
-                found.append((np.zeros(rows.shape[1]), float('inf')))
+        members = [[self.images[i] for i in each.order[: each.asked]] for each in self.classes]
+        texts = {t.image: store.get(t.image, prompt) or [] for each in members for t in each}
+        described = [[task for task in each if texts[task.image]] for each in members]
+        means, sizes = embed_by_image(
+            [texts[task.image] for each in described for task in each], self.tower
+        )
+        found, start = [], 0
+        for each, own in zip(self.classes, described, strict=True):
+            each.described, rows = len(own), slice(start, start + len(own))
+            start += len(own)
+            groups = [task.group or task.image for task in own]
+            found.append(
+                mean_and_error(means[rows], sizes[rows], groups)
+                if own
+                else (np.zeros(means.shape[1]), float('inf'))
+            )
         errors = relative_errors(
             np.stack([mean for mean, _ in found]), np.array([error for _, error in found])
         )

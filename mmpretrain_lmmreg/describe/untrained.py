@@ -13,7 +13,8 @@ from ..clip.text_tower import TextTower
 from ..text.class_means import nearest_mean_accuracy
 from ..text.prompts import TEMPLATES, class_prompts
 from .images import ConfigImages
-from .run import Task
+from .loading import Task
+from .towers import image_model, split_to_classify
 from .worth import Share
 from .zero_shot import embed_images
 
@@ -40,7 +41,7 @@ def accuracies(
     Returns:
         Accuracies by what the class texts are, and the name of the split; or none, and why.
     """
-    split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
+    split = split_to_classify(config)
     if split is None:
         return {}, 'the config has neither a test nor a val split'
     labels = np.array([task.label or 0 for task in described])
@@ -52,7 +53,7 @@ def accuracies(
     by_texts = torch.from_numpy(one_hot.T @ (sizes[:, None] * means) / totals[:, None]).float()
     prompts = class_prompts(classes, config.get('templates') or TEMPLATES)
     by_names = torch.stack([tower.encode(own).mean(0) for own in prompts])
-    name, weights = _model(config, clip)
+    name, weights = image_model(config, clip)
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
     images = embed_images(name, weights, [task.path for task in tasks])
     centre = embed_images(name, weights, [task.path for task in described]).mean(0)
@@ -68,11 +69,3 @@ def accuracies(
 
 def _directions(means: Tensor) -> Tensor:
     return F.normalize(means - means.mean(0), dim=1)
-
-
-def _model(config: Config, clip: str | None) -> tuple[str, str | None]:
-    if clip:
-        name, _, weights = clip.partition(',')
-        return name, weights or None
-    backbone = config.model.backbone
-    return backbone.model_name, backbone.get('pretrained')

@@ -16,6 +16,7 @@ from ..progress import track
 from ..text.class_means import class_means, nearest_mean_accuracy, sums_by_class
 from ..text.prompts import class_prompts
 from .images import ConfigImages
+from .towers import named_model, split_to_classify
 
 _BATCH = 16
 
@@ -35,16 +36,16 @@ def zero_shot(
     Raises:
         InputError: No class means can be made, or there is no other labelled split.
     """
-    model_name, _, weights = clip.partition(',')
-    split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
+    model_name, weights = named_model(clip)
+    split = split_to_classify(config)
     if split is None:
         raise InputError(f'--clip: {config.filename} has neither a test nor a val split')
-    tower = TextTower(model_name, weights or None)
+    tower = TextTower(model_name, weights)
     means = described_means(tower, images, store, prompt)
     described = [task.path for task in images if store.record(task.image, prompt)]
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
-    embeddings = embed_images(model_name, weights or None, [task.path for task in tasks])
-    image_mean = embed_images(model_name, weights or None, described).mean(0)
+    embeddings = embed_images(model_name, weights, [task.path for task in tasks])
+    image_mean = embed_images(model_name, weights, described).mean(0)
     labels = torch.tensor([task.label for task in tasks])
     names = [prompt for (prompt,) in class_prompts(images.classes)]
     others = [means.roll(shift, 0) for shift in range(1, len(means))]

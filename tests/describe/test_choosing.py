@@ -10,7 +10,8 @@ from mmengine.config import Config
 from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.until import Convergence, choose, text_tower
+from mmpretrain_lmmreg.describe.towers import text_tower
+from mmpretrain_lmmreg.describe.until import Convergence, choose
 from mmpretrain_lmmreg.descriptions import (
     AttachDescriptions,
     DescriptionStore,
