@@ -2,11 +2,11 @@ import copy
 import json
 import os
 import shutil
-from uuid import uuid4
 
 import numpy as np
 import pytest
 import torch
+from features.running import train
 from mmengine.runner import Runner
 from PIL import Image
 from safetensors.torch import load_file
@@ -23,17 +23,6 @@ PLAIN = {
     'val_cfg.type': 'ValLoop',
     'test_cfg.type': 'TestLoop',
 }
-
-
-def train(cfg, work, **options):
-    cfg = copy.deepcopy(cfg)
-    # a name of its own, since mmengine's is the second's, and runs of a name share their records
-    cfg.merge_from_dict(
-        {'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex, **options}
-    )
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
 
 
 def assert_same_weights(one, other):

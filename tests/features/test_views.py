@@ -1,28 +1,15 @@
 """Several views of each image in the feature table, drawn by random transforms."""
 
-import copy
-from uuid import uuid4
-
 import numpy as np
 import pytest
 import torch
-from mmengine.runner import Runner
+from features.running import train
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features import trunk
 from mmpretrain_lmmreg.features.images import ImagesOf, drawn_by
 
 RANDOM = dict(type='RandomResizedCrop', scale=32, crop_ratio_range=(0.5, 1.0))
-
-
-def train(cfg, work, **options):
-    cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict(
-        {'work_dir': f'{cfg.work_dir}-{work}', 'experiment_name': uuid4().hex, **options}
-    )
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
 
 
 @pytest.fixture
