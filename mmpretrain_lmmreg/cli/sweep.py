@@ -9,8 +9,13 @@ import os
 import sys
 from pathlib import Path
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401  like others here, what each run would import by itself
+import mmpretrain.visualization  # noqa: F401
 import torch
+import torch.utils.cpp_extension
 from mmengine.config import DictAction
+from yapf.yapflib import yapf_api  # noqa: F401
 
 from ..evidence.processes import OUTPUT
 from ..evidence.sweep import Sweep

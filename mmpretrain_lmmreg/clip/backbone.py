@@ -233,7 +233,7 @@ class OpenCLIPVisual(BaseBackbone):
         """Set the mode of what trains whole; everything else stays in eval mode."""
         super().train(False)
         self.training = mode
-        for module in self.visual.modules() if mode else ():
+        for module in self.visual.modules() if mode and not self.trunk_is_frozen else ():
             parameters = list(module.parameters())
             if parameters and all(p.requires_grad for p in parameters):
                 module.train()
