@@ -12,7 +12,8 @@ common=(--seeds 20 21 22 23 24 --cfg-options train_cfg.min_iters=600 train_cfg.v
 
 methods() { # NAME CONFIG SEEDED OPTIONS...
     python tools/sweep.py "$2" --methods finetune wise_ft gda mean_start mean_start_descriptions \
-        mean_start_images gaussian_start zero_shot --seeded "$3" --select val --out "$out/$1" \
+        mean_start_images gaussian_start clap zero_shot --seeded "$3" --select val \
+        --out "$out/$1" \
         --grid finetune:$rate=1e-4,3e-4,1e-3,3e-3 lmmreg:$rate=1e-4,1e-3 \
         lmmreg:model.head.alpha=0.001,0.01 wise_ft:$rate=1e-4,1e-3,1e-2,1e-1 \
         gda:model.head.alpha=0.1,1,10,100 mean_start:$rate=3e-5,1e-4,3e-4,1e-3 "${common[@]}" "${@:4}"
