@@ -25,7 +25,7 @@ from describing import PROMPT, Scripted, describe, make_images
 from loopback import Loopback
 
 from mmpretrain_lmmreg.describe.describers import Answer, build_describer
-from mmpretrain_lmmreg.describe.run import Loaded, Task
+from mmpretrain_lmmreg.describe.loading import Loaded, Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
 
