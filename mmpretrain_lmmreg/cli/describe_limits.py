@@ -123,7 +123,7 @@ def print_hints(tally: Tally, images: int) -> None:
     if tally.cut:
         print(
             f'{tally.cut} replies were cut off by the token limit: a higher --options '
-            'max_new_tokens=NUMBER asks anew'
+            'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks anew'
         )
     if failed := tally.statuses['error']:
         print(
