@@ -70,8 +70,9 @@ def replies(root: Path, count: int = 1_000_000, shards: int = 4) -> None:
                     for task in MadeUp(number * size, (number + 1) * size):
                         record = made_up_record(task)
                         known.add(task.path, file_state(task.path), record['sha256'])
-                        whole.write(encode(record))
-                        part.write(encode(record))
+                        line = encode(record)
+                        whole.write(line)
+                        part.write(line)
         known.save()
 
     def open_() -> None:
@@ -121,10 +122,11 @@ def files(root: Path, count: int = 100_000) -> None:
 
 
 def _timed(work: Callable[[], None]) -> None:
-    start = time.monotonic()
+    start, cpu = time.monotonic(), time.process_time()
     work()
+    spent = time.monotonic() - start, time.process_time() - cpu
     name = work.__name__.strip('_')
-    print(f'{name}: {time.monotonic() - start:.1f} s, {_gib():.2f} GiB', flush=True)
+    print(f'{name}: {spent[0]:.1f} s ({spent[1]:.1f} s of CPU), {_gib():.2f} GiB', flush=True)
 
 
 def _gib() -> float:
