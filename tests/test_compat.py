@@ -98,3 +98,22 @@ def test_import_is_silent_and_registers():
 
 def test_public_names():
     assert mmpretrain_lmmreg.__all__ == ['__version__']
+
+
+def test_text_of_a_config_is_kept_until_it_changes(monkeypatch):
+    from mmengine.config import Config
+
+    calls = []
+    formatted = Config.pretty_text.fget
+    monkeypatch.setattr(
+        Config, 'pretty_text', property(lambda config: calls.append(1) or f'{config.lr!r}')
+    )
+    compat.format_configs_once()
+    config = Config(dict(lr=1e-4, head=dict(alpha=1)))
+    assert [config.pretty_text, config.pretty_text] == ['0.0001', '0.0001'] and len(calls) == 1
+    config.lr = '1e-4'
+    assert config.pretty_text == "'1e-4'" and len(calls) == 2
+    monkeypatch.undo()
+    assert Config.pretty_text.fget is formatted
+    config.head.alpha = 2
+    assert 'alpha=2' in config.pretty_text

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
 
 from ..cache import atomic_write
+from ..config import load_config
 from ..errors import InputError
 from ..progress import Progress
 from .results import load_run
@@ -31,13 +33,17 @@ def write_config(cfg: Config, folder: Path) -> Path:
     Raises:
         InputError: the folder was trained with another config.
     """
-    text, path = cfg.pretty_text, folder.with_suffix('.py')
-    if path.is_file() and path.read_text('utf-8') != text:
-        raise InputError(
-            f'{folder} was trained with another config; take another --out, or remove the folder'
-        )
+    path, settings = folder.with_suffix('.py'), cfg.to_dict()
+    if path.is_file():
+        if load_config(path, None).to_dict() != settings:
+            raise InputError(
+                f'{folder} was trained with another config; take another --out, or remove the '
+                'folder'
+            )
+        return path
+    lines = [f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in settings.items()]
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(''.join(lines).encode())
     return path
 
 

@@ -1,7 +1,9 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +28,9 @@ class Source(NamedTuple):
 
     def __str__(self) -> str:
         return f'{self.path} --on {self.on}' if self.on else self.path
+
+
+_read = cache(load_config)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class Sweep:
 
     def load(self, source: Source, options: Options, seed: int, select: bool = False) -> Config:
         """The config of one run."""
-        cfg = load_config(*source)
+        cfg = deepcopy(_read(*source))
         cfg.method = cfg.get('method') or Path(source.path).stem
         cfg.merge_from_dict(self.options or {})
         for key in (*options, *self.seeded):
@@ -185,5 +190,5 @@ class Sweep:
 
     def unlike_default(self, source: Source, options: Options) -> list[Options]:
         """The default setting, and the chosen one unless it is the same."""
-        default, tuned = (self.load(source, each, 0).pretty_text for each in ({}, options))
+        default, tuned = (self.load(source, each, 0).to_dict() for each in ({}, options))
         return [{}] if default == tuned else [{}, options]
