@@ -14,9 +14,6 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from ..config import add_on
-from ..deploy import folder, onnx_model
-from ..deploy.classifier import load_classifier, quiet_log
-from ..deploy.export import export
 
 
 def parser() -> ArgumentParser:
@@ -32,6 +29,10 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> None:
     """Carry the command out and print what was made."""
+    from ..deploy import folder, onnx_model
+    from ..deploy.classifier import load_classifier, quiet_log
+    from ..deploy.export import export
+
     quiet_log()
     if args.onnx:
         onnx_model.require_onnx()
