@@ -52,6 +52,12 @@ def add_limit_options(p: ArgumentParser) -> None:
         '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
     )
     p.add_argument(
+        '--max-cost',
+        type=positive,
+        metavar='X',
+        help='stop this run before it costs more, by --price',
+    )
+    p.add_argument(
         '--batch-write',
         type=Path,
         metavar='FILE',

@@ -30,8 +30,9 @@ def parser() -> ArgumentParser:
 def run(args: Namespace) -> None:
     """Carry the command out and print what was made."""
     from ..deploy import folder, onnx_model
-    from ..deploy.classifier import load_classifier, quiet_log
+    from ..deploy.classifier import load_classifier
     from ..deploy.export import export
+    from .runner import quiet_log
 
     quiet_log()
     if args.onnx:

@@ -46,10 +46,11 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Carry the command out; returns 1 where a picture could not be read, else 0."""
-    from ..deploy.classifier import load_classifier, quiet_log
+    from ..deploy.classifier import load_classifier
     from ..deploy.explain import Explainer
     from ..deploy.pictures import find_pictures
     from ..deploy.predict import predict
+    from .runner import quiet_log
 
     if args.topk < 1 or args.explain < 0:
         raise InputError('--topk must be 1 or more, and --explain 0 or more')
