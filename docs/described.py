@@ -21,7 +21,7 @@ from mmpretrain_lmmreg.describe.towers import embed_by_image, text_tower
 from mmpretrain_lmmreg.describe.until import choose
 from mmpretrain_lmmreg.describe.untrained import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.descriptions.store import encode
+from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 
 DATA = {'demo': 'lmmreg_demo.py', 'bar': 'lmmreg_bar_lite0.py'}  # of BAR the described images

@@ -9,7 +9,8 @@ import numpy as np
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from ..descriptions.store import DescriptionStore, Record
+from ..descriptions.lines import Record
+from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from .images import ConfigImages
 from .loading import Task

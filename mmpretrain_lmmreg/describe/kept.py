@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..cache import digest
+from ..descriptions.lines import Record
 from ..descriptions.samples import names_class
-from ..descriptions.store import DescriptionWriter, Record
+from ..descriptions.store import DescriptionWriter
 from ..features.keys import file_state
 from .describers import Answer, Describer
 from .hashes import Hashes

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..cache import atomic_write, digest
+from ..descriptions.lines import Record, encode, scan
 from ..descriptions.parse import STATUSES
-from ..descriptions.store import DescriptionStore, DescriptionWriter, Record, complete, encode, scan
+from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
 from .verdict import judge
 

@@ -4,8 +4,9 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from ..descriptions.lines import Record, scan
 from ..descriptions.parse import STATUSES
-from ..descriptions.store import Record, complete, scan
+from ..descriptions.store import complete
 
 _GOOD = STATUSES.index('long')  # ok and long need no second asking
 _FAILED = STATUSES.index('error')

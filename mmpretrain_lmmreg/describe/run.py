@@ -9,7 +9,7 @@ from itertools import filterfalse, islice
 
 from PIL import Image
 
-from ..descriptions.store import Record
+from ..descriptions.lines import Record
 from ..errors import InputError
 from .describers import Answer
 from .failures import Failures

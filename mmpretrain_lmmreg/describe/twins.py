@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..descriptions.store import Record, complete, scan
+from ..descriptions.lines import Record, scan
+from ..descriptions.store import complete
 from .loading import Task
 from .progress import Progress
 from .tally import Tally

@@ -8,8 +8,9 @@ from mmcv.transforms import BaseTransform
 from mmpretrain.registry import TRANSFORMS
 
 from ..errors import InputError
+from .lines import open_for_reading
 from .samples import Sample, names_class, rel_path_of, root_of
-from .store import DescriptionStore, open_for_reading
+from .store import DescriptionStore
 
 
 @TRANSFORMS.register_module()

@@ -1,30 +1,22 @@
 """``descriptions.jsonl``: a reader that holds an index only, and a writer that only appends.
 
-One JSON object a line with ``image``, ``prompt`` and ``reply``, and where known ``model``,
-``settings``, ``sha256``, ``descriptions``, ``status`` and ``error``. Key = (image, prompt): the
-best status wins, then the latest line.
+Key = (image, prompt): the best status wins, then the latest line. What a line holds: ``lines``.
 """
 
 import fcntl
 import hashlib
 import json
-import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from mmengine.logging import print_log
 
 from ..cache import fsync_folder
-from ..errors import InputError, MissingInputError
-from .parse import STATUSES, parse_reply
-
-Record = dict[str, Any]
+from ..errors import InputError
+from .lines import RANKS, TAIL, Record, encode, open_for_reading, read_line, scan, unfinished
+from .parse import parse_reply
 
 _UNKNOWN = 7  # rank of a record without a status: only parsed where it matters
-_RANKS = {status: rank for rank, status in enumerate(STATUSES)}
 
 
 class DescriptionStore:
@@ -45,7 +37,7 @@ class DescriptionStore:
 
     def _add(self, offset: int, record: Record) -> None:
         images = self._index.setdefault(record['prompt'], {})
-        rank = _RANKS.get(record.get('status', ''), _UNKNOWN)
+        rank = RANKS.get(record.get('status', ''), _UNKNOWN)
         old = images.get(record['image'])
         if old is not None:
             rank = _rank(record)
@@ -59,7 +51,7 @@ class DescriptionStore:
             line += chunk
             if b'\n' in chunk:
                 break
-        return json.loads(line.partition(b'\n')[0])
+        return read_line(line.partition(b'\n')[0])
 
     def __len__(self) -> int:
         """Number of keys."""
@@ -139,7 +131,7 @@ class DescriptionWriter:
         """Take out what a crash left unfinished at the end; end the last line."""
         start, tail = _tail(self._file)
         lines = re.findall(rb'[^\n]*\n|[^\n]+', tail)
-        mended = b''.join(line for line in lines if not _unfinished(line))
+        mended = b''.join(line for line in lines if not unfinished(line))
         if mended and not mended.endswith(b'\n'):
             mended += b'\n'
         if mended != tail:
@@ -163,14 +155,6 @@ class DescriptionWriter:
             data = data[os.write(self._file, data) :]
 
 
-def encode(record: Record) -> bytes:
-    """The record's line."""
-    try:
-        return json.dumps(record, ensure_ascii=False).encode() + b'\n'
-    except UnicodeEncodeError:  # half a surrogate pair, or a file name that is no UTF-8
-        return json.dumps(record).encode() + b'\n'
-
-
 def complete(record: Record) -> Record:
     """The record with ``descriptions`` and ``status``, parsed from its reply where absent."""
     if 'descriptions' in record and 'status' in record:
@@ -180,49 +164,12 @@ def complete(record: Record) -> Record:
 
 
 def _rank(record: Record) -> int:
-    return _RANKS[complete(record)['status']]
-
-
-def open_for_reading(path: Path):
-    """The file, opened for binary reading, or an error that says how to make it."""
-    try:
-        return open(path, 'rb')
-    except FileNotFoundError:
-        raise MissingInputError(
-            f'no descriptions file {path}: make it with `python tools/describe.py CONFIG`'
-        ) from None
-
-
-def scan(path: Path) -> Iterator[tuple[int, Record]]:
-    """Offset and checked record of every line, in the order of the file.
-
-    Raises:
-        MissingInputError, InputError: As :class:`DescriptionStore`.
-    """
-    offset = 0
-    with open_for_reading(path) as file:
-        size = os.fstat(file.fileno()).st_size
-        for number, line in enumerate(file, 1):
-            last = offset + len(line) >= size  # what a writer adds meanwhile is not looked at
-            if _unfinished(line) and (last or offset >= size - _TAIL):
-                print_log(
-                    f'{path}, line {number}: unfinished last line dropped',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            elif line.strip():
-                yield offset, _decode(line, path, number)
-            if last:
-                break
-            offset += len(line)
-
-
-_TAIL = 1 << 20  # more than one write holds: only the last one can be unfinished
+    return RANKS[complete(record)['status']]
 
 
 def _tail(file: int) -> tuple[int, bytes]:
     """The last lines of a file, and where they start."""
-    size, length = os.fstat(file).st_size, _TAIL
+    size, length = os.fstat(file).st_size, TAIL
     while True:
         start = max(size - length, 0)
         tail = os.pread(file, length, start)
@@ -230,38 +177,3 @@ def _tail(file: int) -> tuple[int, bytes]:
         if not start or skip:
             return start + skip, tail[skip:]
         length *= 2
-
-
-def _unfinished(line: bytes) -> bool:
-    """Whether a line broke off: blocks never written, or no newline and no whole object."""
-    if b'\0' in line:
-        return True
-    if line.endswith(b'\n'):
-        return False
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return True
-    return False
-
-
-def _decode(line: bytes, path: Path, number: int) -> Record:
-    """The line's record, with its fields checked."""
-    where = f'{path}, line {number}'
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f'{where}: not a JSON object ({error}); mend or delete the line') from None
-    if not isinstance(record, dict):
-        raise InputError(f'{where}: not a JSON object; mend or delete the line')
-    for field in ('image', 'prompt', 'reply'):
-        if not isinstance(record.get(field), str):
-            raise InputError(f'{where}: field "{field}" must be a string; mend or delete the line')
-    if record.get('status', 'ok') not in _RANKS:
-        raise InputError(
-            f'{where}: unknown status {record["status"]!r}; known are {", ".join(STATUSES)}'
-        )
-    items = record.get('descriptions', [])
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise InputError(f'{where}: field "descriptions" must be a list of strings')
-    return record

@@ -23,7 +23,7 @@ from mmpretrain_lmmreg.describe.kept import settings_of
 from mmpretrain_lmmreg.describe.loading import Loaded, Task
 from mmpretrain_lmmreg.describe.merge import merge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.descriptions.store import encode
+from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.features.keys import file_state
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
-from mmpretrain_lmmreg.descriptions.store import encode
+from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.errors import InputError
 
 TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))

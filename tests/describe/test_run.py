@@ -36,7 +36,8 @@ def test_every_image_is_asked_once_and_kept_whole(tasks, out):
     assert set(records) == {task.image for task in tasks}
     first = records[tasks[0].image]
     assert list(first) == [
-        *('image', 'prompt', 'reply', 'model', 'settings', 'sha256', 'descriptions', 'status')
+        *('image', 'prompt', 'reply', 'model', 'settings', 'sha256', 'descriptions', 'status'),
+        'crc32',
     ]
     assert first['reply'] == TEN
     assert len(first['sha256']) == 64
@@ -189,3 +190,13 @@ def test_shards_are_read_and_checked():
     for wrong in ('5/4', '1', '1/', 'a/b', '0/0', '-1/4'):
         with pytest.raises(InputError, match='write i/n'):
             check_shard(wrong)
+
+
+def test_an_image_whose_record_is_damaged_is_asked_about_again(tasks, out):
+    describe(out, tasks, Scripted())
+    data = bytearray(out.read_bytes())
+    data[data.index(b'Thing c')] ^= 1
+    out.write_bytes(data)
+    describer = Scripted()
+    assert describe(out, tasks, describer).asked == 1
+    assert all(record['descriptions'][2] == 'Thing c.' for record in DescriptionStore(out))
