@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The README's tables of all methods, into work_dirs/results: on further draws of the demo (seeds 20 to
-# 24 train on draws 20 to 24, all are tested on draw 30), on described BAR, and on all of BAR with its
-# 300 described images, both with lite0-minilm (BAR_ROOT, LITE0_ROOT); all images, 16 and 4 a class.
+# 24 train on draws 20 to 24, all are tested on draw 30), on described BAR, and untuned on all of BAR with
+# its 300 described images, both with lite0-minilm (BAR_ROOT, LITE0_ROOT); all images, 16 and 4 a class.
 # About two hours on two cores; a stopped run goes on. REGIMES='demo-16 bar-rest' is a part of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,10 +41,11 @@ main() { # NAME CONFIG SEEDED OPTIONS...
     compare "$1" finetune
 }
 
-rest() { # likewise
-    local more=()
-    [[ $1 != demo* ]] || more=(coop cocoop)
-    python tools/sweep.py "$2" --methods "${rest[@]}" "${more[@]}" --seeded "$3" --out "$out/$1" \
+default() { # likewise, without tuning
+    local methods=("${main[@]}")
+    [[ $1 != *-rest ]] || methods=("${rest[@]}")
+    [[ $1 != demo*-rest ]] || methods+=(coop cocoop)
+    python tools/sweep.py "$2" --methods "${methods[@]}" --seeded "$3" --out "$out/$1" \
         "${common[@]}" "${@:4}"
     compare "$1" finetune
 }
@@ -67,8 +68,8 @@ for regime in ${REGIMES:-${all[@]}}; do
     [[ $regime != *-4* ]] || shots=($train.shots=4)
     [[ $regime != *-16* ]] || shots=($train.shots=16)
     [[ $regime != bar* ]] || data=("${bar[@]}" "${described[@]}")
-    [[ $regime != bar-full* ]] || data=("${bar[@]}")
+    [[ $regime != bar-full ]] || data=("${bar[@]}") kind=default
     [[ $regime != *-controls ]] || kind=controls
-    [[ $regime != *-rest ]] || kind=rest
+    [[ $regime != *-rest ]] || kind=default
     $kind "$regime" "${data[@]}" "${shots[@]}"
 done
