@@ -20,13 +20,13 @@ TUNED = ' (tuned)'
 
 
 def load(out: Path) -> dict[str, dict[str, dict]]:
-    """Rows of every regime that is there, by regime and method."""
-    files = {regime: out / f'{regime}-table' / 'table.json' for regime in REGIMES}
-    return {
-        regime: {row['method']: row for row in json.loads(file.read_text())['rows']}
-        for regime, file in files.items()
-        if file.is_file()
-    }
+    """Rows of every regime that is there, by regime and method; the main methods' first."""
+    tables: dict[str, dict[str, dict]] = {}
+    for regime in REGIMES:
+        for file in (out / f'{regime}{part}-table' / 'table.json' for part in ('', '-rest')):
+            for row in json.loads(file.read_text())['rows'] if file.is_file() else ():
+                tables.setdefault(regime, {}).setdefault(row['method'], row)
+    return tables
 
 
 def cell(row: dict | None, spread: bool) -> str:
