@@ -4,15 +4,19 @@ A file of ``configs/methods`` inherits from the config that the environment vari
 names, by default the demo's. The commands set it by ``--on CONFIG``.
 """
 
+from __future__ import annotations
+
 import os
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from .errors import InputError, MissingInputError
+
+if TYPE_CHECKING:  # parsers import this file before torch is there
+    from mmengine.config import Config
 
 ON = 'LMMREG_ON'
 
@@ -73,6 +77,8 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
         InputError: ``on`` is itself a method, or lacks what the method takes from it; ``path``
             would be the same without it.
     """
+    from mmengine.config import Config
+
     if on is None:
         return Config.fromfile(path)
     if not Path(on).is_file():

@@ -138,7 +138,7 @@ def test_wheel_carries_configs_tools_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert 'mmpretrain_lmmreg/.mim/tools/benchmark.py' not in names  # of a checkout only
     expected = (
-        {'mmpretrain_lmmreg/.mim/model-index.yml'}
+        {'mmpretrain_lmmreg/.mim/model-index.yml', 'mmpretrain_lmmreg_start.py'}
         | {
             f'mmpretrain_lmmreg/.mim/{file.relative_to(ROOT).as_posix()}'
             for folder in ('configs', 'tools')
@@ -156,7 +156,7 @@ def test_wheel_carries_configs_tools_and_data(wheel):
     assert any(name.endswith('LICENSE') for name in in_info)
     (entry_points,) = (name for name in in_info if name.endswith('entry_points.txt'))
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
-    assert 'mmpretrain-lmmreg = mmpretrain_lmmreg.cli:main' in text
+    assert 'mmpretrain-lmmreg = mmpretrain_lmmreg_start:main' in text
 
 
 @pytest.mark.slow

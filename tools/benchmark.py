@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs
 from benchmarks.machine import describe_machine, not_judged
 from benchmarks.measure import Row, markdown
 from mmpretrain_lmmreg.cache import atomic_write
-from mmpretrain_lmmreg.cli import run_tool
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
 
 PARTS = ('trunk', 'text', 'train', 'run', 'memory')

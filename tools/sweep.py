@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from mmpretrain_lmmreg.cli import run
+from mmpretrain_lmmreg_start import run
 
 if __name__ == '__main__':
     run('sweep')

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from ..cache import atomic_write
 from ..errors import InputError
 from ..printing import plain, plain_json
 
@@ -25,6 +24,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Write the comparison of the runs that the command line names."""
     args = parser().parse_args()
+    from ..cache import atomic_write
+
     try:
         from ..evidence import compare, figures, report, runs, tables
     except ModuleNotFoundError as error:

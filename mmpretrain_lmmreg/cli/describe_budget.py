@@ -1,6 +1,6 @@
-"""Options of describe.py that choose images, and that look at what the descriptions are worth."""
+"""Which images describe.py asks about, and what the descriptions are worth."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,33 +9,6 @@ from mmengine.config import Config
 from ..describe.images import ConfigImages
 from ..describe.loading import Task
 from ..errors import InputError
-
-
-def add_budget_options(parser: ArgumentParser) -> None:
-    """Add ``--per-class``, ``--until``, ``--seed`` and ``--check``."""
-    parser.add_argument(
-        '--per-class',
-        type=int,
-        metavar='N',
-        help='N images of each class, spread over groups; 2N adds to those of N',
-    )
-    parser.add_argument(
-        '--until',
-        type=float,
-        metavar='X',
-        help="go on until the standard error of each class's mean text embedding is at most X "
-        'times the distance between the class means (0.05, say), with at most --per-class images '
-        "each; embeds by the config's text tower or by --clip",
-    )
-    parser.add_argument('--seed', type=int, default=0, help='which images --per-class and --until')
-    parser.add_argument(
-        '--check',
-        nargs='?',
-        const=True,
-        metavar='PAGE.html',
-        help='say what the kept descriptions are worth, on a page (descriptions-check.html beside '
-        'them): by class, with the outliers, such as images with a wrong label',
-    )
 
 
 def check_budget(args: Namespace) -> None:

@@ -1,8 +1,8 @@
-"""Options of describe.py about what is sent, how fast and how much, and about batch files."""
+"""What describe.py sends, how fast and how much, and batch files."""
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,43 +18,6 @@ from ..describe.tally import Limit, Tally
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
-from .options import positive, price, whole
-
-
-def add_limit_options(p: ArgumentParser) -> None:
-    """Add ``--replace``, ``--max-pixels``, ``--batch-write`` and the like."""
-    p.add_argument('--replace', action='store_true', help="a new model's replies replace another's")
-    p.add_argument(
-        '--max-pixels',
-        type=whole(1),
-        metavar='N',
-        help='images are reduced to N pixels (openai: 768 at the longest side; hf: not)',
-    )
-    p.add_argument(
-        '--requests-per-minute', type=positive, metavar='N', help='send no more (openai)'
-    )
-    p.add_argument(
-        '--max-tokens-total', type=whole(1), metavar='N', help='stop this run before it takes more'
-    )
-    p.add_argument(
-        '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
-    )
-    p.add_argument(
-        '--max-cost',
-        type=positive,
-        metavar='X',
-        help='stop this run before it costs more, by --price',
-    )
-    p.add_argument(
-        '--batch-write',
-        type=Path,
-        metavar='FILE',
-        help="write the requests as an OpenAI-style batch file (more than one beyond a service's "
-        'limits); ask nobody',
-    )
-    p.add_argument(
-        '--batch-read', type=Path, nargs='+', metavar='FILE', help='keep the answers of a batch'
-    )
 
 
 def build(args: Namespace, prompt: str, **more: object) -> describers.Describer:

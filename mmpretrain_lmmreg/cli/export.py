@@ -14,10 +14,6 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from ..config import add_on
-from ..deploy import folder, onnx_model
-from ..deploy.classifier import load_classifier
-from ..deploy.export import export
-from .runner import quiet_log
 
 
 def parser() -> ArgumentParser:
@@ -33,6 +29,11 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> None:
     """Carry the command out and print what was made."""
+    from ..deploy import folder, onnx_model
+    from ..deploy.classifier import load_classifier
+    from ..deploy.export import export
+    from .runner import quiet_log
+
     quiet_log()
     if args.onnx:
         onnx_model.require_onnx()

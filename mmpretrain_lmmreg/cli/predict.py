@@ -10,22 +10,19 @@ Pictures that cannot be read are named on stderr and skipped, and the
 exit code is then 1.
 """
 
+from __future__ import annotations
+
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from ..config import add_on
-from ..deploy.classifier import load_classifier
-from ..deploy.explain import Explainer
-from ..deploy.pictures import find_pictures
-from ..deploy.predict import Prediction, predict
 from ..errors import InputError
 from ..printing import plain, plain_json
-from .runner import quiet_log
+
+if TYPE_CHECKING:
+    from ..deploy.predict import Prediction
 
 
 def parser() -> ArgumentParser:
@@ -49,6 +46,12 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Carry the command out; returns 1 where a picture could not be read, else 0."""
+    from ..deploy.classifier import load_classifier
+    from ..deploy.explain import Explainer
+    from ..deploy.pictures import find_pictures
+    from ..deploy.predict import predict
+    from .runner import quiet_log
+
     if args.topk < 1 or args.explain < 0:
         raise InputError('--topk must be 1 or more, and --explain 0 or more')
     quiet_log()
@@ -67,6 +70,10 @@ def run(args: Namespace) -> int:
 
 
 def _show(results: Sequence[Prediction]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table('picture', 'class', 'probability')
     table.columns[0].overflow = 'fold'
     if 'distance' in results[0]:

@@ -10,19 +10,25 @@ same. Wrong counts and images that cannot be decoded are listed, and the exit co
 import argparse
 import sys
 
-from ..datasets.prepare import prepare_bar, run
 
-
-def main() -> None:
-    """Prepare the data set; the exit code is 1 where images are missing."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('source', help='folder with the unpacked train and test folders')
-    parser.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
-    parser.add_argument(
+    p.add_argument('source', help='folder with the unpacked train and test folders')
+    p.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
+    p.add_argument(
         '--replies',
         action='store_true',
         help="also write the package's 480 replies of a multimodal model as descriptions.jsonl",
     )
-    sys.exit(run(prepare_bar, **vars(parser.parse_args())))
+    return p
+
+
+def main() -> None:
+    """Prepare the data set; the exit code is 1 where images are missing."""
+    args = parser().parse_args()
+    from ..datasets.prepare import prepare_bar, run
+
+    sys.exit(run(prepare_bar, **vars(args)))

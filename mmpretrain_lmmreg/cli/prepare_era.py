@@ -10,16 +10,22 @@ then 1.
 import argparse
 import sys
 
-from ..datasets.prepare import prepare_era, run
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument('source', help='folder with the unpacked Train and Test folders')
+    p.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
+    p.add_argument('--frame', default='middle', help="'middle', 'first' or a fraction < 1")
+    p.add_argument('--workers', type=int, help='videos read at once (default: one a core)')
+    return p
 
 
 def main() -> None:
     """Prepare the data set; the exit code is 1 where images are missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', help='folder with the unpacked Train and Test folders')
-    parser.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
-    parser.add_argument('--frame', default='middle', help="'middle', 'first' or a fraction < 1")
-    parser.add_argument('--workers', type=int, help='videos read at once (default: one a core)')
-    sys.exit(run(prepare_era, **vars(parser.parse_args())))
+    args = parser().parse_args()
+    from ..datasets.prepare import prepare_era, run
+
+    sys.exit(run(prepare_era, **vars(args)))

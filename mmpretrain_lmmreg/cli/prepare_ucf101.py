@@ -10,17 +10,23 @@ SOURCE holds the videos (Class/v_Class_g01_c01.avi, at any depth) and either the
 import argparse
 import sys
 
-from ..datasets.prepare import prepare_ucf101, run
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    p = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument('source', help='folder with the unpacked UCF101.rar and lists')
+    p.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
+    p.add_argument('--lists', help='file or folder with the lists, if they are elsewhere')
+    p.add_argument('--frame', default='middle', help="'middle', 'first' or a fraction < 1")
+    p.add_argument('--workers', type=int, help='videos read at once (default: one a core)')
+    return p
 
 
 def main() -> None:
     """Prepare the data set; the exit code is 1 where images are missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('source', help='folder with the unpacked UCF101.rar and lists')
-    parser.add_argument('data_root', help='folder to make; a stopped run goes on where it was')
-    parser.add_argument('--lists', help='file or folder with the lists, if they are elsewhere')
-    parser.add_argument('--frame', default='middle', help="'middle', 'first' or a fraction < 1")
-    parser.add_argument('--workers', type=int, help='videos read at once (default: one a core)')
-    sys.exit(run(prepare_ucf101, **vars(parser.parse_args())))
+    args = parser().parse_args()
+    from ..datasets.prepare import prepare_ucf101, run
+
+    sys.exit(run(prepare_ucf101, **vars(args)))

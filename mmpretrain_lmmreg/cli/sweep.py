@@ -4,24 +4,7 @@ python tools/sweep.py CONFIG... --methods NAME... --seeds 0 1 2 --out DIR
 """
 
 import argparse
-import gc
-import os
-import sys
 from pathlib import Path
-
-import matplotlib.backends.backend_agg
-import matplotlib.figure  # noqa: F401  like others here, what each run would import by itself
-import mmpretrain.visualization  # noqa: F401
-import torch
-import torch.utils.cpp_extension
-from mmengine.config import DictAction
-from yapf.yapflib import yapf_api  # noqa: F401
-
-from ..evidence.processes import OUTPUT
-from ..evidence.sweep import Sweep
-from ..lock import locked
-from .run_tool import run_tool
-from .upstream import train
 
 KEPT = 'Finished runs are kept, others up to their last checkpoint; the same command goes on.'
 
@@ -79,35 +62,13 @@ def parser() -> argparse.ArgumentParser:
         help='settings that take the seed as their value: train_dataloader.dataset.shot_seed draws '
         'other few shots for each seed',
     )
-    p.add_argument('--cfg-options', nargs='+', action=DictAction, help='as in train.py')
+    p.add_argument('--cfg-options', nargs='+', help='as in train.py')
     return p
 
 
 def main() -> None:
     """Train what is not trained yet."""
     args = parser().parse_args()
-    sweep = Sweep(
-        args.configs,
-        args.seeds,
-        args.grid,
-        args.out,
-        args.val_fraction,
-        args.cfg_options,
-        args.methods,
-        args.jobs,
-        args.seeded,
-    )
-    with locked(args.out / '.lock', 'or take another --out'):
-        print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
+    from .sweep_runs import run
 
-
-def train_here(config: Path, folder: Path, threads: int) -> None:
-    """``tools/train.py CONFIG --work-dir FOLDER --resume`` in this process."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / OUTPUT, 'ab') as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
-    torch.set_num_threads(threads)
-    gc.freeze()  # mmengine collects garbage with each data set: spare the libraries' objects
-    sys.argv = ['train.py', str(config), '--work-dir', str(folder), '--resume']
-    run_tool(train)
+    run(args)

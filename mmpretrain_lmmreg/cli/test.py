@@ -1,5 +1,15 @@
 """Test a model, with mmpretrain's own options."""
 
-from .upstream import test as main
+from .upstream_help import UpstreamParser
 
-__all__ = ['main']
+
+def parser() -> UpstreamParser:
+    """The command's options."""
+    return UpstreamParser('test')
+
+
+def main() -> None:
+    """Test as the command line says."""
+    from .upstream import test
+
+    test()

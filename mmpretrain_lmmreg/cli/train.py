@@ -1,5 +1,15 @@
 """Train a model, with mmpretrain's own options."""
 
-from .upstream import train as main
+from .upstream_help import UpstreamParser
 
-__all__ = ['main']
+
+def parser() -> UpstreamParser:
+    """The command's options."""
+    return UpstreamParser('train')
+
+
+def main() -> None:
+    """Train as the command line says."""
+    from .upstream import train
+
+    train()

@@ -3,20 +3,19 @@
 import os
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from contextlib import AbstractContextManager, nullcontext
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import mmengine
-import mmpretrain
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..config import add_on, check_files, load_config, work_dir_of
+from ..config import check_files, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..lock import locked
 from .components import check_settings
@@ -24,6 +23,7 @@ from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp
 from .runner import CommandRunner
 from .settings import key_problems
+from .upstream_help import on_parser, tool_file
 
 
 def train() -> None:
@@ -125,31 +125,14 @@ def _what_is_kept(work_dir: str) -> str:
 
 def _take_on() -> str | None:
     """Take ``--on`` out of the command line, of which mmpretrain's parser reads the rest."""
-    parser = ArgumentParser(
-        description='Ctrl-C keeps the last checkpoint and all features; --resume goes on. An '
-        "option beside mmpretrain's, which follow:",
-        add_help=False,
-        allow_abbrev=False,
-    )
-    add_on(parser)
-    if {'-h', '--help'} & set(sys.argv[1:]):
-        print(parser.format_help())
-    args, sys.argv[1:] = parser.parse_known_args()
+    args, sys.argv[1:] = on_parser().parse_known_args()
     return args.on
 
 
 def upstream_tool(name: str) -> ModuleType:
-    """Import ``tools/<name>.py`` of the installed mmpretrain, from its wheel or its checkout."""
-    package = Path(mmpretrain.__file__).parent
-    places = [package / '.mim' / 'tools', package.parent / 'tools']
-    for place in places:
-        if (place / f'{name}.py').is_file():
-            loader = SourceFileLoader(f'mmpretrain_tool_{name}', str(place / f'{name}.py'))
-            module = ModuleType(loader.name)
-            module.__file__ = loader.path
-            loader.exec_module(module)
-            return module
-    raise ImportError(
-        f"mmpretrain's tools/{name}.py is neither in {places[0]} nor in {places[1]}: install "
-        'mmpretrain from its wheel, not by copying the package folder'
-    )
+    """Import ``tools/<name>.py`` of the installed mmpretrain."""
+    loader = SourceFileLoader(f'mmpretrain_tool_{name}', str(tool_file(name)))
+    module = ModuleType(loader.name)
+    module.__file__ = loader.path
+    loader.exec_module(module)
+    return module

@@ -6,7 +6,7 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..cache import digest_tensors
 from ..errors import InputError
@@ -63,6 +63,7 @@ class OpenCLIPVisual(BaseBackbone):
         self.tower = split_tower(self.visual, model_name)
         self.svd = TrainedSingularValues(self._matrix()) if trainable == 'svd' else None
         self._freeze()
+        self._train_whole = self._modules_that_train()
         self._projection_names = {
             name
             for name, parameter in self.visual.named_parameters()
@@ -116,6 +117,11 @@ class OpenCLIPVisual(BaseBackbone):
         self.visual.requires_grad_(False)
         for parameter in [] if self.trainable in ('none', 'svd') else projection + block:
             parameter.requires_grad = True
+
+    def _modules_that_train(self) -> list[nn.Module]:
+        """Modules with parameters, all of which train."""
+        parameters = {m: list(m.parameters()) for m in self.visual.modules()}
+        return [m for m, each in parameters.items() if each and all(p.requires_grad for p in each)]
 
     def init_weights(self) -> None:
         """Load ``pretrained``; see :func:`mmpretrain_lmmreg.clip.model.load_visual`."""
@@ -231,13 +237,9 @@ class OpenCLIPVisual(BaseBackbone):
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':
         """Set the mode of what trains whole; everything else stays in eval mode."""
-        if self.trunk_is_frozen and not self.visual.training:
-            self.training = mode  # an epoch of few steps is shorter than a walk over all modules
-            return self
-        super().train(False)
+        if self.visual.training:  # else it is so already: no walk over all modules each epoch
+            super().train(False)
         self.training = mode
-        for module in self.visual.modules() if mode and not self.trunk_is_frozen else ():
-            parameters = list(module.parameters())
-            if parameters and all(p.requires_grad for p in parameters):
-                module.train()
+        for module in self._train_whole:
+            module.train(mode)
         return self

@@ -55,13 +55,13 @@ def means_by_label(
     Raises:
         InputError: a class without any, by name if ``classes`` are given.
     """
-    one_hot = F.one_hot(labels, num_classes).double()
-    counts = one_hot.sum(0)
+    counts = torch.bincount(labels, minlength=num_classes)
     if not counts.all():
         empty = (counts == 0).nonzero().flatten().tolist()
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
         raise InputError(f'class {names} has no training image, so it has no mean of images')
-    return class_means(one_hot.T @ embeddings.double(), counts)
+    sums = embeddings.new_zeros(num_classes, embeddings.shape[1], dtype=torch.float64)
+    return class_means(sums.index_add_(0, labels, embeddings.double()), counts)
 
 
 def nearest_mean_accuracy(

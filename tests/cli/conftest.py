@@ -6,7 +6,8 @@ import sys
 import pytest
 from smoke.tiny import write_model
 
-from mmpretrain_lmmreg.cli import run_tool, upstream
+from mmpretrain_lmmreg.cli import upstream
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 
 CHILD = """\
 _base_ = '{{$LMMREG_CONFIGS:configs}}/lmmreg_custom.py'

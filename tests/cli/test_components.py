@@ -5,8 +5,9 @@ import sys
 import pytest
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli import run_tool, upstream
+from mmpretrain_lmmreg.cli import upstream
 from mmpretrain_lmmreg.cli.components import check_settings, setting_problems
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 

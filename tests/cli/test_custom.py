@@ -11,7 +11,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli import export, predict, run_tool, upstream
+from mmpretrain_lmmreg.cli import export, predict, upstream
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.evidence.runs import load_methods

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mmpretrain_lmmreg.cli import predict, run_tool, upstream
+from mmpretrain_lmmreg.cli import predict, upstream
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.evidence.results import load_run
 
 from .conftest import CHILD, train

@@ -12,8 +12,9 @@ import torch
 from mmengine.config import Config
 from smoke.tiny import write_project
 
-from mmpretrain_lmmreg import cli
-from mmpretrain_lmmreg.cli import inputs, launchers, run_tool, upstream
+import mmpretrain_lmmreg_start as start
+from mmpretrain_lmmreg.cli import inputs, launchers, upstream
+from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
@@ -85,29 +86,68 @@ class TestRunTool:
 class TestConsoleScript:
     def test_each_command_is_a_tool(self):
         names = {path.stem for path in TOOLS.glob('*.py')}
-        assert names - set(cli.COMMANDS) == {'benchmark', 'build_lite0_minilm', 'train_demo_clip'}
-        for name in cli.COMMANDS:
+        assert names - set(start.COMMANDS) == {'benchmark', 'build_lite0_minilm', 'train_demo_clip'}
+        for name in start.COMMANDS:
             assert f"run('{name}')" in (TOOLS / f'{name}.py').read_text()
 
     @pytest.mark.parametrize(('arguments', 'code'), [([], 0), (['--help'], 0), (['trian'], 2)])
     def test_help_lists_the_commands(self, monkeypatch, capsys, arguments, code):
         monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', *arguments])
         with pytest.raises(SystemExit) as exit_:
-            cli.main()
+            start.main()
         assert exit_.value.code == code
         out = capsys.readouterr().out
-        assert all(f'  {name} ' in out for name in cli.COMMANDS)
+        assert all(f'  {name} ' in out for name in start.COMMANDS)
 
     def test_a_command_gets_its_own_arguments(self, monkeypatch, capsys):
         monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'compare', '--help'])
         with pytest.raises(SystemExit):
-            cli.main()
+            start.main()
         assert capsys.readouterr().out.startswith('usage: mmpretrain-lmmreg compare ')
 
     def test_the_folder_of_configs(self, monkeypatch, capsys):
         monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'configs'])
-        cli.main()
+        start.main()
         assert Path(capsys.readouterr().out.strip(), 'lmmreg_demo.py').is_file()
+
+
+HEAVY = ('torch', 'torchvision', 'mmengine', 'mmpretrain', 'transformers', 'open_clip', 'rich')
+
+
+class TestHelp:
+    @pytest.mark.parametrize('name', start.COMMANDS)
+    def test_it_imports_nothing_heavy(self, name, tmp_path):
+        """A loaded machine makes times worthless; what is imported tells as much."""
+        command = [sys.executable, '-X', 'importtime', TOOLS / f'{name}.py']
+        done = run([*command, '--help'], tmp_path)
+        lines = [line for line in done.stderr.splitlines() if line.startswith('import time:')]
+        imported = {line.rpartition('|')[2].strip().partition('.')[0] for line in lines}
+        assert done.returncode == 0 and 'mmpretrain_lmmreg' in done.stderr
+        assert not imported & set(HEAVY)
+        assert f'usage: {name}.py' in done.stdout
+
+    @pytest.mark.parametrize('name', ['train', 'test'])
+    def test_it_is_mmpretrains_own_beside_ours(self, name, tmp_path):
+        printed = ran([sys.executable, TOOLS / f'{name}.py', '-h'], tmp_path)
+        ours, _, theirs = printed.rpartition(f'usage: {name}.py')
+        assert '--on CONFIG' in ours and '--cfg-options' in theirs
+        assert ran([sys.executable, upstream.tool_file(name), '-h'], tmp_path).endswith(theirs)
+
+    def test_a_wrong_option_is_as_quick(self, tmp_path):
+        done = run([sys.executable, '-X', 'importtime', TOOLS / 'predict.py', '--tpok'], tmp_path)
+        assert done.returncode == 2 and 'error: ' in done.stderr
+        assert '| torch\n' not in done.stderr
+
+    def test_a_command_registers_the_components(self, tmp_path):
+        code = (
+            'import sys; sys.argv[1:] = ["none.py"]; import mmpretrain_lmmreg_start as start\n'
+            'try: start.run("train")\n'
+            'except SystemExit: pass\n'
+            'from mmpretrain.registry import MODELS; print(MODELS.get("ClassMeanRegHead"))'
+        )
+        done = run([sys.executable, '-c', code], tmp_path, PYTHONPATH=str(ROOT))
+        assert 'config none.py is not there' in done.stderr
+        assert 'class_mean_reg.ClassMeanRegHead' in done.stdout
 
 
 class TestArguments:

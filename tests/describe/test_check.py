@@ -10,7 +10,8 @@ from describing import make_images
 from mmengine.config import Config
 
 from mmpretrain_lmmreg.cache import read_sealed
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.check_page import render
 from mmpretrain_lmmreg.describe.check_summary import summary_path, write_summary

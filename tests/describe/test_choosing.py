@@ -7,7 +7,8 @@ from describing import make_images
 from loopback import Loopback
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.images import ConfigImages
 from mmpretrain_lmmreg.describe.towers import text_tower

@@ -4,7 +4,8 @@ import pytest
 from describing import PROMPT, describe, make_images
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
