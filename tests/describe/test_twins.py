@@ -16,6 +16,7 @@ from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.hashes import Hashes
 from mmpretrain_lmmreg.describe.loading import Task, load_image
 from mmpretrain_lmmreg.descriptions import DescriptionStore
+from mmpretrain_lmmreg.descriptions.lines import read_line
 from mmpretrain_lmmreg.features.keys import BY_CONTENT
 
 SHORT = '1. Thing a.\n2. Thing b.'
@@ -40,7 +41,7 @@ def doubled(tasks):
 
 
 def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [read_line(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize('concurrency', [1, 6])
