@@ -242,8 +242,12 @@ class OpenCLIPVisual(BaseBackbone):
         """Set the mode of what trains whole; everything else stays in eval mode."""
         super().train(False)
         self.training = mode
-        for module in self.visual.modules() if mode and not self.trunk_is_frozen else ():
-            parameters = list(module.parameters())
-            if parameters and all(p.requires_grad for p in parameters):
+        # of a frozen trunk only the projection may train, which is no part of another module
+        within = self.visual.children() if self.trunk_is_frozen else self.visual.modules()
+        for module in within if mode else ():
+            trains = (
+                p.requires_grad for p in module.parameters()
+            )  # ends at the first that doesn't
+            if next(trains, False) and all(trains):
                 module.train()
         return self
