@@ -19,7 +19,7 @@ from mmpretrain_lmmreg.config import config_folder, load_config
 from mmpretrain_lmmreg.describe.images import ConfigImages
 from mmpretrain_lmmreg.describe.towers import embed_by_image, text_tower
 from mmpretrain_lmmreg.describe.until import choose
-from mmpretrain_lmmreg.describe.zero_shot import embed_images
+from mmpretrain_lmmreg.describe.untrained import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.store import encode
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy

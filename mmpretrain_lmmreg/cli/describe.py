@@ -30,6 +30,7 @@ from .describe_ask import describe, describe_in_rounds
 from .describe_budget import add_budget_options, check_budget, chosen, write_check
 from .describe_limits import add_limit_options, run_batch
 from .options import KeyValues, whole
+from .runner import quiet_log
 
 KEPT = 'Replies are kept as they came; the same command goes on.'
 
@@ -78,6 +79,7 @@ def parser() -> ArgumentParser:
 
 def run(args: Namespace) -> int:
     """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
+    quiet_log()
     config = load_config(args.config, args.on)
     images = ConfigImages(config, args.split, check_shard(args.shard))
     out = args.out or images.descriptions_file(config)
@@ -119,7 +121,7 @@ def _print_summary(args, config: Config, images: ConfigImages, out: Path, prompt
         write_check(args, config, images, out, prompt)
         return
     if args.clip:
-        from ..describe.zero_shot import zero_shot  # loads a CLIP model's parts
+        from ..describe.untrained import zero_shot  # loads a CLIP model's parts
 
         print(zero_shot(args.clip, config, images, store, prompt))
 

@@ -18,11 +18,11 @@ from ..errors import InputError
 from ..printing import plain
 from ..progress import Progress, duration
 from .describe_budget import chosen, describe_until
-from .describe_limits import build, kept_of, named, print_hints
+from .describe_limits import build, hashes_of, kept_of, limits_of, named, print_hints
 
 
 class Spent(Exception):
-    """The budget of tokens is used up between two rounds."""
+    """A limit is reached between two rounds."""
 
 
 def describe(args: Namespace, config: Config, images: ConfigImages, out: Path, prompt: str) -> int:
@@ -43,7 +43,8 @@ def describe(args: Namespace, config: Config, images: ConfigImages, out: Path, p
         at_once, limit = describer.concurrency, args.requests_per_minute
         print(projection(tally, len(wanted), at_once, limit, args.price))
     else:
-        print(f'{tally.asked} images asked about, {tally.kept} had been; {out}')
+        shared = f', {tally.shared} share the replies of others' if tally.shared else ''
+        print(f'{tally.asked} images asked about, {tally.kept} had been{shared}; {out}')
         if tally.asked:
             print(f'took {duration(seconds)}, {tokens(tally, price=args.price)}')
     print_hints(tally, len(tasks))
@@ -57,8 +58,8 @@ def describe_in_rounds(
     total = Tally()
     try:
         describe_until(args, config, images, _asker(args, images, out, prompt, total), out, prompt)
-    except Spent:
-        print('stopped at --max-tokens-total; the same command goes on')
+    except Spent as limit:
+        print(f'stopped at {limit}; the same command goes on')
     if total.asked:
         print(f'took {tokens(total, price=args.price)}')
     print_hints(total, 0)
@@ -73,11 +74,10 @@ def _asker(
 
     def ask(tasks: list[Task]) -> None:
         describer = loaded.pop() if loaded else build(args, prompt)
-        used = total.tokens_in + total.tokens_out
-        tally, _ = _ask(args, describer, tasks, images.classes, out, prompt, used)
+        tally, _ = _ask(args, describer, tasks, images.classes, out, prompt, total)
         total.include(tally)
         if tally.spent:
-            raise Spent
+            raise Spent(tally.spent)
         _check(total)  # later, a few broken images are no reason to stop
         if args.describer != 'openai':  # whose connections end with the event loop of a run
             loaded.append(describer)
@@ -92,11 +92,10 @@ def _ask(
     classes: Sequence[str],
     out: Path,
     prompt: str,
-    used: int = 0,
+    earlier: Tally | None = None,
 ) -> tuple[Tally, float]:
     """Describe the tasks that need it; the tally, and the seconds that it took."""
     describer, load = named(describer, tasks, classes, prompt)
-    limit = args.max_tokens_total and max(args.max_tokens_total - used, 0)
     with DescriptionWriter(out) as writer:
         kept = kept_of(args, describer, prompt, out)
         with Progress('images', len(tasks)) as bar:
@@ -109,7 +108,9 @@ def _ask(
                 args.retries,
                 report=partial(_show, bar),
                 load=load,
-                max_tokens=limit,
+                limits=limits_of(args),
+                earlier=earlier,
+                hashes=hashes_of(args, out),
             )
             return run(tasks), bar.seconds
 
@@ -117,7 +118,7 @@ def _ask(
 def _check(tally: Tally) -> None:
     """Raise InputError where every image that was asked about failed, and none is described."""
     failed = tally.statuses['error']
-    if failed and failed == tally.asked and not tally.kept:
+    if failed and failed == tally.asked and not tally.kept + tally.shared:
         raise InputError(
             f'none of {failed} images could be described; the last error: {tally.last_error}. '
             'Records of errors are kept, and the same command asks again'
@@ -141,4 +142,4 @@ def _show(bar: Progress, tally: Tally) -> None:
         f'{tally.asked / bar.seconds:.1f} images/s {tally.tokens_out / bar.seconds:.0f} tokens/s'
     )
     counts = ' '.join(f'{count} {name}' for name, count in tally.statuses.items() if count)
-    bar.advance(tally.asked + tally.kept - bar.done, f'{rates} {counts}')
+    bar.advance(tally.asked + tally.kept + tally.shared - bar.done, f'{rates} {counts}')

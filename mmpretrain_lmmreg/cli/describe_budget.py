@@ -82,7 +82,7 @@ def describe_until(args: Namespace, config: Config, images: ConfigImages, ask, o
 
 
 def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path, prompt) -> None:
-    """Print what the descriptions are worth, and write the page.
+    """Print what the descriptions are worth; write the page, and the figures for reports.
 
     Raises:
         InputError: What :func:`check` raises; a package is missing.
@@ -90,6 +90,7 @@ def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path
     try:
         from ..describe.check import check
         from ..describe.check_page import write_page
+        from ..describe.check_summary import summary_path, write_summary
     except ModuleNotFoundError as error:
         raise InputError(
             f"--check needs more packages ({error}): pip install 'mmpretrain_lmmreg[evidence]'"
@@ -98,4 +99,5 @@ def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path
     found = check(config, images, out, prompt, args.clip)
     print(found)
     write_page(found, path)
+    write_summary(found, summary_path(out))
     print(f'page          {path}')

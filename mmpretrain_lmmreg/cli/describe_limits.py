@@ -1,17 +1,20 @@
 """Options of describe.py about what is sent, how fast and how much, and about batch files."""
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ..cache import cache_dir, digest
 from ..describe import batch, describers
+from ..describe.hashes import Hashes
+from ..describe.kept import Kept, settings_of
 from ..describe.loading import Loaded, Task, load_image
 from ..describe.named import NamedDescriber
-from ..describe.progress import Progress as Kept
-from ..describe.run import Run, settings_of
+from ..describe.progress import Progress
 from ..describe.summary import tokens
-from ..describe.tally import Tally
+from ..describe.tally import Limit, Tally
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
@@ -35,6 +38,12 @@ def add_limit_options(p: ArgumentParser) -> None:
     )
     p.add_argument(
         '--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost'
+    )
+    p.add_argument(
+        '--max-cost',
+        type=positive,
+        metavar='X',
+        help='stop this run before it costs more, by --price',
     )
     p.add_argument(
         '--batch-write',
@@ -74,9 +83,28 @@ def named(
     return naming, naming.load
 
 
-def kept_of(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Kept:
+def limits_of(args: Namespace) -> list[Limit]:
+    """What the run may take; raises InputError for a cost without a price."""
+    limits = []
+    if args.max_tokens_total:
+        limits.append(Limit('--max-tokens-total', args.max_tokens_total))
+    if args.max_cost:
+        if not args.price or not any(args.price):
+            raise InputError('--max-cost needs what a million tokens cost: --price 0.15,0.60, say')
+        limits.append(Limit('--max-cost', 1e6 * args.max_cost, args.price))
+    return limits
+
+
+def hashes_of(args: Namespace, out: Path) -> Hashes:
+    """Contents of images as an earlier run into the same file read them."""
+    if args.preview:
+        return Hashes()
+    return Hashes(cache_dir('images') / f'{digest(os.path.abspath(out))}.hashes')
+
+
+def kept_of(args: Namespace, describer: describers.Describer, prompt: str, out: Path) -> Progress:
     """What a file holds; raises InputError where it is another model's and not to be replaced."""
-    kept = Kept(prompt, describer.model, settings_of(describer), out)
+    kept = Progress(prompt, describer.model, settings_of(describer), out)
     if (others := +kept.others) and not args.replace:
         raise InputError(
             f'{out} holds replies to this prompt of another model '
@@ -90,12 +118,12 @@ def kept_of(args: Namespace, describer: describers.Describer, prompt: str, out: 
 def print_hints(tally: Tally, images: int) -> None:
     """What is left, and what to do about it."""
     if tally.spent:
-        left = images - tally.asked - tally.kept
-        print(f'stopped at --max-tokens-total; {left} images left, the same command goes on')
+        left = images - tally.asked - tally.kept - tally.shared
+        print(f'stopped at {tally.spent}; {left} images left, the same command goes on')
     if tally.cut:
         print(
             f'{tally.cut} replies were cut off by the token limit: a higher --options '
-            'max_new_tokens=NUMBER asks anew'
+            'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks anew'
         )
     if failed := tally.statuses['error']:
         print(
@@ -114,7 +142,10 @@ def run_batch(
     describer, load = named(build(args, prompt, offline=True), tasks, classes, prompt)
     with DescriptionWriter(out) as writer:
         kept = kept_of(args, describer, prompt, out)
-        ask = Run(describer, writer, kept, prompt, args.count, args.retries, load=load)
+        hashes = hashes_of(args, out)
+        ask = Kept(
+            describer, writer, kept, prompt, args.count, args.retries, load=load, hashes=hashes
+        )
         if args.batch_write:
             for file, count in batch.write(ask, tasks, args.batch_write):
                 print(f'{count} requests in {file}')
@@ -122,5 +153,6 @@ def run_batch(
             read, skipped = batch.read(ask, tasks, args.batch_read)
             print(f'{read} answers kept in {out}, {skipped} were of no use')
             print(tokens(ask.tally, price=args.price))
+    hashes.save()
     print_hints(ask.tally, 0)
     return ask.tally.statuses['error']

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ..config import add_on
 from ..deploy import folder, onnx_model
-from ..deploy.classifier import load_classifier, quiet_log
+from ..deploy.classifier import load_classifier
 from ..deploy.export import export
+from .runner import quiet_log
 
 
 def parser() -> ArgumentParser:

@@ -19,12 +19,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..config import add_on
-from ..deploy.classifier import load_classifier, quiet_log
+from ..deploy.classifier import load_classifier
 from ..deploy.explain import Explainer
 from ..deploy.pictures import find_pictures
 from ..deploy.predict import Prediction, predict
 from ..errors import InputError
 from ..printing import plain, plain_json
+from .runner import quiet_log
 
 
 def parser() -> ArgumentParser:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -33,6 +34,15 @@ def shorten_terminal(logger: MMLogger) -> None:
     for handler in logger.handlers:
         if type(handler) is logging.StreamHandler:
             handler.addFilter(_is_short)
+
+
+def quiet_log() -> None:
+    """Of the log, keep the warnings, on stderr: stdout is for the results."""
+    logger = MMLogger.get_current_instance()
+    logger.setLevel(logging.WARNING)
+    for handler in logger.handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.stream = sys.stderr
 
 
 def _make_plain(record: logging.LogRecord) -> bool:

@@ -240,6 +240,9 @@ class OpenCLIPVisual(BaseBackbone):
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':
         """Set the mode of what trains whole; everything else stays in eval mode."""
+        if self.trunk_is_frozen and not self.visual.training:
+            self.training = mode  # an epoch of few steps is shorter than a walk over all modules
+            return self
         super().train(False)
         self.training = mode
         # of a frozen trunk only the projection may train, which is no part of another module

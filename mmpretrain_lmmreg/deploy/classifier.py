@@ -1,7 +1,5 @@
 """A trained classifier: the config's model and test pipeline with a checkpoint's weights."""
 
-import logging
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,6 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 from mmpretrain.apis import get_model
@@ -103,12 +100,3 @@ def _test_pipeline(cfg: Config, config: str) -> Compose:
             '(AttachDescriptions in its test pipeline), which a picture by itself does not have'
         )
     return Compose(built)
-
-
-def quiet_log() -> None:
-    """Of the log, keep the warnings, on stderr: stdout is for the results."""
-    logger = MMLogger.get_current_instance()
-    logger.setLevel(logging.WARNING)
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.stream = sys.stderr

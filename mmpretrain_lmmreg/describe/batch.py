@@ -10,16 +10,17 @@ from ..cache import atomic_write, digest
 from ..errors import InputError, MissingInputError
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
-from .loading import Loaded, Task, load_image
-from .run import Run
+from .kept import Kept
+from .loading import Loaded, Task
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
 
 
-def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
+def write(run: Kept, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
     """Write requests about the images that need asking; yields each file and its requests.
 
-    An image that cannot be read is put on record as an error. Beyond a service's limits
+    An image that cannot be read is put on record as an error; of those with the same content one
+    is asked about. Beyond a service's limits
     ``NAME-2.jsonl`` and so on follow.
     """
     lines, number = _lines(run, tasks), 1
@@ -36,14 +37,17 @@ def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, i
                 line = next(lines, None)
         yield file, count
         number += 1
+    run.share()
 
 
-def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
+def _lines(run: Kept, tasks: Iterable[Task]) -> Iterator[bytes]:
     for task in tasks:
+        if run.done(task):
+            continue
         loaded = run.read(task)
         if loaded.error:
             _add(run, task, loaded, Answer(error=loaded.error))
-        if loaded.content is None:
+        if loaded.content is None or run.waits(task, loaded.sha256):
             continue
         request = {
             'custom_id': _id(run, task, loaded.sha256),
@@ -54,8 +58,8 @@ def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
         yield json.dumps(request).encode() + b'\n'
 
 
-def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
-    """Keep the answers in batch files.
+def read(run: Kept, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
+    """Keep the answers in batch files, each for all images of that content.
 
     Returns:
         Answers kept, and answers of no use: about images that are described already, that have
@@ -67,20 +71,23 @@ def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, i
     where = {_name(tasks[index]): index for index in range(len(tasks))}
     kept = skipped = 0
     for custom_id, answer in (pair for file in files for pair in _answers(file)):
-        name, sha256, asked = custom_id
+        name, known, asked = custom_id
         if asked != _asked(run):
             raise InputError(
                 'the batch was written for another model, prompt or other settings: give the '
                 'options that it was written with'
             )
         task = tasks[where[name]] if name in where else None
-        loaded = load_image(task.path, lambda image: image, lambda _: False) if task else Loaded()
-        changed = (loaded.sha256 or '')[:16] != sha256
+        loaded = run.read(task, decode=False) if task else Loaded()
+        changed = (loaded.sha256 or '')[:16] != known
         if task is None or changed or not run.tries_left(task, loaded.sha256):
             skipped += 1
             continue
         _add(run, task, loaded, answer)
         kept += 1
+    for task in (task for task in tasks if not run.done(task)):
+        run.waits(task, run.read(task, decode=False).sha256)
+    run.share()
     return kept, skipped
 
 
@@ -121,7 +128,7 @@ def _answer(data: dict[str, Any]) -> Answer:
     return Answer(error=f'status {response.get("status_code")}: {json.dumps(error)[:300]}')
 
 
-def _add(run: Run, task: Task, loaded: Loaded, answer: Answer) -> None:
+def _add(run: Kept, task: Task, loaded: Loaded, answer: Answer) -> None:
     """Put an answer on record, an error only once, and count it."""
     record = run.record(task, loaded, answer)
     if not answer.error or not run.progress.failed(task.image, loaded.sha256):
@@ -134,7 +141,7 @@ def _add(run: Run, task: Task, loaded: Loaded, answer: Answer) -> None:
         run.tally.add(answer)
 
 
-def _id(run: Run, task: Task, sha256: str | None) -> str:
+def _id(run: Kept, task: Task, sha256: str | None) -> str:
     """Which image, of which content, and what was asked by whom."""
     return f'{_name(task)}-{(sha256 or "")[:16]}-{_asked(run)}'
 
@@ -143,6 +150,6 @@ def _name(task: Task) -> str:
     return hashlib.sha256(task.image.encode(errors='surrogateescape')).hexdigest()[:16]
 
 
-def _asked(run: Run) -> str:
+def _asked(run: Kept) -> str:
     describer = run.describer
     return digest([run.prompt, describer.model, describer.settings])[:8]

@@ -15,7 +15,7 @@ from .images import ConfigImages
 from .loading import Task
 from .summary import class_pattern
 from .towers import embed_by_image, text_tower
-from .untrained import accuracies
+from .untrained import accuracies, lines_of
 from .worth import Share, distances, names_in, repeated
 
 SHOWN = 40  # images listed that lie farthest from their class
@@ -81,13 +81,7 @@ class Check:
             for image in self.outliers[:5]
             if image.ratio > 1
         ]
-        lines += [
-            f'{share} of {share.total} {self.split} images by {name}, without training'
-            for name, share in self.accuracies.items()
-        ]
-        if not self.accuracies:
-            lines.append(f'no accuracy without training: {self.split}')
-        return '\n'.join(lines)
+        return '\n'.join([*lines, lines_of(self.accuracies, self.split)])
 
 
 def shares_of(each: ClassCheck) -> dict[str, float]:

@@ -64,14 +64,14 @@ def merge(
     count = 0
     if first:
         with DescriptionWriter(out) as writer:
-            return _append(writer, new)
+            return append_many(writer, new)
     with atomic_write(out) as file:
         for count, record in enumerate(new, 1):  # noqa: B007  used below
             file.write(encode(record))
     return count
 
 
-def _append(writer: DescriptionWriter, records: Iterable[Record]) -> int:
+def append_many(writer: DescriptionWriter, records: Iterable[Record]) -> int:
     """Append records, many with one sync; return their number."""
     batch: list[Record] = []
     count = size = 0
@@ -129,7 +129,7 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
     """
     path, worse = Path(path), Counter[str]()
     with DescriptionWriter(path) as writer:
-        added = _append(writer, _read_better(path, expected, worse))
+        added = append_many(writer, _read_better(path, expected, worse))
     return added, worse.total()
 
 

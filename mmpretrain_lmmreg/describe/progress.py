@@ -30,6 +30,7 @@ class Progress:
     def __init__(self, prompt: str, model: str, settings: str, path: Path | None = None) -> None:
         self._prompt, self._model, self._settings = prompt, model, settings
         self._images: dict[str, int] = {}  # sha256's first 64 bits | replies (16) | 2 flags | rank
+        self._leaders: dict[int, str] = {}  # the image whose replies all of one content share
         self.others: Counter[str] = Counter()
         if path is not None and os.path.exists(path):
             for _, record in scan(path):
@@ -42,7 +43,7 @@ class Progress:
         if record.get('model', self._model) != self._model:
             self.others[record['model']] += record.get('status') != 'error'
             return
-        if record.get('settings', self._settings) != self._settings:
+        if not self.counts(record):
             return
         sha = _short(record.get('sha256'))
         replies, flags, best = self._state(record['image'], sha)
@@ -51,6 +52,18 @@ class Progress:
         replies += rank != _FAILED
         entry = sha << 24 | min(replies, 0xFFFF) << 8 | flags | min(rank, best)
         self._images[record['image']] = entry
+        if sha and (rank <= _GOOD or record.get('finish')):
+            self._leaders.setdefault(sha, record['image'])
+
+    def counts(self, record: Record) -> bool:
+        """Whether a record answers what is asked now."""
+        asked = self._prompt, self._model, self._settings
+        given = record.get('model', self._model), record.get('settings', self._settings)
+        return (record['prompt'], *given) == asked
+
+    def leader(self, image: str, sha256: str | None) -> str:
+        """The image with a good or final reply about a content, else the first one asked for."""
+        return self._leaders.setdefault(_short(sha256), image) if sha256 else image
 
     def tries_left(self, image: str, sha256: str | None, tries: int) -> int:
         """How many of ``tries`` replies may still be asked for; 0 for a good or final one."""

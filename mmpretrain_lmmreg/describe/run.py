@@ -3,57 +3,38 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from itertools import filterfalse, islice
 
 from PIL import Image
 
-from ..cache import digest
-from ..descriptions.store import DescriptionWriter, Record
+from ..descriptions.store import Record
 from ..errors import InputError
-from .describers import Answer, Describer
+from .describers import Answer
 from .failures import Failures
-from .loading import Loaded, Task, load_image
-from .progress import Progress
-from .tally import Budget, Tally
-from .verdict import judge
+from .kept import Kept
+from .loading import Loaded, Task
+from .tally import Budget, Limit, Tally
 
 
 @dataclass
-class Run:
-    """Describes images and keeps the replies.
+class Run(Kept):
+    """Describes images and keeps the replies; arguments beside those of :class:`Kept`:
 
     Args:
-        describer: Who is asked.
-        writer: Where replies are kept.
-        progress: What is kept already.
-        prompt: What is asked, as it is kept.
-        expected: Descriptions asked for.
-        retries: How often a short, refused, truncated or empty reply is asked for again.
-        report: Called with the tally after each image.
-        load: Reads an image; see :func:`load_image`.
-        max_tokens: Stop before a run takes more, in and out.
+        limits: Stop before a run takes more.
+        earlier: What runs before this one took of them.
         pause: Seconds before the first try after an outage; see :class:`Failures`.
     """
 
-    describer: Describer
-    writer: DescriptionWriter
-    progress: Progress
-    prompt: str
-    expected: int = 10
-    retries: int = 3
-    report: Callable[[Tally], None] = lambda tally: None
-    load: Callable[..., Loaded] = load_image
-    max_tokens: int | None = None
+    limits: Sequence[Limit] = ()
+    earlier: Tally | None = None
     pause: float = 10.0
 
     def __post_init__(self) -> None:
-        self.tally = Tally()
-        self._budget = Budget(self.max_tokens, self.tally)
-        self._settings = digest(self.describer.settings)
-        self._tries = 1 if self.describer.deterministic else 1 + self.retries
+        super().__post_init__()
+        self._budget = Budget(self.limits, self.tally, self.earlier or Tally())
         self._stopped: Exception | None = None
         self._waiting: list[Record] = []
         self._failed: list[Task] = []  # since the last answer, perhaps through no fault of theirs
@@ -66,7 +47,11 @@ class Run:
             InputError: As :meth:`Describer.ask` and :class:`Failures`; what was answered until
                 then is kept.
         """
-        asyncio.run(self._all(iter(tasks)))
+        try:
+            asyncio.run(self._all(iter(tasks)))
+            self.share()
+        finally:
+            self.hashes.save()
         return self.tally
 
     async def _all(self, tasks: Iterator[Task]) -> None:
@@ -99,7 +84,7 @@ class Run:
 
     @property
     def _over(self) -> bool:
-        return bool(self._stopped) or self.tally.spent
+        return bool(self._stopped or self.tally.spent)
 
     async def _next_batch(self, tasks: Iterator[Task]) -> list[tuple[Task, Loaded]]:
         """The next images that need asking, read; broken ones are put on record here."""
@@ -112,21 +97,19 @@ class Run:
                     self.report(self.tally)
                 elif found.error:
                     await self._fail(task, found, found.error)
-                else:
+                elif not self.waits(task, found.sha256):
                     batch.append((task, found))
         return batch
 
     def _take(self, tasks: Iterator[Task], count: int) -> list[Task]:
         again = [self._again.popleft() for _ in range(min(count, len(self._again)))]
-        return again + list(islice(tasks, count - len(again)))
+        return again + list(islice(filterfalse(self._skip, tasks), count - len(again)))
 
-    def read(self, task: Task) -> Loaded:
-        """Read an image; prepared for the describer if it needs asking."""
-        return self.load(task.path, self.describer.prepare, partial(self.tries_left, task))
-
-    def tries_left(self, task: Task, sha256: str | None) -> int:
-        """How often an image of this content may still be asked about."""
-        return self.progress.tries_left(task.image, sha256, self._tries)
+    def _skip(self, task: Task) -> bool:
+        if skipped := self.done(task):
+            self.tally.kept += 1
+            self.report(self.tally)
+        return skipped
 
     async def _describe(self, batch: list[tuple[Task, Loaded]]) -> None:
         """Ask about a batch, and again about those whose reply is not good."""
@@ -153,7 +136,7 @@ class Run:
             batch = again
 
     def _allowed(self, images: int) -> bool:
-        self.tally.spent = self.tally.spent or not self._budget.allows(images)
+        self.tally.spent = self.tally.spent or self._budget.exceeded(images)
         return not self.tally.spent
 
     async def _ask(self, contents: list[object]) -> list[Answer]:
@@ -198,22 +181,6 @@ class Run:
         self.tally.statuses[status] += 1
         self.report(self.tally)
 
-    def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record:
-        """An answer's record, as it is kept."""
-        record: Record = {
-            'image': task.image,
-            'prompt': self.prompt,
-            'reply': answer.reply,
-            'model': self.describer.model,
-            'settings': self._settings,
-            **({'sha256': loaded.sha256} if loaded.sha256 else {}),
-        }
-        if answer.error:
-            return record | {'descriptions': [], 'status': 'error', 'error': answer.error}
-        parsed = judge(answer.reply, answer.finish, self.expected)
-        record |= {'descriptions': parsed.descriptions, 'status': parsed.status}
-        return record | ({'finish': answer.finish} if answer.finish else {})
-
     async def _write(self, record: Record) -> None:
         """Return once the record is on the disk; those that wait share one sync."""
         self._waiting.append(record)
@@ -222,11 +189,6 @@ class Run:
                 records, self._waiting = self._waiting, []
                 await asyncio.to_thread(self.writer.append, *records)
         self.progress.add(record)
-
-
-def settings_of(describer: Describer) -> str:
-    """Hash of how a describer asks, as it is kept with each reply."""
-    return digest(describer.settings)
 
 
 def check_shard(shard: str) -> tuple[int, int]:

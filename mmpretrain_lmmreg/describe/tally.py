@@ -1,5 +1,6 @@
 """What a run did and what it took, and the tokens that it may take."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..descriptions.parse import STATUSES
@@ -13,6 +14,7 @@ class Tally:
 
     statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     kept: int = 0  # images that needed no asking
+    shared: int = 0  # images with the content of another one, whose replies are theirs, too
     answers: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
@@ -20,7 +22,7 @@ class Tally:
     cut: int = 0  # answers that a token limit ended
     busy: float = 0  # seconds that calls of the describer took, those at the same time added up
     last_error: str = ''
-    spent: bool = False  # stopped at its budget of tokens
+    spent: str = ''  # the option whose limit ended the run
 
     @property
     def asked(self) -> int:
@@ -39,33 +41,57 @@ class Tally:
         """Add up with another run of the same command."""
         for status, count in other.statuses.items():
             self.statuses[status] += count
-        for name in ('kept', 'answers', 'tokens_in', 'tokens_out', 'uncounted', 'cut', 'busy'):
+        for name in (
+            *('kept', 'shared', 'answers', 'tokens_in', 'tokens_out', 'uncounted', 'cut', 'busy'),
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.last_error = other.last_error or self.last_error
 
 
+@dataclass(frozen=True)
+class Limit:
+    """What runs may take, in tokens or at a price.
+
+    Attributes:
+        option: That sets it.
+        most: So much.
+        price: Of a token in, and of one out.
+    """
+
+    option: str
+    most: float
+    price: tuple[float, float] = (1, 1)
+
+    def taken(self, tally: Tally) -> float:
+        """How much of it runs have taken."""
+        return tally.tokens_in * self.price[0] + tally.tokens_out * self.price[1]
+
+
 @dataclass
 class Budget:
-    """Tokens, in and out, that a run may take; None is any number."""
+    """The limits of a run, of which ``earlier`` ones have taken a part."""
 
-    tokens: int | None
+    limits: Sequence[Limit]
     tally: Tally
+    earlier: Tally
     pending: int = 0  # images that are being asked about
 
-    def allows(self, images: int) -> bool:
-        """Whether so many more fit, if they take what others took on average.
+    def exceeded(self, images: int) -> str:
+        """The option whose limit so many more would pass if they take what others took; or ''.
 
         Raises:
             InputError: The endpoint does not count tokens.
         """
-        if self.tokens is None:
-            return True
         tally = self.tally
-        if tally.uncounted and not tally.tokens_out:
-            raise InputError(
-                '--max-tokens-total: the endpoint does not say how many tokens it took, so leave '
-                'the option out'
-            )
-        used = tally.tokens_in + tally.tokens_out
-        each = used / max(tally.answers - tally.uncounted, 1)
-        return used < self.tokens and used + each * (self.pending + images) <= self.tokens
+        counted = max(tally.answers - tally.uncounted, 1)
+        for limit in self.limits:
+            if tally.uncounted and not tally.tokens_out:
+                raise InputError(
+                    f'{limit.option}: the endpoint does not say how many tokens it took, so leave '
+                    'the option out'
+                )
+            own = limit.taken(tally)
+            taken, more = own + limit.taken(self.earlier), own / counted * (self.pending + images)
+            if taken >= limit.most or taken + more > limit.most:
+                return limit.option
+        return ''

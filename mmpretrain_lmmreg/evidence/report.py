@@ -16,6 +16,7 @@ from sklearn.metrics import confusion_matrix
 from ..datasets.thumbnails import thumbnail
 from ..descriptions.store import DescriptionStore
 from . import figures, inference, tables
+from .described import checks_of
 from .runs import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
@@ -43,6 +44,7 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
             curves=svg(figures.curves(ordered), 'curves') if has_curves(ordered) else None,
             several_seeds=any(len(m.runs) > 1 for m in methods),
             gains=class_gains(base, ordered[1:]),
+            checks=checks_of(ordered),
             methods=[describe_method(m, base, i) for i, m in enumerate(ordered)],
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -13,18 +13,28 @@ Name = TypeVar('Name', bound=Hashable)
 
 
 def file_key(path: str, batch_size: int, view: str = '') -> str:
-    """Path, batch size, view and state of an image file, without its content.
+    """Path, batch size, view and :func:`file_state` of an image file, without its content.
 
-    The state is size, times of writing and of change, and inode: a file that was replaced, or
-    written again in place, has another one. Rounding may depend on the batch size, so rows of one
-    are not used in place of another's.
+    Rounding may depend on the batch size, so rows of one are not used in place of another's.
+    """
+    return f'{os.path.abspath(path)}\t{batch_size} {view}\t{file_state(path)}'
+
+
+def file_state(path: str) -> str:
+    """Size, times of writing and of change, and inode of a file; ``'missing'`` without one.
+
+    A file that was replaced, or written again in place, has another state.
     """
     try:
         s = os.stat(path)
-        state = f'{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}'
+        return f'{s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}'
     except OSError:
-        state = 'missing'
-    return f'{os.path.abspath(path)}\t{batch_size} {view}\t{state}'
+        return 'missing'
+
+
+def contents_compared() -> bool:
+    """Whether ``$LMMREG_VERIFY_CONTENT=1``: contents decide, not the states of files."""
+    return os.environ.get(BY_CONTENT) == '1'
 
 
 def row_key(key: str, content: str) -> str:
@@ -55,7 +65,7 @@ def find_rows(table: VectorTable, keys: Mapping[Name, str]) -> dict[Name, str]:
     A file whose state is the row's is taken to be unchanged; with ``$LMMREG_VERIFY_CONTENT=1`` each
     file is read, and its content decides alone.
     """
-    if os.environ.get(BY_CONTENT) == '1':
+    if contents_compared():
         known = {_without_state(row): row for row in table}
         contents = {path: content_of(path) for path in map(_path, keys.values())}
         names = {n: _without_state(row_key(k, contents[_path(k)])) for n, k in keys.items()}

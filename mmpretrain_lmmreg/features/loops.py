@@ -44,7 +44,8 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
         if not isinstance(views, int) or views < 1:
             raise InputError(f'train_cfg.views={views} must be a whole number from 1')
         self.views = views
-        if not _trains(runner):
+        self.trains = any(parameter.requires_grad for parameter in runner.model.parameters())
+        if not self.trains:
             return
         steps = len(self.dataloader)
         self._max_epochs = max(self.max_epochs, math.ceil(min_iters / max(steps, 1)))
@@ -65,7 +66,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
         """One epoch of training on features."""
         use_all_features(self)
         self.dataloader.dataset.view = self._epoch % self.views
-        if _trains(self.runner):
+        if self.trains:
             with features_as_inputs(self.runner.model):
                 super().run_epoch()
             _shorten_histories(self)
@@ -73,10 +74,6 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
             self.runner.call_hook('before_train_epoch')
             self.runner.call_hook('after_train_epoch')
             self._epoch += 1
-
-
-def _trains(runner: Runner) -> bool:
-    return any(parameter.requires_grad for parameter in runner.model.parameters())
 
 
 class _FrozenTrunkEvalMixin:

@@ -1,15 +1,13 @@
 """The long checks of describing, each run by hand and printing what it measured.
 
-python tests/descriptions/campaign.py strace    a run killed at each of its real system calls
-python tests/descriptions/campaign.py kills     100 SIGKILLs at random moments over 2,000 images
-python tests/descriptions/campaign.py faults    1,000 images, a fifth of the answers faulty
-python tests/descriptions/campaign.py latency   against a server of fixed latency
-python tests/descriptions/campaign.py million   memory and start-up with 1,000,000 images
+python tests/describe/campaign.py strace    a run killed at each of its real system calls
+python tests/describe/campaign.py kills     100 SIGKILLs at random moments over 2,000 images
+python tests/describe/campaign.py faults    1,000 images, a fifth of the answers faulty
+python tests/describe/campaign.py latency   against a server of fixed latency
 """
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -21,11 +19,11 @@ from pathlib import Path
 
 import torch
 from crashing import content, in_child, wait, whole_lines
-from describing import PROMPT, Scripted, describe, make_images
+from describing import PROMPT, describe, make_images
 from loopback import Loopback
 
-from mmpretrain_lmmreg.describe.describers import Answer, build_describer
-from mmpretrain_lmmreg.describe.run import Loaded, Task
+from mmpretrain_lmmreg.describe.describers import build_describer
+from mmpretrain_lmmreg.describe.loading import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
 
@@ -165,68 +163,9 @@ def latency(root: Path) -> None:
         print(f'latency: {len(tasks)} images, {seconds} s, {slots} at once: {ratio:.3f} of ideal')
 
 
-class Null(Scripted):
-    """A describer that always gives the same ten sentences."""
-
-    concurrency, batch_size = 4, 64
-
-    async def ask(self, images):
-        return [
-            Answer('\n'.join(f'{i}. Sentence number {i} of this image.' for i in range(1, 11)))
-        ] * len(images)
-
-
-class MadeUp:
-    """A million tasks, none of which lies in memory."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __iter__(self) -> Iterator[Task]:
-        for index in range(self.count):
-            yield Task(f'train/class {index % 101:03d}/image number {index:08d}.jpg', str(index))
-
-
-def million(root: Path, count: int = 1_000_000) -> None:
-    """Describe made-up images, resume with all of them done, read the file."""
-    out = root / 'd.jsonl'
-
-    def load(path, prepare, wanted):
-        return Loaded(f'{int(path):064x}')
-
-    def describe_all() -> None:
-        start = time.monotonic()
-        tally = describe(out, MadeUp(count), Null(), load=load)
-        _report(f'{tally.asked} asked, {tally.kept} kept', start)
-
-    def first_answer() -> None:
-        start, more = time.monotonic(), [Task('another.jpg', '0')]
-        assert describe(out, more, Null(), load=load).asked == 1
-        _report('start-up of a resumed run, to its first answer', start)
-
-    def read_all() -> None:
-        start = time.monotonic()
-        store = DescriptionStore(out)
-        assert len(store) == count + 1
-        _report('opening the file for reading', start)
-
-    print(f'imports alone: {_gib():.2f} GiB')
-    for work in (describe_all, first_answer, describe_all, read_all):
-        assert wait(in_child(work)) == 0
-    print(f'file: {out.stat().st_size / 2**30:.2f} GiB')
-
-
-def _report(what: str, start: float) -> None:
-    print(f'million: {what}: {time.monotonic() - start:.1f} s, {_gib():.2f} GiB', flush=True)
-
-
-def _gib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 if __name__ == '__main__':
     torch.set_num_threads(1)
-    parts = {f.__name__: f for f in (strace, kills, faults, latency, million)}
+    parts = {f.__name__: f for f in (strace, kills, faults, latency)}
     for part in sys.argv[1:] or sys.exit(__doc__):
         with tempfile.TemporaryDirectory(dir=os.environ.get('CAMPAIGN_DIR')) as folder:
             parts[part](Path(folder))

@@ -6,8 +6,9 @@ import numpy as np
 from PIL import Image
 
 from mmpretrain_lmmreg.describe.describers import Answer
+from mmpretrain_lmmreg.describe.kept import settings_of
 from mmpretrain_lmmreg.describe.progress import Progress
-from mmpretrain_lmmreg.describe.run import Run, Task, settings_of
+from mmpretrain_lmmreg.describe.run import Run, Task
 from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
 
 PROMPT = 'Give 10 semantic descriptions for the image'

@@ -9,12 +9,15 @@ import pytest
 from describing import make_images
 from mmengine.config import Config
 
+from mmpretrain_lmmreg.cache import read_sealed
 from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.check_page import render
+from mmpretrain_lmmreg.describe.check_summary import summary_path, write_summary
 from mmpretrain_lmmreg.describe.images import ConfigImages
 from mmpretrain_lmmreg.describe.summary import class_pattern
 from mmpretrain_lmmreg.describe.worth import Share, distances, gist, names_in, repeated
+from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
@@ -113,8 +116,24 @@ def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tin
     run(parser().parse_args([str(config), '--check', '--clip', f'local-dir:{tiny_clip},']))
     page = faulty[0].with_name('descriptions-check.html')
     printed = capsys.readouterr().out
+    assert summary_path(faulty[0]).is_file() and 'mmengine' not in printed
     assert f'page          {page}' in printed and page.read_text().startswith('<!doctype html>')
     assert re.search(r'red dog +10 +10 +0.0% +0.0% +0.0% +10.0%', printed)
+
+
+def test_the_figures_are_kept_for_reports(found, tmp_path):
+    path = summary_path(tmp_path / 'replies.jsonl')
+    assert path.name == 'replies-check.json'
+    write_summary(found, path)
+    kept = read_sealed(path)
+    assert kept['fingerprint'] == DescriptionStore(found.file).fingerprint
+    cat, dog = kept['classes']
+    assert (cat['asked'], dog['asked'], kept['all']['asked']) == (9, 10, 19)
+    assert kept['all']['shares']['refused'] == pytest.approx(1 / 19)
+    assert kept['all']['shares']['other name'] == pytest.approx(3 / 72)
+    assert [each['texts'] for each in kept['accuracies']] == ['names', 'descriptions', 'both']
+    assert kept['accuracies'][0]['low'] <= kept['accuracies'][0]['value']
+    assert [image['image'] for image in kept['outliers']] == [found.outliers[0].image]
 
 
 def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):

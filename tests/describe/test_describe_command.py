@@ -186,6 +186,17 @@ def test_budget_of_tokens(config, default, endpoint, capsys):
     assert len(DescriptionStore(default)) == 2
 
 
+def test_budget_of_money(config, default, endpoint, capsys):
+    with Loopback() as server:  # 100 tokens in and 50 out an image: 0.2 each at this price
+        endpoint(server)
+        options = (*OPENAI, '--concurrency', '1', '--max-cost', '0.5')
+        with pytest.raises(InputError, match='--max-cost needs what a million tokens cost'):
+            call(config, *options)
+        call(config, *options, '--price', '1000,2000')
+        assert 'stopped at --max-cost; 4 images left' in capsys.readouterr().out
+        assert len(DescriptionStore(default)) == 2
+
+
 def test_a_hint_where_replies_were_cut(config, endpoint, capsys):
     cut = json.dumps(
         {'choices': [{'message': {'content': '1. A.\n2. B'}, 'finish_reason': 'length'}]}

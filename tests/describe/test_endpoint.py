@@ -8,13 +8,12 @@ import random
 import time
 
 import pytest
-from describing import PROMPT, describe
+from describing import PROMPT, describe, make_images
 from loopback import Loopback, reply_for
 from PIL import Image
 
 from mmpretrain_lmmreg.describe.describers import Generation, build_describer, waits
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
-from mmpretrain_lmmreg.describe.run import Task
 from mmpretrain_lmmreg.describe.verdict import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.parse import ParsedReply
@@ -271,7 +270,8 @@ def test_schema_of_ten_strings(endpoint):
     with Loopback(lambda *_: ending(reply, 'stop', None, False)) as server:
         endpoint(server)
         answer = ask(server, response_format='json_schema')
-    sent = server.bodies[0]['response_format']['json_schema']
+    assert len(server.bodies) == 2  # one to find out whether it takes schemas
+    sent = server.bodies[1]['response_format']['json_schema']
     assert sent['schema']['required'] == [str(i) for i in range(1, 11)]
     assert judge(answer.reply) == ParsedReply([f'Thing {i}.' for i in range(1, 11)], 'ok')
 
@@ -279,10 +279,22 @@ def test_schema_of_ten_strings(endpoint):
 def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd):
     with Loopback(lambda *_: 'no schema') as server:
         endpoint(server)
-        tally = describe(out, tasks, build(response_format='json_schema', concurrency=1))
+        describer = build(response_format='json_schema', concurrency=1)
+        assert describer.settings == build().settings
+        tally = describe(out, tasks, describer)
+        assert describe(out, tasks, build()).kept == 6  # they are replies to the same question
     assert tally.statuses['ok'] == 6
-    assert ['response_format' in body for body in server.bodies] == [True] + [False] * 6
-    assert 'takes no JSON schema' in capfd.readouterr().err
+    assert ['response_format' in body for body in server.bodies] == [True] + [False] * 7
+    assert 'takes no json_schema: asking for plain text' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('fault', ['400', '500', 'hang', 'reset'])
+def test_what_is_wrong_without_a_schema_too_is_not_put_down_to_it(endpoint, fault):
+    with Loopback(lambda *_: fault) as server:
+        endpoint(server)
+        asked = build(response_format='json_schema', timeout=0.3)
+    assert 'response_format' in asked.settings
+    assert len(server.bodies) == (2 if fault == '400' else 1)
 
 
 def test_images_are_reduced_to_max_pixels_and_the_settings_say_so(endpoint):
@@ -361,9 +373,9 @@ def test_faulty_server_every_image_ends_with_a_reply_or_an_error(endpoint, tasks
     assert {r['status'] for r in store} <= {'ok', 'error'}
 
 
-def test_keeps_a_server_of_fixed_latency_busy(endpoint, tasks, tmp_path):
+def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
     latency, slots, count = 0.4, 4, 40
-    many = [Task(f'{i}.png', tasks[i % 6].path) for i in range(count)]
+    many = make_images(tmp_path / 'data', train=count)
     ratios = []
     while len(ratios) < 3 and min(ratios, default=9) > 1.10:  # other work may hold up a try
         with Loopback(latency=latency, slots=slots) as server:

@@ -10,6 +10,7 @@ from mmpretrain_lmmreg.describe.describers import REJECTED, TOO_LARGE, UNAVAILAB
 from mmpretrain_lmmreg.describe.named import NamedDescriber
 from mmpretrain_lmmreg.describe.progress import Progress
 from mmpretrain_lmmreg.describe.run import Task
+from mmpretrain_lmmreg.describe.tally import Limit, Tally
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
 
@@ -104,15 +105,26 @@ def test_reply_that_is_cut_beyond_its_tenth_item_is_whole(tasks, out):
 
 
 def test_budget_of_tokens_stops_before_it_is_exceeded(many, out):
-    tally = describe(out, many, Scripted(concurrency=1), max_tokens=45)  # ten an image
-    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (4, True, 40)
-    tally = describe(out, many, Scripted(SHORT, concurrency=1), max_tokens=90)
-    assert (tally.asked, tally.spent) == (8, False)
+    tally = describe(out, many, Scripted(concurrency=1), limits=[Limit('--max', 45)])
+    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (4, '--max', 40)
+    tally = describe(out, many, Scripted(SHORT, concurrency=1), limits=[Limit('--max', 90)])
+    assert (tally.asked, tally.spent) == (8, '')
+
+
+def test_limits_of_cost_and_the_first_that_is_reached(many, out):
+    limits = [Limit('--max', 1000), Limit('--max-cost', 45, (2.0, 4.0))]  # 26 an image
+    tally = describe(out, many, Scripted(concurrency=1), limits=limits)
+    assert (tally.asked, tally.spent) == (1, '--max-cost')
+    earlier = Tally(tokens_in=20)
+    tally = describe(out, many, Scripted(concurrency=1), limits=limits, earlier=earlier)
+    assert (tally.asked, tally.spent) == (1, '--max-cost')  # what one takes is not known before
+    earlier = Tally(tokens_in=23)
+    assert not describe(out, many, Scripted(), limits=limits, earlier=earlier).asked
 
 
 def test_budget_needs_an_endpoint_that_counts(many, out):
     with pytest.raises(InputError, match='does not say how many tokens'):
-        describe(out, many, Scripted(*[Answer(TEN)] * 9), max_tokens=45)
+        describe(out, many, Scripted(*[Answer(TEN)] * 9), limits=[Limit('--max', 45)])
 
 
 def test_a_prompt_that_names_the_class_is_looked_into_alike(many, out):

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.clip.model import build_open_clip
 from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.zero_shot import zero_shot
+from mmpretrain_lmmreg.describe.untrained import zero_shot
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError
 
@@ -20,6 +20,12 @@ MODEL = {
     'vision_cfg': {'image_size': 32, 'layers': 1, 'width': 64, 'patch_size': 16, 'head_width': 32},
     'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 32, 'heads': 2, 'layers': 1},
 }
+
+
+class Listed(list):
+    def __init__(self, tasks, classes):
+        super().__init__(tasks)
+        self.classes = classes
 
 
 @pytest.fixture
@@ -47,16 +53,23 @@ def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, 
     run(parser().parse_args([str(config), '--clip', clip]))
     out = capsys.readouterr().out
     assert 'short         6 (0 broken off)' in out
-    line = out.splitlines()[-1]
-    assert line.startswith('zero-shot     ') and ' % of 2 test images by class means, ' in line
-    assert 0 <= float(line.split()[1]) <= 100
+    lines = out.splitlines()[-3:]
+    for name, line in zip(('names', 'descriptions', 'both'), lines, strict=True):
+        assert line.endswith(f') of 2 test images by {name}, without training')
+        assert 0 <= float(line.split()[0]) <= 100
+    run(parser().parse_args([str(config), '--check', '--clip', clip]))
+    assert '\n'.join(lines) in capsys.readouterr().out  # one way of finding them
 
 
 def test_class_without_descriptions_and_config_without_test_images(config, described, clip):
     cfg = Config.fromfile(config)
     images = ConfigImages(cfg, 'train')
-    with pytest.raises(InputError, match='cat'):
-        zero_shot(clip, cfg, images, DescriptionStore(described), 'another prompt')
+    store = DescriptionStore(described)
+    with pytest.raises(InputError, match="has no description of these images by 'another prompt'"):
+        zero_shot(clip, cfg, images, store, 'another prompt')
+    with pytest.raises(InputError, match='--clip: no description of cat'):
+        dogs = [task for task in images if task.label]
+        zero_shot(clip, cfg, Listed(dogs, images.classes), store, 'p')
     cfg.test_dataloader = None
     with pytest.raises(InputError, match='has neither a test nor a val split'):
-        zero_shot(clip, cfg, images, DescriptionStore(described), 'p')
+        zero_shot(clip, cfg, images, store, 'p')

@@ -5,9 +5,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from mmpretrain_lmmreg.cache import sealed
+from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import report
+from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.runs import load_methods
 
 from .conftest import made_up
@@ -102,3 +106,49 @@ def test_a_name_that_leads_out_of_the_data_root_is_not_embedded(tmp_path):
     assert report.thumbnail(root, 'a.png')
     for path in ('../secret.png', str(tmp_path / 'secret.png'), 'x/../a.png'):
         assert report.thumbnail(root, path) is None
+
+
+def page_of(make_run, **changes):
+    runs = [make_run('base', 0, made_up(0.6), **changes), make_run('ours', 0, made_up(0.9))]
+    methods = load_methods(runs)
+    return report.render(compare(methods, 'base'), methods)
+
+
+def found_by_check(fingerprint):
+    shares = {'refused': 0.125, 'nearer to another': 0.5}
+    row = dict(name='<b>climbing', images=9, asked=8, described=7, texts=70, distance=1.0)
+    return dict(
+        prompt='what <i>is</i> it',
+        fingerprint=fingerprint,
+        classes=[dict(row, shares=shares)],
+        all=dict(row, name='all', shares=shares),
+        accuracies=[dict(texts='names', images=60, value=0.5, low=0.375, high=0.625)],
+        split='test',
+        suspects=3,
+        outliers=[dict(image='a.jpg', label='climbing', nearest='racing', ratio=2.0)],
+    )
+
+
+def test_what_the_descriptions_are_worth(make_run, tmp_path):
+    file = tmp_path / 'replies.jsonl'
+    used = dict(descriptions=str(file), fingerprints={'descriptions_fingerprint': 'abc'})
+    assert 'Descriptions</h2>' not in page_of(make_run)
+    assert 'Nobody has looked at what they are worth' in page_of(make_run, **used)
+    kept = tmp_path / 'replies-check.json'
+    kept.write_bytes(sealed(found_by_check('abc')))
+    page = page_of(make_run, **used)
+    for text in (
+        f'{file} <small>(base)</small>',
+        'what &lt;i&gt;is&lt;/i&gt; it',
+        '>12.5</td>',
+        '50.0 % (37.5 to\n62.5) by names',
+        'a.jpg: climbing, reads like racing',
+        '&lt;b&gt;climbing',
+    ):
+        assert text in page
+    assert 'figures are of other descriptions' not in page
+    kept.write_bytes(sealed(found_by_check('of another time')))
+    assert 'figures are of other descriptions' in page_of(make_run, **used)
+    kept.write_text('{')
+    with pytest.raises(InputError, match=r'replies-check.json is damaged.*--check` writes it'):
+        page_of(make_run, **used)

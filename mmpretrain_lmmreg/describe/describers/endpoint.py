@@ -5,7 +5,8 @@ import base64
 import io
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import openai
 from PIL import Image
@@ -15,8 +16,11 @@ from . import REJECTED, TOO_LARGE, UNAVAILABLE, Answer, Generation, chat
 from .pixels import reduced
 from .waits import Pace, wait_before
 
+Client = TypeVar('Client')
+
 pause = asyncio.sleep
 SECRET = 16  # characters; shorter keys are placeholders such as "none", words like others
+_REFUSED = (401, 403, 404)
 _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
 
 
@@ -43,8 +47,11 @@ class EndpointDescriber:
         send_repetition_penalty: Send that too, though it is no standard field (vLLM knows it).
         send_sampling: Send temperature and top_p, which some hosted models refuse.
         max_completion_tokens: Sent in place of ``max_tokens``, which some hosted models refuse.
-        response_format: ``'json_schema'`` asks for an object of ``count`` strings, and for plain
-            text where the endpoint refuses the schema; or ``'json_object'``.
+        response_format: ``'json_schema'`` asks for an object of ``count`` strings, or
+            ``'json_object'`` for any; plain text where the endpoint refuses that, which one
+            request with a grey picture finds out first, so that ``settings`` are those of all
+            replies. Not by default: a schema decides which words may come, so that replies are
+            not those to the paper's prompt alone.
         system: A system prompt.
         body: Further fields of the request.
     """
@@ -98,17 +105,42 @@ class EndpointDescriber:
         self._image_size, self._max_pixels, self._retries = image_size, max_pixels, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
         self._pace = Pace(requests_per_minute)
-        self._schema = 'refused' if response_format == 'text' else 'untried'
         self._key = os.environ.get('OPENAI_API_KEY', '')
-        self._client = None if offline else self._connect()
+        self._client = None if offline else self._connect(openai.AsyncOpenAI)
+        if 'response_format' in self.settings and not offline and not self._takes_format():
+            print(
+                f'the endpoint takes no {response_format}: asking for plain text', file=sys.stderr
+            )
+            del self.settings['response_format']
 
-    def _connect(self) -> openai.AsyncOpenAI:
+    def _connect(self, client: Callable[..., Client]) -> Client:
         if not self._key and not os.environ.get('OPENAI_BASE_URL'):
             raise InputError(
                 'set OPENAI_API_KEY, and for an endpoint of your own OPENAI_BASE_URL '
                 '(http://localhost:8000/v1, say)'
             )
-        return openai.AsyncOpenAI(api_key=self._key or 'none', max_retries=0, timeout=self._timeout)
+        return client(api_key=self._key or 'none', max_retries=0, timeout=self._timeout)
+
+    def _takes_format(self) -> bool:
+        """Whether the endpoint answers in the format asked for, or not without it either."""
+        body = self.request(self.prepare(Image.new('RGB', (224, 224), (128, 128, 128))))
+        client = self._connect(openai.OpenAI)
+        try:
+            client.post('/chat/completions', body=body, cast_to=object)
+        except openai.APIStatusError as error:
+            status = error.status_code
+            if not 400 <= status < 500 or status in (*_PASSING, *_REFUSED):
+                return True
+        except Exception:  # whatever else is wrong, the run will tell
+            return True
+        else:
+            return True
+        try:
+            del body['response_format']
+            client.post('/chat/completions', body=body, cast_to=object)
+        except Exception:
+            return True
+        return False
 
     def prepare(self, image: Image.Image) -> str:
         """The image as a data URL: reduced where it is larger, JPEG."""
@@ -137,9 +169,9 @@ class EndpointDescriber:
         """Ask until there is an answer, at most ``1 + retries`` times."""
         for attempt in range(self._retries + 1):
             try:
-                return await self._send(image, schema=self._schema != 'refused')
+                return await self._send(image)
             except openai.APIStatusError as error:
-                if answer := await self._final(error, image):
+                if answer := self._final(error):
                     return answer
                 text, wait = self._clean(error), wait_before(error, attempt, self._backoff)
             except Exception as error:  # whatever transport and server can do wrong
@@ -148,7 +180,7 @@ class EndpointDescriber:
                 await pause(wait)
         return Answer(error=f'{text} ({self._retries + 1} tries)', fault=UNAVAILABLE)
 
-    async def _final(self, error: openai.APIStatusError, image: str) -> Answer | None:
+    def _final(self, error: openai.APIStatusError) -> Answer | None:
         """The answer that a repetition would not change; None where it may.
 
         Raises:
@@ -160,7 +192,7 @@ class EndpointDescriber:
                 f'the account has no credit left: {text}; replies are kept, and the same command '
                 'goes on when it has'
             ) from None
-        if status in (401, 403, 404):
+        if status in _REFUSED:
             raise InputError(
                 f'the endpoint refuses model {self.model!r}: {text}; check '
                 'OPENAI_API_KEY, OPENAI_BASE_URL and --model'
@@ -171,31 +203,12 @@ class EndpointDescriber:
             return Answer(finish='refused')
         if not 400 <= status < 500 or status in _PASSING:
             return None
-        return await self._without_schema(image) or Answer(error=text, fault=REJECTED)
+        return Answer(error=text, fault=REJECTED)
 
-    async def _without_schema(self, image: str) -> Answer | None:
-        """The answer of an endpoint that takes no schemas; None where that is not to blame."""
-        if self._schema == 'works' or 'response_format' not in self.settings:
-            return None
-        try:
-            answer = await self._send(image, schema=False)
-        except Exception:  # another fault, which the first answer tells
-            return None
-        if self._schema != 'refused':
-            print('the endpoint takes no JSON schema: asking for plain text', file=sys.stderr)
-        self._schema = 'refused'
-        return answer
-
-    async def _send(self, image: str, schema: bool) -> Answer:
+    async def _send(self, image: str) -> Answer:
         """One request, in its turn and within its time."""
-        body = self.request(image)
-        if not schema:
-            body.pop('response_format', None)
         await self._pace()
-        answer = await asyncio.wait_for(self._post(body), self._timeout)
-        if schema:
-            self._schema = 'works'
-        return answer
+        return await asyncio.wait_for(self._post(self.request(image)), self._timeout)
 
     async def _post(self, body: dict[str, Any]) -> Answer:
         completions: Any = self._client.chat.completions.with_raw_response  # type: ignore[union-attr]

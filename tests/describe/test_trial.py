@@ -1,0 +1,70 @@
+"""Servers and accounts that fail every image, on a loopback server: how the command ends."""
+
+import pytest
+from describing import PROMPT, describe, make_images
+from loopback import Loopback
+
+from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.describe.describers import build_describer
+from mmpretrain_lmmreg.descriptions import DescriptionStore
+from mmpretrain_lmmreg.errors import InputError
+
+OPENAI = ('--describer', 'openai', '--model', 'vlm', '--concurrency', '1', '--retries', '0')
+MANY = 30
+
+
+@pytest.fixture
+def many(config, tmp_path):
+    return make_images(tmp_path / 'data', train=MANY)
+
+
+def first_then(behaviour, first=3):
+    return lambda number, *_: 'ok' if number < first else behaviour
+
+
+@pytest.mark.parametrize(
+    ('behaviour', 'told', 'most'),
+    [
+        ('400', 'a plain picture fails alike, so the request is at fault', 20),
+        ('413', '--max-pixels', 20),
+        ('402', 'no credit left', 6),
+        ('error 429 insufficient_quota pay first', 'no credit left', 6),
+        ('401', 'check OPENAI_API_KEY', 6),
+        ('404', '--model', 6),
+    ],
+)
+def test_what_fails_every_image_stops_the_run_and_keeps_what_came(
+    config, many, tmp_path, endpoint, behaviour, told, most
+):
+    with Loopback(first_then(behaviour)) as server:
+        endpoint(server)
+        with pytest.raises(InputError, match=told):
+            run(parser().parse_args([str(config), *OPENAI]))
+        store = DescriptionStore(tmp_path / 'data' / 'descriptions.jsonl')
+        assert sum(record['status'] == 'ok' for record in store) == 3
+        assert len(server.bodies) <= most
+        server.behave = lambda *_: 'ok'
+        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+    assert len(DescriptionStore(store.path)) == MANY
+
+
+@pytest.mark.parametrize('fault', ['503', '429', 'reset'])
+def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
+    out = tmp_path / 'd.jsonl'
+    with Loopback(lambda number, *_: fault if 10 <= number < 20 else 'ok') as server:
+        endpoint(server)
+        options = {'backoff': 0.001, 'timeout': 5}
+        common = dict(model='vlm', prompt=PROMPT, retries=0, concurrency=2)
+        describer = build_describer('openai', options, **common)
+        tally = describe(out, many, describer, pause=0.01)
+    assert (tally.statuses['ok'], tally.statuses['error']) == (MANY, 0)
+    assert 'next try in' in capfd.readouterr().err
+
+
+def test_what_a_filter_refuses_costs_one_request_an_image(config, many, endpoint, capsys):
+    with Loopback(lambda *_: 'error 400 content_filter not this') as server:
+        endpoint(server)
+        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+    assert len(server.bodies) == MANY
+    assert f'{MANY} refused' in capsys.readouterr().out
