@@ -136,10 +136,8 @@ class OpenCLIPVisual(BaseBackbone):
             self.svd.decompose(self._matrix())
 
     def use_precision(self, precision: str, at_a_time: int | None = None) -> None:
-        """Run the trunk like this from now on; the checkpoint keeps a decided 'auto'.
-
-        ``at_a_time``: images at a time on a CPU; None for the precision's rule.
-        """
+        """Run the trunk so from now on, on a CPU on ``at_a_time`` images at a time (None: the
+        precision's rule); the checkpoint keeps a decided 'auto'."""
         projection = {name: self.visual.get_parameter(name).data for name in self._projection_names}
         self.visual.to(PRECISIONS[precision])
         for name, values in projection.items():
@@ -240,17 +238,12 @@ class OpenCLIPVisual(BaseBackbone):
 
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':
         """Set the mode of what trains whole; everything else stays in eval mode."""
-        if self.trunk_is_frozen and not self.visual.training:
-            self.training = mode  # an epoch of few steps is shorter than a walk over all modules
-            return self
-        super().train(False)
+        if self.visual.training or not self.trunk_is_frozen:
+            super().train(False)  # else an epoch of few steps is shorter than this walk
         self.training = mode
-        # of a frozen trunk only the projection may train, which is no part of another module
-        within = self.visual.children() if self.trunk_is_frozen else self.visual.modules()
-        for module in within if mode else ():
-            trains = (
-                p.requires_grad for p in module.parameters()
-            )  # ends at the first that doesn't
+        # of a frozen trunk nothing trains but the projection, a part of its own
+        for part in self.visual.children() if self.trunk_is_frozen else self.visual.modules():
+            trains = (p.requires_grad for p in part.parameters())
             if next(trains, False) and all(trains):
-                module.train()
+                part.train(mode)
         return self
