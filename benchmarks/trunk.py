@@ -13,10 +13,9 @@ from mmpretrain.registry import DATASETS, MODELS
 from open_clip.transformer import VisionTransformer
 from torch.utils.data import DataLoader, default_collate
 
-from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.features.images import ImagesOf, collate
-from mmpretrain_lmmreg.features.precision import SMALLEST_COSINE, compare_precisions
+from mmpretrain_lmmreg.features.precision import SMALLEST_COSINE, compare_precisions, fastest_number
 from mmpretrain_lmmreg.features.trunk import compute
 from mmpretrain_lmmreg.table import VectorTable
 
@@ -24,6 +23,7 @@ from .measure import Row, in_turns
 
 RIVALS = ('fp32', 'bf16', 'pure_bf16')
 BATCH = 16  # images of a turn
+RIVAL_SIZES = (4, BATCH)  # images at a time
 PRODUCTS, SIDE = 10, 2048  # matrix products a turn, and their size
 
 
@@ -40,6 +40,8 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
     images = model.data_preprocessor(dict(inputs=batch), training=False)['inputs']
     found = compare_precisions(model.backbone, images)
     model.backbone.use_precision(found.precision)
+    number = fastest_number(model.backbone, images)
+    model.backbone.use_precision(found.precision, number)
 
     rivals = {
         (name, size): task
@@ -76,7 +78,7 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
     end_to_end = len(files) / seconds['files']
     speed = rate * vit_flops(model.backbone.visual) / 1e9
     limit = PRODUCTS * 2 * SIDE**3 / seconds['product'] / 1e9
-    ours = f'{model_name} in {found.precision}'
+    ours = f'{model_name} in {found.precision} on {number} at a time'
     close = (
         {
             f'smallest cosine to float32 {found.cosine:.5f} ≥ {SMALLEST_COSINE}': True
@@ -156,7 +158,7 @@ def _path_of(files: ImagesOf) -> Callable[[int], Path]:
 
 
 def _rivals(model_name: str, precision: str, images: torch.Tensor) -> dict[int, Callable[[], None]]:
-    """open_clip on all images at once, and on as many at a time as we run, by their number."""
+    """open_clip on all images at once, and on four at a time, by their number."""
     logging.disable(logging.WARNING)  # the weights are meant to be random
     model = open_clip.create_model(model_name, pretrained=None, precision=precision).eval()
     logging.disable(logging.NOTSET)
@@ -167,4 +169,4 @@ def _rivals(model_name: str, precision: str, images: torch.Tensor) -> dict[int, 
         for part in images.split(size):
             model.encode_image(part)
 
-    return {size: partial(encode, size) for size in (BATCH, CPU_BATCH)}
+    return {size: partial(encode, size) for size in RIVAL_SIZES}

@@ -16,9 +16,9 @@ from .visual_tower import split_tower
 
 TRAINABLE = ('none', 'proj', 'svd', 'last_block', 'all')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
-# Images of a frozen trunk at a time: malloc may map and clear what is larger than 32 MiB each time
-# anew, which the activations of 8 images are in ViT-L/14.
-CPU_BATCH = 4
+# Images of a frozen trunk at a time on a CPU, unless measured; rounding may depend on it. malloc
+# may map and clear more than 32 MiB, as 8 images of ViT-L/14 take in float32, each time anew.
+AT_A_TIME = {'auto': 4, 'float32': 4, 'bfloat16': 16}
 
 
 @MODELS.register_module()
@@ -37,7 +37,8 @@ class OpenCLIPVisual(BaseBackbone):
             Everything else is frozen and stays in eval mode.
         precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
             projection stays in float32); or ``'auto'``, which the feature table decides once, by
-            measuring, and the checkpoint keeps (until then it is float32).
+            measuring, and the checkpoint keeps (until then it is float32). On a CPU the trunk takes
+            4 images at a time, 16 in bfloat16; with ``'auto'`` that is measured and kept, too.
         image_size: Pixels of a square input other than the model's own; the position embeddings
             are then interpolated.
 
@@ -71,8 +72,9 @@ class OpenCLIPVisual(BaseBackbone):
         }
         if precision == 'auto':
             self.register_buffer('decided_precision', torch.tensor(0))
+            self.register_buffer('decided_at_a_time', torch.tensor(0))
         self.use_precision(precision)
-        self.images_at_a_time: int | None = None
+        self.gpu_batch: int | None = None  # what its memory holds, once that is known
         self._hashed: tuple[list, str] | None = None  # state of the trunk's tensors, their digest
         self.train()
 
@@ -139,20 +141,24 @@ class OpenCLIPVisual(BaseBackbone):
         if self.svd is not None:
             self.svd.decompose(self._matrix())
 
-    def use_precision(self, precision: str) -> None:
-        """Run the trunk in this precision from now on; the checkpoint keeps a decided 'auto'."""
+    def use_precision(self, precision: str, at_a_time: int | None = None) -> None:
+        """Run the trunk so from now on, on a CPU on ``at_a_time`` images at a time (None: the
+        precision's rule); the checkpoint keeps a decided 'auto'."""
         projection = {name: self.visual.get_parameter(name).data for name in self._projection_names}
         self.visual.to(PRECISIONS[precision])
         for name, values in projection.items():
             self.visual.get_parameter(name).data = values
-        self.precision = precision
+        self.precision, self.at_a_time = precision, at_a_time or AT_A_TIME[precision]
         if hasattr(self, 'decided_precision'):
             self.decided_precision.fill_(list(PRECISIONS).index(precision))
+            self.decided_at_a_time.fill_(self.at_a_time)
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         decided = state_dict.get(f'{prefix}decided_precision')
         if decided is not None and hasattr(self, 'decided_precision'):
-            self.use_precision(list(PRECISIONS)[int(decided)])  # before the weights are copied
+            # before the weights are copied; older checkpoints are of four at a time
+            number = state_dict.setdefault(f'{prefix}decided_at_a_time', torch.tensor(4))
+            self.use_precision(list(PRECISIONS)[int(decided)], int(number))
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward_trunk(self, images: Tensor) -> Tensor:
@@ -176,7 +182,7 @@ class OpenCLIPVisual(BaseBackbone):
 
     def _trunk_in_parts(self, images: Tensor) -> Tensor:
         """Run so many images at a time as a GPU's memory holds, which is found by halving."""
-        size = self.images_at_a_time or (CPU_BATCH if images.device.type == 'cpu' else len(images))
+        size = self.gpu_batch or (self.at_a_time if images.device.type == 'cpu' else len(images))
         while True:
             try:
                 return torch.cat([self.tower.trunk(part) for part in images.split(size)])
@@ -184,7 +190,7 @@ class OpenCLIPVisual(BaseBackbone):
                 if size == 1:
                     raise
             torch.cuda.empty_cache()
-            self.images_at_a_time = size = min(size, len(images)) // 2 or 1
+            self.gpu_batch = size = min(size, len(images)) // 2 or 1
             print_log(
                 f"the GPU's memory is full: the trunk takes {size} images at a time", 'current'
             )
@@ -232,6 +238,7 @@ class OpenCLIPVisual(BaseBackbone):
             model_name=self.model_name,
             image_size=self.image_size,
             precision=self.precision,
+            at_a_time=self.at_a_time,
             weights=self._hashed[1],
         )
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from mmengine.hooks import EMAHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, ValLoop
 from mmpretrain.engine.hooks import VisualizationHook
@@ -26,6 +26,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     Args:
         runner, dataloader, max_epochs: See mmengine's ``EpochBasedTrainLoop``, also for others.
         min_iters: Train for more epochs where ``max_epochs`` are fewer steps, as with few shots.
+            The interval of checkpoints grows with them: there are as many.
         views: Views of each image that random transforms draw and the feature table keeps, an
             epoch's in turn. What is made of images before training is made of the first view.
     """
@@ -48,6 +49,10 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
             return
         steps = len(self.dataloader)
         self._max_epochs = max(self.max_epochs, math.ceil(min_iters / max(steps, 1)))
+        # a checkpoint of ViT-L/14 takes longer than ten epochs of few shots
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and hook.by_epoch and hook.interval > 0:
+                hook.interval = hook.interval * self._max_epochs // max_epochs
         self._max_iters = self._max_epochs * steps
         if self._max_iters < FEW:
             print_log(
@@ -141,7 +146,8 @@ def _use_features(loop) -> None:
     loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader, views)
     for hook in loop.runner.hooks:
         if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'
-            hook.ema_model.module.backbone.use_precision(backbone.precision)
+            average = hook.ema_model.module.backbone
+            average.use_precision(backbone.precision, backbone.at_a_time)
 
 
 def _shorten_histories(loop: FrozenTrunkTrainLoop) -> None:

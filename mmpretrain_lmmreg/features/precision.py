@@ -1,15 +1,16 @@
-"""Whether a frozen trunk may run in bfloat16: whether it is faster, and close to float32."""
+"""Whether a frozen trunk may run in bfloat16, and on how many images at a time it is fastest."""
 
 import time
-from copy import deepcopy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..clip.backbone import OpenCLIPVisual
+from ..clip.backbone import AT_A_TIME, OpenCLIPVisual
 
 IMAGES = 64
+NUMBERS = (4, 16)  # images at a time on a CPU
 SMALLEST_COSINE = 0.999
 
 
@@ -20,6 +21,22 @@ class Comparison:
     precision: str
     reason: str
     cosine: float | None = None
+
+
+@torch.no_grad()
+def fastest_number(backbone: OpenCLIPVisual, images: Tensor) -> int:
+    """On how many of ``images`` (N, 3, H, W) at a time the trunk is fastest, in its precision.
+
+    Rounding may depend on that number, so it is measured once and kept. On a GPU, whose memory
+    decides, and for fewer than 16 images it is the precision's rule.
+    """
+    if images.device.type != 'cpu' or len(images) < max(NUMBERS):
+        return AT_A_TIME[backbone.precision]
+    trials = [copy(backbone) for _ in NUMBERS]  # which share the weights
+    for trial, number in zip(trials, NUMBERS, strict=True):
+        trial.at_a_time = number
+    seconds = _fastest(trials, images[: max(NUMBERS)], 1)
+    return min(zip(seconds, NUMBERS, strict=True))[1]
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ from ..progress import Progress
 from ..table import StoredRows, VectorTable, not_finite
 from .images import ImagesOf, collate, first_images
 from .keys import file_key, find_rows, row_key
-from .precision import IMAGES, compare_precisions
+from .precision import IMAGES, compare_precisions, fastest_number
 
 # Exactly these classes: one that inherits from them may be random
 PIXEL_TRANSFORMS = (
@@ -198,7 +199,7 @@ def settle_precision(model: ImageClassifier, dataset: Any) -> None:
     if decided[0]:  # else no image can be read, which ends the run with their names
         found = decided[0]
         print_log(f"precision='auto' is {found['precision']}: {found['reason']}", 'current')
-        backbone.use_precision(found['precision'])
+        backbone.use_precision(found['precision'], found['at_a_time'])
 
 
 def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
@@ -217,12 +218,15 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
     except InputError as error:
         print_log(f'{error}: it is measured again', 'current', level=logging.WARNING)
         found = {}
-    if found.get('precision') not in ('float32', 'bfloat16') or 'reason' not in found:
+    if not {'precision', 'reason', 'at_a_time'} <= found.keys():
         images = first_images(dataset, IMAGES)
         if not images:
             return None
         data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
         found = vars(compare_precisions(model.backbone, data['inputs']))
+        chosen = deepcopy(model.backbone)
+        chosen.use_precision(found['precision'])
+        found['at_a_time'] = fastest_number(chosen, data['inputs'])
         with atomic_write(path) as file:
             file.write(sealed(dict(found, about=about)))
     return found

@@ -147,6 +147,8 @@ def test_frozen_modules_stay_in_eval_mode(timm_tower):
     norms = [m for m in backbone.modules() if 'Norm' in type(m).__name__]
     assert norms and not any(m.training for m in norms)
     assert backbone.visual.head.drop.training  # part of the projection, which trains
+    assert not backbone.eval().visual.head.drop.training
+    assert backbone.train().visual.head.drop.training
     before = {n: b.clone() for n, b in backbone.named_buffers()}
     backbone(torch.randn(4, 3, 64, 64))
     assert all(torch.equal(b, before[n]) for n, b in backbone.named_buffers())

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.features import precision, trunk
 from mmpretrain_lmmreg.features.images import first_images
-from mmpretrain_lmmreg.features.precision import compare_precisions
+from mmpretrain_lmmreg.features.precision import compare_precisions, fastest_number
 
 
 @pytest.fixture
@@ -107,6 +108,46 @@ def test_the_clock_decides_what_is_faster(backbone, images):
     assert quick < slow_seconds
 
 
+@pytest.mark.parametrize(('seconds', 'number'), [((1, 2), 4), ((2, 1), 16)])
+def test_the_fastest_number_of_images_at_a_time(backbone, images, monkeypatch, seconds, number):
+    tried = []
+
+    def fastest(trials, measured, repeats):
+        tried.extend(trial.at_a_time for trial in trials)
+        assert len(measured) == 16
+        return seconds
+
+    monkeypatch.setattr(precision, '_fastest', fastest)
+    assert fastest_number(backbone, images) == number
+    assert tried == [4, 16] and backbone.at_a_time == 4
+    assert fastest_number(backbone, images[:15]) == 4  # too few to measure
+
+
+def test_the_number_is_measured_in_the_chosen_precision_and_names_the_table(
+    auto, monkeypatch, tmp_path
+):
+    seen = []
+
+    def number(backbone, images):
+        seen.append((backbone.precision, trunk_dtype(SimpleNamespace(backbone=backbone))))
+        return 8
+
+    monkeypatch.setattr(trunk, 'fastest_number', number)
+    backbone = run(auto, 'run').model.backbone
+    assert seen == [('bfloat16', torch.bfloat16)]  # once
+    assert backbone.at_a_time == 8 and backbone.state_dict()['decided_at_a_time'] == 8
+    tables = [json.loads(p.read_text()) for p in (tmp_path / 'cache').glob('features/*/about.json')]
+    assert [t['trunk']['at_a_time'] for t in tables] == [8]
+
+
+def test_a_checkpoint_without_the_number_took_four(backbone):
+    state = dict(backbone.state_dict())
+    state['decided_precision'] = torch.tensor(2)
+    del state['decided_at_a_time']
+    backbone.load_state_dict(state)
+    assert (backbone.precision, backbone.at_a_time) == ('bfloat16', 4)
+
+
 def test_decided_once_and_kept_beside_the_tables(auto, monkeypatch, tmp_path):
     first = run(auto, 'first')
     assert first.model.backbone.precision == 'bfloat16'
@@ -134,7 +175,8 @@ def test_a_damaged_decision_is_made_again(auto, tmp_path, damage):
 def test_same_as_bfloat16_by_hand(auto):
     by_hand = run(auto, 'hand', **{'model.backbone.precision': 'bfloat16'}).model.state_dict()
     decided = run(auto, 'auto').model.state_dict()
-    decided.pop('backbone.decided_precision')
+    assert decided.pop('backbone.decided_precision') == 2
+    assert decided.pop('backbone.decided_at_a_time') == 16
     assert all(torch.equal(decided[name], by_hand[name]) for name in by_hand)
     assert decided.keys() == by_hand.keys()
 
@@ -150,6 +192,7 @@ def test_a_checkpoint_is_tested_as_it_was_trained(auto, monkeypatch, times):
     runner = Runner.from_cfg(auto)
     runner.test()
     assert runner.model.backbone.precision == trained.backbone.precision
+    assert runner.model.backbone.at_a_time == trained.backbone.at_a_time
     assert trunk_dtype(runner.model) == trunk_dtype(trained)
     for name, value in trained.state_dict().items():
         assert torch.equal(value, runner.model.state_dict()[name]), name
@@ -185,7 +228,7 @@ def test_undecided_on_images_is_float32(tiny_config, images):
 def test_only_the_first_process_measures(auto, monkeypatch):
     monkeypatch.setattr(trunk, 'is_main_process', lambda: False)
     monkeypatch.setattr(trunk, 'compare_precisions', None)
-    told = dict(precision='bfloat16', reason='as told')
+    told = dict(precision='bfloat16', reason='as told', at_a_time=16)
     monkeypatch.setattr(trunk, 'broadcast_object_list', lambda x: x.__setitem__(0, told))
     assert run(auto, 'run').model.backbone.precision == 'bfloat16'
 

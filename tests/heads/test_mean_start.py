@@ -1,5 +1,7 @@
 """Starts from class means: the arithmetic by hand, and a run from start to test."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -163,5 +165,8 @@ def test_controls_change_the_texts_it_starts_from(config_of, train, control):
 def test_enough_steps_with_few_images(config_of, train):
     cfg = config_of('mean_start')
     cfg.train_cfg.update(max_epochs=2, min_iters=11)
+    cfg.default_hooks.checkpoint.interval = 1
     runner = train(cfg)  # three batches an epoch
     assert (runner.epoch, runner.iter, runner.max_epochs) == (4, 12, 4)
+    # twice the epochs, as many checkpoints
+    assert {p.stem for p in Path(runner.work_dir).glob('*.pth')} == {'epoch_2', 'epoch_4'}
