@@ -105,6 +105,25 @@ def batch_norm_clip(tmp_path_factory) -> Path:
     )
 
 
+@pytest.fixture
+def tiny_timm(tmp_path):
+    """timm's name of a folder with a tiny ViT of 16 pixels, D_trunk = 12, and the model."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    sizes = dict(img_size=16, patch_size=8, embed_dim=12, depth=1, num_heads=2)
+    torch.manual_seed(0)
+    model = timm.create_model('vit_tiny_patch16_224', num_classes=0, **sizes)
+    folder = tmp_path / 'tiny-timm'
+    folder.mkdir()
+    save_file(model.state_dict(), folder / 'model.safetensors')
+    about = dict(input_size=[3, 16, 16], mean=[0.5, 0.4, 0.3], std=[0.2, 0.2, 0.1], num_classes=0)
+    config = dict(architecture='vit_tiny_patch16_224', model_args=sizes, pretrained_cfg=about)
+    (folder / 'config.json').write_text(json.dumps(dict(config, num_classes=0)))
+    return f'local-dir:{folder}', model.eval()
+
+
 @pytest.fixture(scope='session')
 def pictures(tmp_path_factory) -> Path:
     """Data root of three classes of coloured noise, 8 train and 4 test images each, described."""

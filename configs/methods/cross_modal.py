@@ -12,21 +12,17 @@ tools/sweep.py chooses: --grid cross_modal:optim_wrapper.optimizer.lr=1e-4,1e-3.
 trains, too, with model.backbone.trainable=proj and a rate like 1e-5.
 """
 
-_base_ = 'linear_probe.py'
+_base_ = 'cross_modal_descriptions.py'
 
 method = 'cross_modal'
 protocol = 'all training images, last epoch; class names'
-model = dict(
-    head=dict(
-        _delete_=True,
-        type='CrossModalHead',
-        num_classes={{_base_.model.head.num_classes}},
-        in_channels={{_base_.model.head.in_channels}},
+model = dict(head=dict(texts='class_names'))
+train_dataloader = dict(
+    dataset=dict(
+        pipeline=[
+            transform
+            for transform in _base_.train_dataloader.dataset.pipeline
+            if _base_.keep_descriptions or transform.type != 'AttachDescriptions'
+        ]
     )
 )
-train_dataloader = dict(batch_size=32)
-optim_wrapper = dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, end=50),
-    dict(type='CosineAnnealingLR', convert_to_iter_based=True),
-]

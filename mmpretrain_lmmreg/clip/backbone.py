@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ..cache import digest_tensors
 from ..errors import InputError
 from .model import build_visual, load_visual
-from .svd import TrainedSingularValues
+from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower
 
-TRAINABLE = ('none', 'proj', 'svd', 'last_block', 'all')
+TRAINABLE = ('none', 'proj', 'svd', 'svd_all', 'last_block', 'all')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
 # Images of a frozen trunk at a time on a CPU, unless measured; rounding may depend on it. malloc
 # may map and clear more than 32 MiB, as 8 images of ViT-L/14 take in float32, each time anew.
@@ -33,6 +33,7 @@ class OpenCLIPVisual(BaseBackbone):
             ``local-dir:`` model, else random ones.
         trainable: ``'proj'``, the paper's "output of the image encoder": the output projection;
             ``'svd'``: of its singular value decomposition the singular values alone;
+            ``'svd_all'``: those of the weights of all linear layers and of the projection;
             ``'last_block'``: that and the last block of the trunk; ``'none'`` or ``'all'``.
             Everything else is frozen and stays in eval mode.
         precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
@@ -62,14 +63,14 @@ class OpenCLIPVisual(BaseBackbone):
         self._check_arguments()
         self.visual: Any = build_visual(model_name, image_size)
         self.tower = split_tower(self.visual, model_name)
-        self.svd = TrainedSingularValues(self._matrix()) if trainable == 'svd' else None
-        self._freeze()
-        self._train_whole = self._modules_that_train()
         self._projection_names = {
             name
             for name, parameter in self.visual.named_parameters()
             if any(parameter is p for p in self.tower.projection())
         }
+        self._freeze()
+        self._train_whole = self._modules_that_train()
+        self.svd = self._singular_values()
         if precision == 'auto':
             self.register_buffer('decided_precision', torch.tensor(0))
             self.register_buffer('decided_at_a_time', torch.tensor(0))
@@ -108,17 +109,24 @@ class OpenCLIPVisual(BaseBackbone):
 
     def _freeze(self) -> None:
         projection = list(self.tower.projection())
-        if self.trainable == 'proj' and not projection:
+        if self.trainable in ('proj', 'svd') and not projection:
             raise InputError(
                 f"the image tower of '{self.model_name}' has no output projection, so "
-                "trainable='proj' has nothing to train; use trainable='last_block'"
+                f"trainable='{self.trainable}' has nothing to train; use trainable='last_block'"
             )
         if self.trainable == 'all':
             return
         block = list(self.tower.last_block()) if self.trainable == 'last_block' else []
         self.visual.requires_grad_(False)
-        for parameter in [] if self.trainable in ('none', 'svd') else projection + block:
+        for parameter in projection + block if self.trainable in ('proj', 'last_block') else []:
             parameter.requires_grad = True
+
+    def _singular_values(self) -> TrainedMatrices | None:
+        if self.trainable not in ('svd', 'svd_all'):
+            return None
+        names = [n for n in self._projection_names if self.visual.get_parameter(n).ndim == 2]
+        names += matrix_names(self.visual) if self.trainable == 'svd_all' else []
+        return TrainedMatrices(self.visual, sorted(set(names)))
 
     def _modules_that_train(self) -> list[nn.Module]:
         """Modules with parameters, all of which train."""
@@ -139,7 +147,7 @@ class OpenCLIPVisual(BaseBackbone):
         visual = load_visual(self.model_name, self.pretrained, self.image_size)
         self.visual.load_state_dict(visual.state_dict())
         if self.svd is not None:
-            self.svd.decompose(self._matrix())
+            self.svd.decompose(self.visual)
 
     def use_precision(self, precision: str, at_a_time: int | None = None) -> None:
         """Run the trunk so from now on, on a CPU on ``at_a_time`` images at a time (None: the
@@ -177,6 +185,8 @@ class OpenCLIPVisual(BaseBackbone):
         dtype = images.dtype
         if self.precision == 'bfloat16':
             images = images.bfloat16()
+        if self.trainable == 'svd_all':
+            return self.svd.call(self.visual, self.tower.trunk, images)
         trunk = self._trunk_in_parts if self.trunk_is_frozen else self.tower.trunk
         return trunk(images).to(dtype)
 
@@ -199,25 +209,14 @@ class OpenCLIPVisual(BaseBackbone):
         """Into the joint space: (B, D_trunk) -> (B, D)."""
         if self.svd is None:
             return self.tower.project(features)
-        return self.tower.project_by(self.svd.matrix(), features)
+        return self.svd.call(self.visual, self.tower.project, features)
 
     def visual_state(self) -> dict[str, Tensor]:
         """State dict of the image tower under open_clip's names, as it is now."""
         state = self.visual.state_dict()
         if self.svd is None:
             return state
-        weight = self.tower.weight()
-        name = next(n for n, parameter in self.visual.named_parameters() if parameter is weight)
-        return state | {name: self.svd.matrix().detach()}
-
-    def _matrix(self) -> Tensor:
-        weight = self.tower.weight()
-        if weight is None:
-            raise InputError(
-                f"the image tower of '{self.model_name}' has no projection that is one matrix, so "
-                "trainable='svd' has nothing to decompose; use trainable='proj'"
-            )
-        return weight.detach()
+        return state | {name: m.detach() for name, m in self.svd.matrices().items()}
 
     def forward(self, inputs: Tensor) -> tuple[Tensor]:
         """Embed images (B, 3, H, W), or trunk features (B, D_trunk), as ``(x,)``, x (B, D)."""

@@ -47,14 +47,6 @@ class ViTTower:
         """The parameters of :meth:`project`."""
         yield self.visual.proj
 
-    def weight(self) -> Tensor:
-        """The projection's one matrix, (D_trunk, D)."""
-        return self.visual.proj
-
-    def project_by(self, weight: Tensor, features: Tensor) -> Tensor:
-        """:meth:`project` with another matrix in place of :meth:`weight`."""
-        return features @ weight
-
     def last_block(self) -> Iterator[nn.Parameter]:
         """The parameters of the last transformer block and the norm behind it."""
         yield from self.visual.transformer.resblocks[-1].parameters()
@@ -73,7 +65,6 @@ class TimmTower:
             projecting = [visual.trunk.get_classifier()]
         self._projection = nn.Sequential(*projecting)
         linear = [m for m in self._projection.modules() if isinstance(m, nn.Linear)]
-        self._linear = linear[0] if len(linear) == 1 else None
         self.trunk_dim = linear[0].in_features if linear else visual.trunk.num_features
         self.embed_dim = linear[-1].out_features if linear else self.trunk_dim
 
@@ -92,15 +83,6 @@ class TimmTower:
     def projection(self) -> Iterator[nn.Parameter]:
         """The parameters of :meth:`project`."""
         yield from self._projection.parameters()
-
-    def weight(self) -> Tensor | None:
-        """The projection's one matrix, (D, D_trunk); None where it has none or two."""
-        return self._linear.weight if self._linear is not None else None
-
-    def project_by(self, weight: Tensor, features: Tensor) -> Tensor:
-        """:meth:`project`, without dropout, with another matrix in place of :meth:`weight`."""
-        bias = self._linear.bias if self._linear is not None else None
-        return nn.functional.linear(features, weight, bias)
 
     def last_block(self) -> Iterator[nn.Parameter]:
         """The parameters of timm's last group of layers, the projection apart."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch import Tensor
 from ..config import check_files, load_config
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
+from ..heads.inputs import HeadInputs
+from ..text.prompts import TEMPLATES
 
 
 @dataclass
@@ -79,7 +82,20 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
             f'{checkpoint} is not a checkpoint of {config}: {type(error).__name__}: {reason}'
         ) from error
     classes = (meta.get('dataset_meta') or model._dataset_meta).get('classes')
+    if getattr(model.head, 'inputs_at_test', False):
+        _set_up(cfg, model, classes)
     return Classifier(cfg, model, _names(classes, model), pipeline)
+
+
+@torch.no_grad()
+def _set_up(cfg: Config, model: ImageClassifier, classes: Any) -> None:
+    """Give a head its text tower that classifies each image with texts of its own (CoCoOp)."""
+    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
+    tower = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
+    dataset = SimpleNamespace(metainfo=dict(classes=classes))
+    loop: Any = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
+    templates = cfg.get('templates') or TEMPLATES
+    model.head.set_up(HeadInputs(model, [loop], templates, trained=True, **tower))
 
 
 def _names(classes: Any, model: ImageClassifier) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def describe_training_data(dataset: Any) -> dict:
     """
     infos = list(iter_infos(dataset))
     names = sample_names(infos, data_root_of(dataset, infos))
-    labels = [np.asarray(info['gt_label']).tolist() for info in infos]
+    labels = [np.asarray(info.get('gt_label', -1)).tolist() for info in infos]
     result: dict[str, Any] = dict(train_fingerprint=digest(list(zip(names, labels, strict=True))))
     for leaf in leaf_datasets(dataset):
         for transform in leaf.pipeline.transforms:

@@ -10,20 +10,30 @@ from .dataset import FeatureDataset, feature_dataloader
 from .finite import require_finite
 
 
-@torch.no_grad()
 def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Tensor]:
     """Embeddings (N, D) and labels (N,) of a loader's samples in order, on the model's device.
+
+    Raises:
+        InputError: multi-label data; what :func:`embed_images` raises.
+    """
+    embeddings, data = embed_images(model, images)
+    if data.labels is None:
+        raise InputError('multi-label data are not supported: each image needs one label')
+    return embeddings, data.labels
+
+
+@torch.no_grad()
+def embed_images(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, FeatureDataset]:
+    """Embeddings (N, D) of a loader's samples in order, and the features that they are made of.
 
     Uses the feature table; the embeddings are unit vectors where ``model.head.normalize``.
 
     Raises:
-        InputError: multi-label data; embeddings that are not finite.
+        InputError: embeddings that are not finite.
     """
     data = images.dataset
     if not isinstance(data, FeatureDataset):
         data = feature_dataloader(model, images).dataset
-    if data.labels is None:
-        raise InputError('multi-label data are not supported: each image needs one label')
     training, device = model.training, next(model.parameters()).device
     model.eval()  # a projection may have dropout
     chunks = (data.features[rows] for rows in data.rows.split(1024))
@@ -31,4 +41,4 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     model.train(training)
     embeddings = torch.cat(x)
     require_finite(embeddings, data, model)
-    return embeddings, data.labels
+    return embeddings, data

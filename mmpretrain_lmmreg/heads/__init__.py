@@ -15,6 +15,7 @@ from .logreg import LogisticRegressionHead
 from .lp_plus_plus import LPPlusPlusHead
 from .m2_mix import M2MixHead
 from .mean_start import MeanStartHead
+from .nola import NoLAHead
 from .perception_clip import PerceptionCLIPHead
 from .rafa import RaFAHead
 from .tip_adapter import TipAdapterHead
@@ -40,6 +41,7 @@ __all__ = [
     'LogisticRegressionHead',
     'M2MixHead',
     'MeanStartHead',
+    'NoLAHead',
     'PerceptionCLIPHead',
     'RaFAHead',
     'TipAdapterHead',

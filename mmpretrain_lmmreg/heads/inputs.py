@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from os.path import abspath
 from typing import Any
 
 import torch
@@ -11,13 +12,16 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..clip.text_tower import TextTower
+from ..clip.timm_trunk import TimmTrunk
 from ..datasets.samples import rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
-from ..features.embeddings import image_embeddings
+from ..features.embeddings import embed_images, image_embeddings
 from ..features.loops import FrozenTrunkTrainLoop, use_all_features
+from ..features.trunk import trunk_features
 from ..text.class_means import means_by_label
 from ..text.class_sentences import collect_descriptions, without_names
 from ..text.embedding import embed_class_means
@@ -95,6 +99,24 @@ class HeadInputs:
         if self.on_features:
             use_all_features(self.loop)
         return image_embeddings(self.model, self.loop.dataloader)
+
+    @cached_property
+    def embeddings(self) -> Tensor:
+        """As :attr:`image_embeddings`, for a head that must not see labels, if there are any."""
+        if self.on_features:
+            use_all_features(self.loop)
+        return embed_images(self.model, self.loop.dataloader)[0]
+
+    def trunk_features(self, tower: TimmTrunk | None = None) -> Tensor:
+        """Features (N, D_trunk) of all images' first view, by the model's trunk or another one."""
+        loader = self.loop.dataloader
+        images = DataLoader(
+            self.dataset, loader.batch_sampler.batch_size, num_workers=loader.num_workers
+        )
+        views = getattr(self.loop, 'views', 1)
+        features, rows = trunk_features(tower or self.model, images, views)
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        return features[torch.tensor([rows[abspath(info['img_path'])] for info in infos])].float()
 
     @cached_property
     def groups(self) -> Tensor:

@@ -5,13 +5,21 @@ import torch
 
 from mmpretrain_lmmreg.evidence.results import load_run
 
+ON_IMAGES = {
+    'model.backbone.trainable': 'svd_all',
+    'train_cfg.type': 'EpochBasedTrainLoop',
+    'val_cfg.type': 'ValLoop',
+    'test_cfg.type': 'TestLoop',
+}
 
-def test_only_singular_values_train(config_of, train, evaluate):
-    runner = train(config_of('clip_svd'))
-    run, svd = load_run(runner.work_dir), runner.model.backbone.svd
-    assert run['trained_parameters'] == len(svd.singular_values) == 24
-    start = torch.linalg.svdvals(runner.model.backbone.visual.proj)
-    moved = (svd.singular_values - start).abs().max()
+
+@pytest.mark.parametrize(('options', 'count'), [({}, 24), (ON_IMAGES, 2 * 6 * 32 + 24)])
+def test_only_singular_values_train(options, count, config_of, train, evaluate):
+    runner = train(config_of('clip_svd', **options))
+    run, backbone = load_run(runner.work_dir), runner.model.backbone
+    assert run['trained_parameters'] == count
+    start = torch.linalg.svdvals(backbone.visual.proj)
+    moved = (backbone.svd['proj'].singular_values - start).abs().max()
     assert 1e-3 < moved < 0.1  # six steps of Adam at 1e-3
     expected = 100 * run['epochs'][-1]['accuracy']
     assert evaluate(runner.cfg, runner) == pytest.approx(expected, abs=1e-4)

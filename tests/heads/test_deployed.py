@@ -24,7 +24,15 @@ METHODS = {
     'clap': {'model.head.logit_scale': 10.0},
     'clip_svd': {},
     'm2_mix': {},
+    'nola': {'model.head.epochs': 5, 'model.head.logit_scale': 10.0, 'param_scheduler': []},
 }
+SVD_ALL = {
+    'model.backbone.trainable': 'svd_all',
+    'train_cfg.type': 'EpochBasedTrainLoop',
+    'val_cfg.type': 'ValLoop',
+    'test_cfg.type': 'TestLoop',
+}
+CASES = [*METHODS.items(), pytest.param('clip_svd', SVD_ALL, id='clip_svd-svd_all')]
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +46,8 @@ def save(cfg, runner, folder):
     return str(folder / 'config.py'), f'{runner.work_dir}/epoch_{runner.epoch}.pth'
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_predicts_and_is_exported(method, config_of, train, pictures, tmp_path):
-    cfg = config_of(method, **METHODS[method])
-    runner = train(cfg)
-    validated = load_predictions(runner.work_dir, 'test')
-    saved = save(cfg, runner, tmp_path)
+def check_prediction(saved, validated, pictures):
+    """tools/predict.py's probabilities are those of validation; returns the pictures' paths."""
     paths = [str(pictures / path) for path in validated.rel_path]
     classifier, broken = load_classifier(*saved), {}
     found = [
@@ -52,6 +56,16 @@ def test_predicts_and_is_exported(method, config_of, train, pictures, tmp_path):
     ]
     rows = [[each[name] for name in classifier.classes] for each in found]
     np.testing.assert_allclose(rows, validated.probs, rtol=0, atol=3e-5)
+    return paths
+
+
+@pytest.mark.parametrize(('method', 'options'), CASES)
+def test_predicts_and_is_exported(method, options, config_of, train, pictures, tmp_path):
+    cfg = config_of(method, **options)
+    runner = train(cfg)
+    validated = load_predictions(runner.work_dir, 'test')
+    saved = save(cfg, runner, tmp_path)
+    paths = check_prediction(saved, validated, pictures)
     assert np.ptp(validated.probs, axis=0).max() > 1e-3  # they do differ from image to image
 
     out = tmp_path / 'out'
@@ -62,10 +76,22 @@ def test_predicts_and_is_exported(method, config_of, train, pictures, tmp_path):
     np.testing.assert_allclose(probabilities, validated.probs, rtol=0, atol=3e-5)
 
 
-def test_text_of_each_image_cannot_be_exported(config_of, train, tmp_path):
+def test_text_of_each_image_predicts_but_cannot_be_exported(config_of, train, pictures, tmp_path):
     cfg = config_of('cocoop', **{'model.head.width': 16, 'train_cfg.max_epochs': 1})
-    saved = save(cfg, train(cfg), tmp_path)
+    runner = train(cfg)
+    saved = save(cfg, runner, tmp_path)
+    check_prediction(saved, load_predictions(runner.work_dir, 'test'), pictures)
     with pytest.raises(InputError, match='CoCoOpHead classifies with depends on each image'):
+        command.run(command.parser().parse_args([*saved, str(tmp_path / 'out')]))
+    assert not (tmp_path / 'out').exists()
+
+
+def test_divergences_predict_but_cannot_be_exported(config_of, train, pictures, tmp_path):
+    cfg = config_of('caps_adapter', **{'train_cfg.max_epochs': 1})
+    runner = train(cfg)
+    saved = save(cfg, runner, tmp_path)
+    check_prediction(saved, load_predictions(runner.work_dir, 'test'), pictures)
+    with pytest.raises(InputError, match='CapSAdapterHead is not a linear classifier of the emb'):
         command.run(command.parser().parse_args([*saved, str(tmp_path / 'out')]))
     assert not (tmp_path / 'out').exists()
 

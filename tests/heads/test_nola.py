@@ -1,0 +1,143 @@
+"""NoLA: pseudo-labels by hand, no label of an image anywhere, and the supervised method in it."""
+
+import json
+
+import pytest
+import torch
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.registry import DATASETS, MODELS
+from mmpretrain.structures import DataSample
+
+from mmpretrain_lmmreg.clip import TextTower
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.heads.nola import NoLAHead, surest, train_labeller
+
+STEPS = {'param_scheduler': [], 'model.head.epochs': 30}
+
+
+@DATASETS.register_module()
+class Relabelled(CustomDataset):
+    """The pictures in their order, with their labels shifted, or without any."""
+
+    def __init__(self, labels, **kwargs):
+        self.labels = labels
+        super().__init__(**kwargs)
+
+    def load_data_list(self):
+        infos = super().load_data_list()
+        for info in infos:
+            if self.labels == 'none':
+                info.pop('gt_label')
+            else:
+                info['gt_label'] = (info['gt_label'] * 2 + 1) % 3
+        return infos
+
+
+@pytest.fixture
+def nola(config_of, tmp_path):
+    """A function: name, options -> the method's config with a work folder of its own."""
+
+    def build(name, **options):
+        return config_of('nola', **{**STEPS, 'work_dir': str(tmp_path / name), **options})
+
+    return build
+
+
+def weights(runner):
+    return runner.model.head.prototypes.detach().clone()
+
+
+def true_labels(runner):
+    dataset = runner.train_loop.dataloader.dataset.source
+    return torch.tensor([dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))])
+
+
+def test_the_surest_of_each_class():
+    probabilities = torch.tensor(
+        [[0.6, 0.3, 0.1], [0.9, 0.0, 0.1], [0.4, 0.6, 0.0], [0.5, 0.2, 0.3], [0.7, 0.2, 0.1]]
+    )
+    rows, labels = surest(probabilities, 2)
+    assert rows.tolist() == [1, 4, 2, 3, 0]  # nobody's likeliest is class 2
+    assert labels.tolist() == [0, 0, 1, 2, 2]
+    assert surest(probabilities, 9)[0].tolist()[:5] == [1, 4, 0, 3, 2]
+
+
+def test_the_labeller_learns_what_it_is_shown_and_leaves_random_numbers_alone():
+    torch.manual_seed(0)
+    features, labels = torch.randn(20, 5), torch.arange(20) % 3
+    features += 3 * torch.eye(5)[labels]
+    before = torch.random.get_rng_state()
+    network = train_labeller(features, labels, 3, epochs=50)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert (network(features).argmax(1) == labels).all()
+
+
+@pytest.mark.parametrize('labels', ['shifted', 'none'])
+def test_labels_change_nothing(labels, nola, train):
+    expected = train(nola('true'))
+    cfg = nola(labels)
+    cfg.train_dataloader.dataset.update(type='Relabelled', labels=labels)
+    runner = train(cfg)
+    if labels == 'shifted':
+        assert not torch.equal(true_labels(runner), true_labels(expected))
+    assert torch.equal(weights(runner), weights(expected))
+    assert (weights(runner) - runner.model.head.text_weights).abs().max() > 1e-4
+
+
+def test_with_the_true_labels_it_is_the_supervised_method(nola, config_of, train, monkeypatch):
+    def true(self, inputs):
+        return inputs.image_embeddings[1]
+
+    monkeypatch.setattr(NoLAHead, 'label', true)
+    runner = train(nola('given'))
+    assert torch.equal(runner.model.head.pseudo_labels, true_labels(runner))
+    monkeypatch.setattr('mmpretrain_lmmreg.heads.zs_lp.ZSLPHead.unit_prompts', True)
+    loss = dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original')
+    supervised = train(config_of('zs_lp', **{'param_scheduler': [], 'model.head.loss': loss}))
+    assert torch.equal(weights(runner), weights(supervised))
+
+
+def test_resumes_exactly_and_tests_without_text(nola, train, evaluate, monkeypatch):
+    longer = {'train_cfg.max_epochs': 3}
+    straight = train(nola('straight', **longer))
+    train(nola('resumed'))
+    monkeypatch.setattr(NoLAHead, 'label', None)
+    monkeypatch.setattr(TextTower, '__init__', None)
+    resumed = train(nola('resumed', resume=True, **longer))
+    assert torch.equal(weights(resumed), weights(straight))
+    expected = 100 * load_run(straight.work_dir)['epochs'][-1]['accuracy']
+    assert evaluate(straight.cfg, straight) == pytest.approx(expected, abs=1e-4)
+
+
+def test_another_tower_labels(nola, train, tiny_timm, monkeypatch):
+    seen = []
+    learn = train_labeller
+    monkeypatch.setattr(
+        'mmpretrain_lmmreg.heads.nola.train_labeller',
+        lambda features, *rest: (seen.append(features.shape[1]), learn(features, *rest))[1],
+    )
+    train(nola('own'))
+    train(nola('other', **{'model.head.tower': tiny_timm[0]}))
+    assert seen == [32, 12]
+
+
+def test_sentences(nola, train, tmp_path):
+    sentences = {name: [f'{name} noise everywhere'] for name in ('red', 'green', 'blue')}
+    (tmp_path / 'sentences.json').write_text(json.dumps(sentences))
+    plain = train(nola('plain')).model.head
+    told = train(nola('told', **{'model.head.sentences': str(tmp_path / 'sentences.json')}))
+    assert (told.model.head.text_weights - plain.text_weights).abs().max() > 1e-3
+
+
+def test_use_that_does_not_work():
+    head = MODELS.build(dict(type='NoLAHead', num_classes=2, in_channels=2))
+    head.take_text_means(torch.eye(2))
+    sample = DataSample(metainfo=dict(img_path='a.png')).set_gt_label(0)
+    with pytest.raises(InputError, match='NoLAHead has no pseudo-labels: keep the ClassMeanHook'):
+        head.loss((torch.ones(1, 2),), [sample])
+    head.rows = {'a.png': 0}
+    with pytest.raises(InputError, match='mixed images have no pseudo-label; remove batch_augm'):
+        head.loss((torch.ones(1, 2),), [sample.set_gt_score(torch.ones(2) / 2)])
+    with pytest.raises(InputError, match='confident=0'):
+        MODELS.build(dict(type='NoLAHead', num_classes=2, in_channels=2, confident=0))
