@@ -24,7 +24,7 @@ main=(finetune wise_ft gda clap mean_start mean_start_descriptions mean_start_im
 rest=(finetune linear_probe image_text l2_sp tip_adapter tip_adapter_f logreg zs_lp lp_plus_plus
     cross_modal cross_modal_descriptions clip_svd clip_a_self labo caps_adapter m2_mix
     zero_shot_descriptions classify_by_description perception_clip rafa shuffled class_names
-    image_means match_gap)
+    image_means match_gap nola)
 # 600 steps also with few images; validation and a checkpoint after the last epoch only
 common=(--seeds 20 21 22 23 24 --cfg-options train_cfg.min_iters=600 train_cfg.val_interval=100000
     default_hooks.checkpoint.interval=100000)

@@ -3,12 +3,11 @@
     python tools/train.py configs/methods/nola.py --on configs/lmmreg_bar.py
 
 Original (Imam et al. 2024): an LLM's descriptions of each class and templates; the labelling
-network on DINO ViT-B/16; visual prompts, LayerNorms and the classifier of CLIP ViT-B/32 train on
-strong augmentations with label smoothing by AdamW, the best epoch of 50 by validation images. Ours:
-the data's `sentences`, if any, and `templates`; the classifier alone, one view, smoothing as
-theirs, the last epoch of zs_lp's schedule. Labels come from CLIP's own trunk, which needs no
-download; from DINO's by model.head.tower=vit_base_patch16_224.dino (timm fetches it), from other
-files by local-dir:FOLDER. See NoLAHead.
+network on DINO's features; prompts of CLIP's image tower train with the classifier on strongly
+augmented images. Ours: the data's `sentences`, if any, and `templates`; the classifier alone, one
+view, labels smoothed by 0.1, the last epoch of zs_lp's schedule. Labels come from CLIP's own trunk,
+which needs no download; from DINO's by model.head.tower=vit_base_patch16_224.dino (timm fetches
+it), from other files by local-dir:FOLDER. See NoLAHead.
 """
 
 _base_ = 'zs_lp.py'
