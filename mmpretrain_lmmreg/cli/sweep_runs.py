@@ -11,14 +11,15 @@ import matplotlib.figure  # noqa: F401  like others here, what each run would im
 import mmpretrain.visualization  # noqa: F401
 import torch
 import torch.utils.cpp_extension
-from mmengine.config import DictAction
-from yapf.yapflib import yapf_api  # noqa: F401
+from mmengine.config import Config, DictAction
 
 from ..evidence.processes import OUTPUT
 from ..evidence.sweep import Sweep
 from ..lock import locked
 from .run_tool import run_tool
 from .upstream import train
+
+_ = Config().pretty_text  # imports what formats configs
 
 
 def run(args: Namespace) -> None:
@@ -42,7 +43,7 @@ def _settings(given: list[str] | None) -> dict | None:
     """``KEY=VALUE``... as train.py reads them, by an action that mmengine brings."""
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    return given and parser.parse_args(['--cfg-options', *given]).cfg_options
+    return parser.parse_args(['--cfg-options', *given]).cfg_options if given else None
 
 
 def train_here(config: Path, folder: Path, threads: int) -> None:

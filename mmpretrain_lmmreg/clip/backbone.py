@@ -185,7 +185,7 @@ class OpenCLIPVisual(BaseBackbone):
         dtype = images.dtype
         if self.precision == 'bfloat16':
             images = images.bfloat16()
-        if self.trainable == 'svd_all':
+        if self.svd is not None and self.trainable == 'svd_all':
             return self.svd.call(self.visual, self.tower.trunk, images)
         trunk = self._trunk_in_parts if self.trunk_is_frozen else self.tower.trunk
         return trunk(images).to(dtype)

@@ -1,6 +1,7 @@
 """Matrices of which only the singular values train."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,13 +58,15 @@ class TrainedMatrices(nn.ModuleDict):
 
     def decompose(self, module: nn.Module) -> None:
         """Start from the module's matrices."""
+        part: Any
         for name, part in self.items():
             name = name.replace('/', '.')
             part.decompose(_apart(name, module.get_parameter(name).detach()))
 
     def matrices(self) -> dict[str, Tensor]:
         """The matrices as they are now, by their names in the module."""
-        found = {name.replace('/', '.'): part.matrix() for name, part in self.items()}
+        parts: Any = self.items()
+        found = {name.replace('/', '.'): part.matrix() for name, part in parts}
         return {name: m.reshape(-1, m.shape[-1]) for name, m in found.items()}
 
     def call(self, module: nn.Module, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
 def _set_up(cfg: Config, model: ImageClassifier, classes: Any) -> None:
     """Give a head its text tower that classifies each image with texts of its own (CoCoOp)."""
     hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-    tower = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
+    tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
     dataset = SimpleNamespace(metainfo=dict(classes=classes))
     loop: Any = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     templates = cfg.get('templates') or TEMPLATES

@@ -151,11 +151,3 @@ def test_work_folders(other, monkeypatch):
     assert work_dir_of(load_config(other), str(other)) is None
     monkeypatch.setenv(ON, str(other))  # as for mmpretrain's own tools
     assert work_dir_of(load_config(gda), gda) == 'work_dirs/gda_my_flowers'
-
-
-def test_on_is_in_the_help_beside_upstreams_options(monkeypatch, capsys):
-    monkeypatch.setattr(sys, 'argv', ['train.py', '--help'])
-    with pytest.raises(SystemExit, match='0'):
-        upstream.train()
-    printed = capsys.readouterr().out
-    assert '--on CONFIG' in printed and '--work-dir' in printed
