@@ -1,7 +1,6 @@
 """Every config, and every method on every data set, loads, and its model and hooks are built."""
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import torch
 from mmengine.config import Config
 from mmpretrain.registry import HOOKS, LOOPS, MODELS, TRANSFORMS
 
-from mmpretrain_lmmreg.cli import upstream
 from mmpretrain_lmmreg.config import ON, load_config, method_file, put_on, work_dir_of
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
