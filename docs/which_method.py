@@ -1,4 +1,6 @@
-"""The tables of which_method.sh: python docs/which_method.py work_dirs/which > docs/which_method.md.
+"""The tables of which_method.sh, in Markdown.
+
+python docs/which_method.py work_dirs/which > docs/which_method.md
 
 Each regime's comparison (table.json of tools/compare.py) is a column; methods are rows.
 """
@@ -73,14 +75,10 @@ def main() -> None:
     tables = load(Path(sys.argv[1]))
     names = methods_of(tables)
     print('# Results of all methods\n')
-    print(
-        'Made by `docs/which_method.py` from `bash docs/which_method.sh`. Test accuracy in percent,'
-    )
-    print(
-        'mean ± standard deviation of five seeds; * differs from fine-tuning at p < 0.05. Methods'
-    )
-    print('that were tuned, and others of the same sweep that have nothing to tune, are compared')
-    print('with tuned fine-tuning, all others with its default settings; Holm in each sweep.\n')
+    print('Made by `docs/which_method.py` from `bash docs/which_method.sh`. Test accuracy in')
+    print('percent, mean ± standard deviation of five seeds; * differs from fine-tuning at p < 0.05.')
+    print('Methods that were tuned, and others of the same sweep that have nothing to tune, are')
+    print('compared with tuned fine-tuning, all others with default; Holm in each sweep.\n')
     print('## Default settings\n')
     print_table(tables, names, lambda rows, name: cell(rows.get(name), True))
     print('## Settings chosen among four on held-out training images\n')
