@@ -76,7 +76,7 @@ def main() -> None:
     names = methods_of(tables)
     print('# Results of all methods\n')
     print('Made by `docs/which_method.py` from `bash docs/which_method.sh`. Test accuracy in')
-    print('percent, mean ± standard deviation of five seeds; * differs from fine-tuning at p < 0.05.')
+    print('percent, mean ± standard deviation of five seeds; * unlike fine-tuning at p < 0.05.')
     print('Methods that were tuned, and others of the same sweep that have nothing to tune, are')
     print('compared with tuned fine-tuning, all others with default; Holm in each sweep.\n')
     print('## Default settings\n')
