@@ -34,6 +34,11 @@ def shared() -> Path:
     return folder
 
 
+def pytest_configure():
+    """Let yapf write its cache before there are workers: they would read it half-written."""
+    from yapf.yapflib import yapf_api  # noqa: F401
+
+
 @pytest.fixture(autouse=True)
 def plain_dumps(monkeypatch):
     """mmengine formats each config with yapf, which takes most of a short run's time."""
