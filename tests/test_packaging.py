@@ -111,7 +111,7 @@ def wheel(tmp_path_factory) -> Path:
     source = folder / 'source'
     source.mkdir()
     files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'model-index.yml')
-    for name in files:
+    for name in (*files, f'{PACKAGE.name}_start.py'):
         shutil.copy(ROOT / name, source)
     for name in ('configs', 'tools', PACKAGE.name):
         shutil.copytree(ROOT / name, source / name)
