@@ -1,20 +1,36 @@
-"""What checksums cost: ``python tests/checksum_speed.py``, beside the same work without them.
+"""What checksums cost, beside the same work without them.
 
-UCF-101's numbers: 9,537 training images and a table of as many rows of 1,024 float32.
+PYTHONPATH=.:tests:tests/describe python tests/checksum_speed.py [parts | runs]
+
+parts: UCF-101's numbers, 9,537 training images and a table of as many rows of 1,024 float32.
+runs: a training run of the demo, table and checkpoints included, and describing 2,000 images by a
+describer that answers at once.
 """
 
 import hashlib
 import io
 import os
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import hostile
 import torch
+from crashing import in_child
+from describing import Scripted, describe, make_images
+from mmengine.config import Config
 
 from mmpretrain_lmmreg import table as tables
+from mmpretrain_lmmreg.checkpoints import files as checkpoints
 from mmpretrain_lmmreg.checksums import crc_of
+from mmpretrain_lmmreg.cli.upstream import build_runner
+from mmpretrain_lmmreg.clip import weights
+from mmpretrain_lmmreg.config import config_folder
+from mmpretrain_lmmreg.datasets import demo
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
+from mmpretrain_lmmreg.descriptions import lines
 
 IMAGES, DIM, CHUNK = 9_537, 1024, 1024
 
@@ -29,8 +45,8 @@ def seconds(function, repeats: int = 5) -> float:
     return min(times)
 
 
-def main() -> None:
-    """Print each figure with and without checksums."""
+def parts() -> None:
+    """Print what each checksum costs."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ['LMMREG_CACHE'] = folder
         rows = torch.randn(IMAGES, DIM)
@@ -57,5 +73,65 @@ def main() -> None:
     print(f'image of {len(jpeg) / 1e3:.0f} kB: {times}')
 
 
+class NoSum:
+    """In place of zlib: any data has the checksum 0."""
+
+    @staticmethod
+    def crc32(data: bytes, start: int = 0) -> int:
+        """Nothing is read."""
+        return 0
+
+
+def without_checksums() -> None:
+    """Let this process write and compare none."""
+    tables.crc32 = NoSum.crc32
+    tables.crc_of, checkpoints.checksum = lambda *_: 0, lambda _: f'{0:08x}'
+    lines.zlib = checkpoints.zlib = NoSum
+    weights.check_file = demo.check_file = lambda _: None
+
+
+def train(folder: Path) -> None:
+    """A run of 100 epochs that keeps a checkpoint every ten, into an empty cache."""
+    os.environ['LMMREG_CACHE'] = str(folder / 'cache')
+    cfg = Config.fromfile(Path(config_folder(), 'lmmreg_demo.py'))
+    cfg.work_dir, cfg.log_level = str(folder), 'ERROR'
+    cfg.default_hooks.checkpoint.interval = 10
+    build_runner(cfg).train()
+
+
+def describe_images(folder: Path) -> None:
+    """2,000 images, then a resumed run that passes over them."""
+    tasks = make_images(folder, 2000, 0)
+    for _ in range(2):
+        describe(folder / 'd.jsonl', tasks, Scripted())
+
+
+def cpu_seconds(work: Callable[[], None]) -> float:
+    """CPU time of a child process."""
+    _, status, usage = os.wait4(in_child(work), 0)
+    assert status == 0
+    return usage.ru_utime + usage.ru_stime
+
+
+def runs(repeats: int = 7) -> None:
+    """Print the CPU time of whole runs, with and without in turns."""
+    for run in (train, describe_images):
+
+        def plain(run: Callable = run) -> None:
+            without_checksums()
+            with tempfile.TemporaryDirectory() as folder:
+                run(Path(folder))
+
+        def checked(run: Callable = run) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                run(Path(folder))
+
+        pairs = [(cpu_seconds(checked), cpu_seconds(plain)) for _ in range(repeats)]
+        with_sums, without = (min(times) for times in zip(*pairs, strict=True))
+        print(f'{run.__name__}: {with_sums:.2f} s of CPU, without checksums {without:.2f} s')
+
+
 if __name__ == '__main__':
-    main()
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or ('parts', 'runs'):
+        {'parts': parts, 'runs': runs}[name]()
