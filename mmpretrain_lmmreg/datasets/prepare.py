@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..cache import atomic_write
+from ..descriptions import DescriptionStore
+from ..descriptions.lines import encode
 from ..errors import InputError, MissingInputError
 from ..printing import plain
 from ..progress import track
@@ -147,7 +149,8 @@ def prepare_bar(source: str, data_root: str, replies: bool = False) -> list[str]
     broken = unreadable_images(root, [target.relative_to(root).as_posix() for _, target in images])
     problems += [f'{root / path}: {why}' for path, why in broken.items()]
     if replies and not (root / 'descriptions.jsonl').exists():
-        _copy(BAR_REPLIES, root / 'descriptions.jsonl')
+        with atomic_write(root / 'descriptions.jsonl') as file:
+            file.writelines(map(encode, DescriptionStore(BAR_REPLIES)))  # parsed, once for all runs
     return problems
 
 

@@ -249,13 +249,16 @@ def test_bar_problems_are_listed(bar_source, tmp_path):
 
 
 def test_bar_replies_never_replace_descriptions(bar_source, tmp_path, monkeypatch):
-    (tmp_path / 'shipped.jsonl').write_text('shipped')
+    shipped = dict(image='train/a.jpg', prompt='p', reply='1. One thing.\n2. Another thing.')
+    (tmp_path / 'shipped.jsonl').write_text(json.dumps(shipped))
     monkeypatch.setattr(prepare, 'BAR_REPLIES', tmp_path / 'shipped.jsonl')
     root = tmp_path / 'bar'
     prepare_bar(bar_source, root)
     assert not (root / 'descriptions.jsonl').exists()
     prepare_bar(bar_source, root, replies=True)
-    assert (root / 'descriptions.jsonl').read_text() == 'shipped'
+    written = json.loads((root / 'descriptions.jsonl').read_text())
+    assert shipped.items() < written.items()
+    assert written['descriptions'] == ['One thing.', 'Another thing.']  # no run parses them again
     (root / 'descriptions.jsonl').write_text('own')
     prepare_bar(bar_source, root, replies=True)
     assert (root / 'descriptions.jsonl').read_text() == 'own'
