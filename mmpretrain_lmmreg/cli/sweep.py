@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar='NAME',
         help='methods of configs/methods, such as finetune gda, or files, that every config is '
-        'trained with, beside its own',
+        'trained with, beside its own, which may be named, too',
     )
     p.add_argument('--seeds', nargs='+', type=int, default=[0])
     p.add_argument(

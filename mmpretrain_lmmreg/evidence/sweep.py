@@ -46,7 +46,7 @@ class Sweep:
             :func:`holdout.hold_out_validation`.
         options: Changes to every config.
         put_on: Methods that each of the configs is also trained with, see
-            :func:`config.method_file`.
+            :func:`config.method_file`; a config's own, which is trained anyway, may be among them.
         jobs: Runs at a time; 0 for :func:`default_jobs`.
         seeded: Settings whose value is the seed, such as ``train_dataloader.dataset.shot_seed``:
             each seed then has training images of its own.
@@ -83,8 +83,9 @@ class Sweep:
 
     def methods(self) -> dict[str, Source]:
         """The config of each method."""
-        files = [method_file(name) for name in self.put_on]
         sources = [Source(config) for config in self.configs]
+        own = {self.load(source, {}, 0).method for source in sources}
+        files = [method_file(name) for name in self.put_on if name not in own]
         sources += [Source(file, config) for config in self.configs for file in files]
         names = [self.load(source, {}, 0).method for source in sources]
         for name in names:

@@ -8,6 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import require_range
 from ..text.embedding import embed_lists
+from .draws import draws_of_step
 from .inputs import HeadInputs
 from .learned_text import LearnedTextHead, sentences_of
 
@@ -72,6 +73,7 @@ class CLIPASelfHead(LearnedTextHead):
         self.sentences, self.ratio = sentences, ratio
         self.attention = SentenceAttention(in_channels)
         self.norm = nn.LayerNorm(in_channels) if layer_norm else nn.Identity()
+        self.register_buffer('steps', torch.zeros((), dtype=torch.long))
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
@@ -88,7 +90,14 @@ class CLIPASelfHead(LearnedTextHead):
 
     def class_weights(self) -> Tensor:
         """The mean of each class's sentences after attention, (N_c, D)."""
-        mixed = torch.lerp(self.embeddings, self.attention(self.embeddings, self.there), self.ratio)
-        mixed = self.norm(2 * mixed)
+        with draws_of_step(int(self.steps), self.steps.device):  # its dropout
+            attended = self.attention(self.embeddings, self.there)
+        if self.training:
+            self.steps += 1
+        mixed = self.norm(2 * torch.lerp(self.embeddings, attended, self.ratio))
         there = self.there[..., None]
         return (mixed * there).sum(1) / there.sum(1)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        state_dict.setdefault(prefix + 'steps', self.steps)  # older checkpoints lack it
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -11,6 +11,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
+from mmpretrain_lmmreg.config import config_folder, method_file
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import sweep as module
 from mmpretrain_lmmreg.evidence.grid import check_budgets, grid_of, slug
@@ -193,6 +194,14 @@ def test_mistakes_are_named(configs, tmp_path):
         Sweep([configs[0], configs[0]], [0], [], tmp_path).methods()
     with pytest.raises(InputError, match='model.neck.x: there is no place .*METHOD:model.neck.x='):
         Sweep(configs, [0], [], tmp_path).load(Source(configs[0]), {'model.neck.x': 1}, 0)
+
+
+def test_the_methods_may_name_a_configs_own():
+    demo = str(config_folder() / 'lmmreg_demo.py')
+    methods = Sweep([demo], [0], [], Path(), put_on=['lmmreg', 'finetune']).methods()
+    assert methods == dict(lmmreg=Source(demo), finetune=Source(method_file('finetune'), demo))
+    with pytest.raises(InputError, match="there is no method 'lmreg'"):
+        Sweep([demo], [0], [], Path(), put_on=['lmreg']).methods()
 
 
 def test_a_config_may_say_what_to_select_on(configs, tmp_path):

@@ -1,4 +1,7 @@
-"""EMA: the class embeddings that are tested and saved are those of the averaged parameters."""
+"""EMA: the class embeddings that are tested and saved are those of the averaged parameters.
+
+All methods with EMA, resumed too: test_every_method.py.
+"""
 
 import pytest
 import torch
@@ -10,6 +13,7 @@ from mmpretrain_lmmreg.evidence.results import load_run
 EMA = dict(type='EMAHook', momentum=0.3)
 OPTIONS = {
     'coop': {'model.head.width': 16},
+    'cocoop': {'model.head.width': 16},
     'clip_a_self': {'model.head.logit_scale': 10.0},
     'labo': {},
 }
@@ -76,15 +80,3 @@ def test_the_cache_of_tip_adapter_f_is_averaged(averaged, evaluate):
     assert not torch.equal(mean, keys) and (mean - keys).abs().max() < 0.1
     saved = torch.load(f'{runner.work_dir}/epoch_2.pth', weights_only=False)
     assert torch.equal(saved['state_dict']['head.keys'], mean)
-
-
-def test_a_resumed_run_goes_on_averaging(averaged, train):
-    cfg, runner, _ = averaged('coop')
-    expected = torch.load(f'{runner.work_dir}/epoch_2.pth', weights_only=False)['state_dict']
-    cfg.train_cfg.max_epochs, cfg.work_dir = 1, cfg.work_dir + '2'
-    train(cfg)
-    cfg.train_cfg.max_epochs, cfg.resume = 2, True
-    train(cfg)
-    found = torch.load(f'{cfg.work_dir}/epoch_2.pth', weights_only=False)['state_dict']
-    for name, tensor in expected.items():
-        torch.testing.assert_close(found[name], tensor)

@@ -95,3 +95,10 @@ def test_ratio_outside():
     assert MODELS.build(head).ratio == 0.2
     with pytest.raises(InputError, match='ratio=1.5 must be between 0 and 1'):
         MODELS.build(dict(head, ratio=1.5))
+
+
+def test_checkpoints_without_the_number_of_steps_load():
+    head = MODELS.build(dict(type='CLIPASelfHead', num_classes=3, in_channels=24))
+    state = head.state_dict()
+    del state['steps']
+    head.load_state_dict(state)

@@ -78,17 +78,6 @@ def test_a_step_embeds_each_class_once_whatever_the_batch(config_of, train, monk
     assert tokens == [17 + 3 * 3] * (2 * 3 + 3)
 
 
-def test_resumes_with_the_context_that_it_had(config_of, train):
-    cfg = config_of('coop', **ZERO_SHOT, **WIDTH)
-    expected = train(cfg).model.head.context
-    cfg.train_cfg.max_epochs, cfg.work_dir = 1, cfg.work_dir + '2'
-    cfg.param_scheduler[0].update(end=2)
-    stopped = train(cfg).model.head.context.clone()
-    assert not torch.equal(stopped, expected)
-    cfg.train_cfg.max_epochs, cfg.resume = 2, True
-    torch.testing.assert_close(train(cfg).model.head.context, expected)
-
-
 def test_rate_warms_up_for_an_epoch_and_falls(config_of, train):
     cfg = config_of('coop', **WIDTH, **{'train_cfg.max_epochs': 4})
     cfg.param_scheduler[0].T_max = 4

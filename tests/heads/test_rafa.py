@@ -29,11 +29,5 @@ def test_the_rest_is_the_papers_head():
     assert losses['loss_ce'] > 0 and losses['reg_ratio'] > 0
 
 
-def test_trains_without_text_and_goes_on_from_the_same_draw(config_of, train, tmp_path):
-    straight = train(config_of('rafa', **{'train_cfg.max_epochs': 3}))
-    assert not straight.model.head.class_means.any()
-    work = {'work_dir': str(tmp_path / 'resumed')}
-    train(config_of('rafa', **work))
-    resumed = train(config_of('rafa', **work, resume=True, **{'train_cfg.max_epochs': 3}))
-    for name, tensor in straight.model.state_dict().items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+def test_trains_without_text(config_of, train):
+    assert not train(config_of('rafa')).model.head.class_means.any()
