@@ -90,7 +90,11 @@ def read_sealed(path: Path) -> dict:
 def digest(content: Any) -> str:
     """Name of a JSON-able content: 16 hex digits that change when it does."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:16]
+    try:
+        encoded = text.encode(errors='surrogateescape')
+    except UnicodeEncodeError:  # half a surrogate pair, as in a reply that was cut
+        encoded = text.encode(errors='surrogatepass')
+    return hashlib.sha256(encoded).hexdigest()[:16]
 
 
 def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -9,6 +9,7 @@ from mmengine.config import Config
 from ..describe.images import ConfigImages
 from ..describe.loading import Task
 from ..errors import InputError
+from ..printing import plain
 
 
 def check_budget(args: Namespace) -> None:
@@ -70,7 +71,7 @@ def write_check(args: Namespace, config: Config, images: ConfigImages, out: Path
         ) from None
     path = out.with_name('descriptions-check.html') if args.check is True else Path(args.check)
     found = check(config, images, out, prompt, args.clip)
-    print(found)
+    print(plain(found))
     write_page(found, path)
     write_summary(found, summary_path(out))
     print(f'page          {path}')

@@ -98,6 +98,7 @@ class InstructedTokenizer:
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
         whole = [self.instruction + text + self.ending for text in texts]
+        whole = [text.encode(errors='replace').decode() for text in whole]  # halves of pairs
         return self.tokenizer(whole, verbose=False)['input_ids']
 
     def __call__(self, texts: Sequence[str], context_length: int | None = None) -> Tensor:

@@ -11,12 +11,14 @@ from typing import Any
 import open_clip
 from open_clip.model import _build_text_tower, _build_vision_tower, set_model_preprocess_cfg
 from open_clip.timm_model import TimmModel
+from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
 from ..errors import InputError, MissingInputError
 from . import weights as clip_weights
 from .long_text import merge_positions, stretch_state
+from .tokens import read_no_further
 
 LOCAL_DIR = 'local-dir:'
 
@@ -63,7 +65,9 @@ def tokenizer_for(model_name: str, context: int | None = None):
     """
     model_config(model_name)  # open_clip would answer an unknown name with CLIP's tokenizer
     with _from_hub(model_name, 'tokenizer'):
-        return open_clip.get_tokenizer(_plain(model_name), context_length=context)
+        tokenizer = open_clip.get_tokenizer(_plain(model_name), context_length=context)
+    is_own = isinstance(tokenizer, SimpleTokenizer)
+    return read_no_further(tokenizer) if is_own else tokenizer
 
 
 def build_open_clip(

@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..cache import atomic_write
 from ..datasets.thumbnails import thumbnail
+from ..printing import plain
 from .check import Check, shares_of
 
 
@@ -28,6 +29,6 @@ def render(found: Check) -> str:
 
 def write_page(found: Check, path: Path) -> None:
     """Write the page, whole or not at all."""
-    page = render(found)
+    page = plain(render(found))
     with atomic_write(path) as file:
-        file.write(page.encode(errors='replace'))  # a reply may hold half a surrogate pair
+        file.write(page.encode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
 
+from ..clip.tokens import read_no_further
 from ..descriptions.store import DescriptionStore
 from ..progress import duration
 from .loading import Task
@@ -89,9 +90,9 @@ class _CutCheck:
         self._tokenizer: SimpleTokenizer | None = None
 
     def __call__(self, text: str) -> bool:
-        if len(text.encode()) <= CONTEXT - 2:  # a token takes at least a byte
+        if len(text.encode(errors='surrogatepass')) <= CONTEXT - 2:  # a token takes at least a byte
             return False
-        self._tokenizer = self._tokenizer or SimpleTokenizer()
+        self._tokenizer = self._tokenizer or read_no_further(SimpleTokenizer())
         return len(self._tokenizer.encode(text)) > CONTEXT - 2
 
 

@@ -34,14 +34,15 @@ def names_in(text: str, patterns: Sequence[re.Pattern]) -> list[int]:
     A name within a longer one that occurs at the same place ('vaulting' in 'pole vaulting') is
     not counted.
     """
-    spans = [(m.start(), m.end(), i) for i, p in enumerate(patterns) for m in p.finditer(text)]
-    inside = {
-        a
-        for a in spans
-        for b in spans
-        if a[2] != b[2] and b[0] <= a[0] and a[1] <= b[1] and (b[1] - b[0]) > (a[1] - a[0])
-    }
-    return sorted({label for *_, label in set(spans) - inside})
+    spans = [(m.start(), -m.end(), i) for i, p in enumerate(patterns) for m in p.finditer(text)]
+    found: set[int] = set()
+    reach, before = -1, (0, 1)  # the end of what began before, and the place before this one
+    for start, end, label in sorted(spans):
+        if before != (start, end):
+            reach, before = max(reach, -before[1]), (start, end)
+        if -end > reach:
+            found.add(label)
+    return sorted(found)
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,13 @@ class AttachDescriptions(BaseTransform):
 
 
 def texts_of(store: DescriptionStore, image: str, named: bool = False) -> list[str] | None:
-    """Descriptions of an image by all prompts that do (not) name its class; None without any."""
+    """Descriptions of an image by all prompts that do (not) name its class; None without any.
+
+    Empty ones, as another tool may have written, are left out.
+    """
     prompts = [prompt for prompt in store.prompts if names_class(prompt) == named]
     found = [texts for prompt in prompts if (texts := store.get(image, prompt)) is not None]
-    return [text for texts in found for text in texts] if found else None
+    return [text for texts in found for text in texts if text.strip()] if found else None
 
 
 def open_store(path: Path) -> DescriptionStore:

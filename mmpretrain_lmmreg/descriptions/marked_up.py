@@ -17,13 +17,14 @@ class Found:
 
 
 _JSON_START = re.compile(
-    r'(?:\A|[\n:`=]|json|(?<=\s)(?=\[\s*["“]))\s*([\[{]\s*["“\'{\[]|"(?=[\[{\d]))'
+    r'(?:\A|[\n:`=]|json|(?<=\s)(?=\[\s*["“]))[^\S\n]*([\[{]\s*["“\'{\[]|"(?=[\[{\d]))'
 )
-_QUOTED = re.compile(
-    r'"((?:[^"\\]|\\.)*)"\s*(?=[,\]}])'
-    r"|(?<=[\[,\s])'((?:[^'\\]|\\.|'(?=\w))*)'\s*(?=[,\]])",
-    re.DOTALL,
-)
+_QUOTE = re.compile(r'(?<!\\)"|(?<=[\[,\s])\'')
+_BODIES = {
+    '"': re.compile(r'(?:[^"\\]|\\.)*', re.DOTALL),
+    "'": re.compile(r"(?:[^'\\]|\\.|'(?=\w))*", re.DOTALL),
+}
+_ENDS = {'"': re.compile(r'"\s*(?=[,\]}])'), "'": re.compile(r"'\s*(?=[,\]])")}
 _GAP = re.compile(r'[\s,]*')
 _OWN_NUMBER = re.compile(r'\s*\d{1,3}[.)]\s+')
 _WANTED = re.compile(r'desc|sentence|caption|item|list|answer|statement', re.IGNORECASE)
@@ -45,13 +46,31 @@ def from_json(text: str) -> Found | str | None:
     if values:
         items = _texts(values[0] if len(values) == 1 else values)
     else:
-        items = [a or b for a, b in _QUOTED.findall(source, begin)]
+        items = _quoted(source, begin)
         cut = source.rstrip('`\n ')[-1] not in ']}'
     if len(items) == 1 and len(items[0]) < len(text) and re.match(r'\s*[\[{]|.*\n', items[0]):
         return items[0]
     if not items:
         return None
     return Found(text[:begin], [_OWN_NUMBER.sub('', i, count=1) for i in items], cut)
+
+
+def _quoted(text: str, begin: int) -> list[str]:
+    """What stands between quotes of either kind before a comma or bracket."""
+    items: list[str] = []
+    at = unclosed = begin
+    while quote := _QUOTE.search(text, at):
+        at, mark = quote.end(), quote[0]
+        if mark == "'" and at <= unclosed:
+            continue  # it ends where the one before it does: long replies take linear time
+        body = _BODIES[mark].match(text, at)
+        stop = body.end() if body else at
+        if end := _ENDS[mark].match(text, stop):
+            items.append(text[at:stop])
+            at = end.end()
+        elif mark == "'":
+            unclosed = stop
+    return items
 
 
 def _values(text: str, begin: int) -> list[object]:
@@ -96,7 +115,7 @@ def _texts(value: object) -> list[str]:
 
 
 _LEAF = re.compile(
-    r'<(?P<tag>[A-Za-z_][\w.:-]*|\d{1,3})(?:\s[^<>]*)?>(?P<text>[^<>]+)'
+    r'<(?!(?i:img|hr|input|meta|link|source)\b)(?P<tag>[A-Za-z_][\w.:-]*|\d{1,3})(?:\s[^<>]*)?>(?P<text>[^<>]+)'
     r'(?:(?P<end></(?P=tag)\s*>)|(?=<(?P=tag)[\s>]|</)|\Z)'
 )
 
@@ -111,7 +130,8 @@ def from_tags(text: str) -> Found | str | None:
     if not leaves:
         return None
     found = max(leaves.values(), key=lambda group: (len(group), sum(len(m['text']) for m in group)))
-    if len(found) == 1 and len(leaves) == 1 and '\n' in found[0]['text'].strip():
+    whole = found[0]['end'] or not text[: found[0].start()].strip()
+    if len(found) == 1 and len(leaves) == 1 and whole and '\n' in found[0]['text'].strip():
         return found[0]['text']
     if len(found) == 1 and not found[0]['end']:
         return None

@@ -16,6 +16,7 @@ from ..table import VectorTable, not_finite
 from .class_means import class_means, sums_by_class
 
 CHUNK = 4096  # texts that are kept on disk at a time
+LONG = 1000  # characters: a chunk's names are at most 100 MB, for safetensors
 
 
 def embed_class_means(
@@ -46,7 +47,7 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     # like lengths together, so that little padding is computed
     ordered = sorted(texts, key=lambda text: (len(text), text))
     chunks = [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
-    keys = {text: f'{name}\t{text}' for c in chunks for name in [digest(c)] for text in c}
+    keys = {text: f'{name}\t{_named(text)}' for c in chunks for name in [digest(c)] for text in c}
     todo = [chunk for chunk in chunks if table.missing([keys[text] for text in chunk])]
     missing = sum(map(len, todo))
     cut = sum(map(tower.count_cut, todo))
@@ -70,10 +71,14 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     return rows
 
 
+def _named(text: str) -> str:
+    return text if len(text) <= LONG else digest(text)
+
+
 def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
     wrong = not_finite(rows)
     if wrong:
-        raise InputError(f'the embedding of {texts[wrong[0]]!r} is not finite: {reason}')
+        raise InputError(f'the embedding of {texts[wrong[0]][:LONG]!r} is not finite: {reason}')
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:

@@ -152,6 +152,11 @@ def test_a_long_text_keeps_the_ending(folder):
     assert TextTower(name, text_context=100).tokenizer(['two']).shape == (1, 100)
 
 
+def test_half_a_surrogate_pair_is_a_mark(folder):
+    tokens = TextTower(folder()).tokenizer(['two \ud83d', 'two ?'])
+    assert tokens[0].equal(tokens[1])
+
+
 def test_fingerprint_names_all_that_matters(folder):
     settings = (
         {},

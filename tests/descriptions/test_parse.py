@@ -1,6 +1,7 @@
 """Replies as LMMs give them, troubled ones included."""
 
 import json
+import time
 from importlib.resources import files
 
 import pytest
@@ -236,6 +237,27 @@ def test_never_raises(reply, expected):
 )
 def test_long_nonsense_takes_no_time(piece):
     assert parse_reply(piece * 20_000).status in STATUSES
+
+
+@pytest.mark.parametrize(
+    ('begin', 'piece'),
+    [('["', " 'a"), ('["', '\\"'), ('A.\n', '\n'), ('1. "', ' \n'), ('1. A.', '\r')],
+)
+def test_time_is_linear(begin, piece):
+    began = time.process_time()
+    parse_reply(begin + piece * (100_000 // len(piece)) + 'x')
+    assert time.process_time() - began < 5  # minutes where it grows with the square
+
+
+def test_quotes_of_both_kinds_in_a_broken_list():
+    reply = """["It's 'a' dog.", 'In the '90s.', "He says 'no", 'A "b".', 'c \\'d\\'.', "e"""
+    expected = ["It's 'a' dog.", "In the '90s.", "He says 'no", 'A "b".', "c \\'d\\'."]
+    assert parse_reply(reply).descriptions == expected
+
+
+def test_a_tag_inside_a_list_takes_none_of_its_items():
+    items = ['A dog <img src="x"> runs.', 'It <end> barks.', 'A cat.']
+    assert parse_reply(numbered(items), 3).descriptions == items
 
 
 @pytest.mark.slow

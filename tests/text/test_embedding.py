@@ -2,15 +2,21 @@
 
 import json
 import random
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg.clip.text_tower import TextTower
 from mmpretrain_lmmreg.text import embedding
 from mmpretrain_lmmreg.text.embedding import embed, embed_together
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=12)
 
 
 @pytest.fixture(scope='module')
@@ -57,3 +63,23 @@ def test_a_damaged_chunk_is_embedded_again_to_the_same_bits(texts, tower, monkey
 
 def test_no_texts(tower):
     assert embed([], tower).shape == (0, 24)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=4, unique=True), st.lists(TEXTS, max_size=4))
+def test_any_text_is_found_under_a_name_of_its_own(few, more):
+    """Rows that stand for texts: whatever else was kept, each text gets its own."""
+    rows = {}
+
+    def encode(texts):
+        for text in texts:
+            rows.setdefault(text, torch.full((3,), float(len(rows))))
+        return torch.stack([rows[text] for text in texts])
+
+    made = SimpleNamespace(fingerprint='made', encode=encode, count_cut=lambda _: 0, dim=3)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv('LMMREG_CACHE', folder)
+        patch.setattr(embedding, 'LONG', 5)
+        patch.setattr(embedding, 'CHUNK', 2)
+        for texts in (few, list(dict.fromkeys(few + more)), few[::-1]):
+            assert torch.equal(embed(texts, made), encode(texts))

@@ -1,0 +1,97 @@
+"""Training from a damaged descriptions file is training from the records that are left."""
+
+import json
+
+import pytest
+import torch
+
+from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, lines
+from mmpretrain_lmmreg.errors import InputError
+
+LOST = 9  # the damaged record's place
+
+
+@pytest.fixture
+def records(pictures):
+    return list(DescriptionStore(pictures / 'descriptions.jsonl'))
+
+
+@pytest.fixture
+def weights(tiny_config, train, tmp_path, monkeypatch):
+    """A function: content of a descriptions file -> what training makes of it, and its warnings."""
+
+    def of(content, name):
+        path = tmp_path / name / 'descriptions.jsonl'
+        path.parent.mkdir()
+        path.write_bytes(content)
+        cfg = tiny_config.copy()
+        for transform in cfg.train_dataloader.dataset.pipeline:
+            if transform['type'] == 'AttachDescriptions':
+                transform['cache'] = str(path)
+        cfg.merge_from_dict({'work_dir': str(path.parent), 'experiment_name': name})
+        said = []
+        monkeypatch.setattr(lines, 'print_log', lambda text, **_: said.append(text))
+        return train(cfg).model.state_dict(), said
+
+    return of
+
+
+def lines_of(records, tmp_path):
+    with DescriptionWriter(tmp_path / 'whole.jsonl') as writer:
+        writer.append(*records)
+    return (tmp_path / 'whole.jsonl').read_bytes().splitlines(keepends=True)
+
+
+def flipped(line):
+    at = line.index(b'picture')
+    return line[:at] + bytes([line[at] ^ 1]) + line[at + 1 :]
+
+
+DAMAGES = {  # of the lines of a file
+    'flipped': lambda kept: [*kept[:LOST], flipped(kept[LOST]), *kept[LOST + 1 :]],
+    'cut': lambda kept: [*kept[:LOST], *kept[LOST + 1 :], kept[LOST][:40]],
+    'zeros': lambda kept: [*kept[:LOST], bytes(400) + b'\n', *kept[LOST + 1 :]],
+}
+
+
+def without(kept):
+    return [*kept[:LOST], *kept[LOST + 1 :]]
+
+
+def test_results_are_those_of_the_records_that_are_left(records, weights, tmp_path):
+    kept = lines_of(records, tmp_path)
+    expected, said = weights(b''.join(without(kept)), 'without')
+    assert not said
+    for name in ('flipped', 'cut', 'zeros'):
+        found, said = weights(b''.join(DAMAGES[name](kept)), name)
+        number = len(kept) if name == 'cut' else LOST + 1
+        assert all(f'line {number}' in text for text in said) and said, said
+        assert all(torch.equal(found[key], expected[key]) for key in expected)
+    whole, _ = weights(b''.join(kept), 'whole')
+    assert not torch.equal(whole['head.class_means'], expected['head.class_means'])
+    twice, said = weights(b''.join([*kept[:5], *kept]), 'twice')
+    assert not said and all(torch.equal(twice[key], whole[key]) for key in whole)
+
+
+def test_two_lines_run_together_are_one_damaged_line(records, weights, tmp_path):
+    kept = lines_of(records, tmp_path)
+    joined = [*kept[:LOST], kept[LOST][:50], kept[0], *kept[LOST + 1 :]]
+    found, said = weights(b''.join(joined), 'joined')
+    expected, _ = weights(b''.join(without(kept)), 'without')
+    assert all(f'line {LOST + 1}' in text for text in said) and said
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_what_is_no_record_of_ours_is_refused_by_line(records, weights, tmp_path):
+    kept = lines_of(records, tmp_path)
+    for name, garbage in (('bytes', b'\xff\xfe\x80 garbage\n'), ('json', json.dumps([1]).encode())):
+        with pytest.raises(
+            InputError, match=rf'line {LOST + 1}: not a JSON object.*mend or delete'
+        ):
+            weights(b''.join([*kept[:LOST], garbage + b'\n', *kept[LOST:]]), name)
+
+
+def test_nothing_left_is_refused(records, weights, tmp_path):
+    kept = [flipped(line) for line in lines_of(records, tmp_path)]
+    with pytest.raises(InputError, match='no training image of class .* has a description'):
+        weights(b''.join(kept), 'nothing')
