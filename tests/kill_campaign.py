@@ -47,6 +47,7 @@ SHORT = [
     'default_hooks.checkpoint.interval=1',
     'train_dataloader.batch_size=16',
 ]
+LONGER = 'train_cfg.max_epochs=20'  # about as long as filling the feature table
 ON_IMAGES = [
     'train_cfg.type=EpochBasedTrainLoop',
     'val_cfg.type=ValLoop',
@@ -95,7 +96,7 @@ DESCRIBE = ['describe', CONFIG, '--out', 'd.jsonl']
 ASK = ['--describer', 'openai', '--model', 'm']
 TRAINED, DATA = 'work/epoch_5.pth', 'cache/demo-*'
 STAGES = {
-    'training': Stage(train(), (DATA,), goes_on='resumed epoch'),
+    'training': Stage(train(LONGER), (DATA,), goes_on='resumed epoch'),
     'images': Stage(train(*ON_IMAGES), (DATA,), goes_on='resumed epoch', alone=True),
     'sweep': Stage(SWEEP, (DATA,), alone=True),
     'compare': Stage(
