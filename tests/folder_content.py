@@ -13,7 +13,7 @@ from mmpretrain_lmmreg.cache import digest_tensors, read_sealed
 from mmpretrain_lmmreg.checkpoints.trust import read_checkpoint
 
 LOGS = re.compile(r'\d{8}_\d{6}')  # mmengine's folder of a start
-CHANGING = ('experiment', 'train_seconds', 'seconds', 'sha256_seconds')
+CHANGING = ('experiment', 'train_seconds', 'seconds')
 
 
 def content(folder: Path) -> dict[str, object]:
@@ -74,10 +74,16 @@ def _records(path: Path) -> object:
     return sorted(path.read_bytes().splitlines())
 
 
+def _hashes(path: Path) -> object:
+    """Of image files, kept by their state, which copies do not share."""
+    return set(np.fromfile(path, np.uint64).reshape(-1, 2)[:, 1].tolist())
+
+
 READERS: dict[str, Callable[[Path], object]] = {
     '.pth': _checkpoint,
     '.crc32': lambda path: None,  # read with its checkpoint, whose log values hold times
     '.npz': _arrays,
+    '.hashes': _hashes,
     '.json': _json,
     '.jsonl': _records,
     '.txt': lambda path: None if path.name == 'output.txt' else _checksum(path),
