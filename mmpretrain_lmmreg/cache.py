@@ -1,11 +1,12 @@
 """Where caches live, how files are written whole, and how contents are named."""
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ import torch
 
 from .errors import InputError
 
+UNFINISHED = '.part'  # how a file's name ends while it is written
 CHECKSUM = 'checksum'  # of a JSON object: the digest of what else is in it
 
 
@@ -38,22 +40,53 @@ def fsync_folder(folder: Path) -> None:
 def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Write a whole file or none: temporary file, fsync, rename, fsync of the folder.
 
-    The temporary file lies beside ``path`` and is removed if the body raises.
+    The temporary file lies beside ``path`` and is removed if the body raises; one that a killed
+    writer left is used again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(descriptor, 'wb') as file:
+    descriptor, temporary = _open_temporary(path)
+    with os.fdopen(descriptor, 'wb') as file:
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+            os.replace(temporary, path)  # while it is locked
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     fsync_folder(path.parent)
+
+
+def _open_temporary(path: Path) -> tuple[int, Path]:
+    """Open the locked file that becomes ``path``, or one of another name where that is in use."""
+    temporary = path.with_name(f'.{path.name}{UNFINISHED}')
+    with suppress(OSError):  # another user's, say
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        if _lock(descriptor, temporary):
+            os.ftruncate(descriptor, 0)
+            return descriptor, temporary
+        os.close(descriptor)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    os.fchmod(descriptor, 0o666 & ~_umask())
+    return descriptor, Path(name)
+
+
+def _lock(descriptor: int, path: Path) -> bool:
+    """Lock an open file until it is closed; False where another has, or it is not at ``path``."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except OSError:
+        return False
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Delete what killed writers left in a folder; files that are being written stay."""
+    for path in folder.glob(f'.*{UNFINISHED}'):
+        with suppress(OSError), open(path, 'rb') as file:
+            if _lock(file.fileno(), path):
+                path.unlink()
 
 
 def _umask() -> int:

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .cache import atomic_write, cache_dir, digest
+from .cache import atomic_write, cache_dir, digest, remove_unfinished
 from .checksums import crc_of
 from .errors import InputError
 
@@ -42,6 +42,7 @@ class VectorTable:
         if not (self.folder / 'about.json').exists():
             with atomic_write(self.folder / 'about.json') as file:
                 file.write(json.dumps(about, indent=2, default=str).encode())
+        remove_unfinished(self.folder)  # chunks' names are never used again
         self._chunks: list[Path] = []
         self._offsets: list[int] = []  # of the first row in each chunk's file
         self._sums: list[int | None] = []  # of each chunk's rows; None once they were checked

@@ -159,9 +159,11 @@ class Sweep:
                     progress.advance()
                 else:
                     todo.append((path, folder))
-            # the first one by itself: it makes the feature table that the others share
-            train_all(train_here, todo[:1], 1, progress)
-            train_all(train_here, todo[1:], self.jobs or default_jobs(), progress)
+            # the first one by itself, on all cores: it makes the feature table that the others
+            # share. These have as many threads after a kill: the last bits depend on it
+            alone = todo[:1] if len(todo) == len(runs) else []
+            train_all(train_here, alone, 1, progress)
+            train_all(train_here, todo[len(alone) :], self.jobs or default_jobs(), progress)
         return runs
 
     def choose(self, method: str, trials: list[Options]) -> dict:

@@ -112,6 +112,26 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
     assert [m.name for m in load_methods([tmp_path / 'out'])] == ['ours', 'ours (tuned)', 'other']
 
 
+def test_a_killed_sweep_goes_on_with_as_many_runs_at_a_time(
+    configs, trained, tmp_path, monkeypatch
+):
+    """On other numbers of threads, the last bits of the weights would be others."""
+    batches, train_all = [], module.train_all
+
+    def watched(train_here, runs, jobs, progress):
+        batches.append((len(runs), jobs))
+        if len(batches) == 2:
+            raise KeyboardInterrupt
+        train_all(train_here, runs, jobs, progress)
+
+    monkeypatch.setattr(module, 'train_all', watched)
+    sweep = Sweep(configs[:1], [0, 1, 2], [], tmp_path / 'out', jobs=2)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.run(None, select=False)
+    sweep.run(None, select=False)
+    assert batches == [(1, 1), (2, 2), (0, 1), (2, 2)]
+
+
 def test_likelihood_decides_between_equal_accuracies(tmp_path):
     for alpha, sure in ((0.1, 0.7), (0.2, 0.9), (0.3, 0.8)):
         for seed in (0, 1):
