@@ -19,6 +19,8 @@ from .cache import atomic_write, cache_dir, digest
 from .checksums import crc_of
 from .errors import InputError
 
+IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
+
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
 
 
@@ -151,6 +153,10 @@ class StoredRows:
     def nbytes(self) -> int:
         """What the rows would take in memory."""
         return len(self) * self.dim * self.dtype.itemsize
+
+    def if_small(self) -> 'torch.Tensor | StoredRows':
+        """All rows in memory where they take a GiB or less, else as they are."""
+        return self[range(len(self))] if self.nbytes <= IN_MEMORY else self
 
     def split(self, size: int) -> Iterator[torch.Tensor]:
         """The rows in order, ``size`` at a time."""

@@ -71,7 +71,7 @@ def test_a_sparse_table_is_read_like_any_other(tmp_path):
 
 def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monkeypatch):
     assert not memory.shuffled_epoch(tmp_path / 'small', 2000)['on_disk']
-    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
     result = memory.shuffled_epoch(tmp_path / 'large', 2000)
     assert result['on_disk'] and 0.1 < result['gib'] < 10
 

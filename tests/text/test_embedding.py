@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,14 @@ import torch
 
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg.clip.text_tower import TextTower
+from mmpretrain_lmmreg.table import StoredRows
 from mmpretrain_lmmreg.text import embedding
-from mmpretrain_lmmreg.text.embedding import embed, embed_together
+from mmpretrain_lmmreg.text.embedding import (
+    embed,
+    embed_class_means,
+    embed_together,
+    embeddings_of,
+)
 
 
 @pytest.fixture(scope='module')
@@ -57,3 +64,13 @@ def test_a_damaged_chunk_is_embedded_again_to_the_same_bits(texts, tower, monkey
 
 def test_no_texts(tower):
     assert embed([], tower).shape == (0, 24)
+
+
+@pytest.mark.parametrize('normalize', [False, True])
+def test_class_means_from_disk_are_those_from_memory(texts, tower, normalize, monkeypatch):
+    counts = [Counter({i: 1 + i % 2 for i in range(c, len(texts), 3)}) for c in range(3)]
+    means = embed_class_means(texts, counts, tower, normalize)
+    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
+    monkeypatch.setattr(embedding, 'embed', lambda *_: pytest.fail('all are read at once'))
+    assert isinstance(embeddings_of(texts, tower), StoredRows)
+    assert torch.equal(embed_class_means(texts, counts, tower, normalize), means)
