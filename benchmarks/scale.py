@@ -92,9 +92,9 @@ def missing_features(folder: Path, size: int) -> Work:
     wanted = {i: file_key(str(root / name_of(i)), BATCH) for i in range(size)}
     there = [row_key(key, f'{i:032x}') for i, key in wanted.items() if i % 10]
     fill(VectorTable('features', {}), there, WIDTH)
-    return lambda: find_rows(VectorTable('features', {}), wanted).keys() == {
-        i for i in wanted if i % 10
-    }
+    return lambda: (
+        find_rows(VectorTable('features', {}), wanted).keys() == {i for i in wanted if i % 10}
+    )
 
 
 def fill(table: VectorTable, names: Sequence[str], width: int) -> None:
@@ -119,8 +119,8 @@ def missing_descriptions(folder: Path, size: int) -> Work:
     described = [i for i in range(size) if i % 10]
     write_descriptions(path, described)
     labels = [i % 1000 for i in range(size)]
-    return lambda: count_described(DescriptionStore(path), names, labels)['described'] == len(
-        described
+    return lambda: (
+        count_described(DescriptionStore(path), names, labels)['described'] == len(described)
     )
 
 
@@ -152,8 +152,8 @@ class DescribeStart(Hook):
         head.describe_start(HeadInputs(runner.model, [runner.train_loop], ['{}']))
 
 
-def epoch(folder: Path, size: int, classes: int = 1000) -> Work:
-    """Find the table's rows, and train an epoch with the regulariser."""
+def epoch(folder: Path, size: int, classes: int = 100) -> Work:
+    """Find the table's rows, and train an epoch of 100 classes with the regulariser."""
     cfg = made_up_config(folder / f'run-{size}-{classes}', size, classes, 1, True, WIDTH)
     cfg.train_dataloader.batch_size = BATCH
     runner = Runner.from_cfg(cfg)
