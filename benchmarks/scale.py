@@ -48,23 +48,23 @@ BATCH = 1024
 Work = Callable[[], bool]
 
 
-def name_of(i: int) -> str:
-    """An image's path; there are 1,000 classes."""
-    return f'class_{i % 1000:03d}/{i:07d}.jpg'
+def names_of(size: int) -> list[str]:
+    """Paths of images, at most 1,000 classes of ten or more."""
+    classes = min(1000, size // 10)
+    return [f'class_{i % classes:03d}/{i:07d}.jpg' for i in range(size)]
 
 
 def image_files(folder: Path, size: int) -> Path:
     """A folder of empty image files, and the list of them beside it, made once."""
     root = folder / f'images-{size}'
     if not root.exists():
-        for label in range(1000):
-            (root / f'class_{label:03d}').mkdir(parents=True)
-        for i in range(size):
-            (root / name_of(i)).touch()
+        names = names_of(size)
+        for label in {name[:9] for name in names}:
+            (root / label).mkdir(parents=True)
+        for name in names:
+            (root / name).touch()
         with open(root / 'list.csv', 'w', newline='') as file:
-            writer = csv.writer(file)
-            writer.writerow(['path', 'label'])
-            writer.writerows([name_of(i), f'class_{i % 1000:03d}'] for i in range(size))
+            csv.writer(file).writerows([('path', 'label'), *((name, name[:9]) for name in names)])
     return root
 
 
@@ -82,14 +82,15 @@ def listed(folder: Path, size: int) -> Work:
 
 def keys(folder: Path, size: int) -> Work:
     """Make the keys of images' features."""
-    paths = [str(image_files(folder, size) / name_of(i)) for i in range(size)]
+    root = image_files(folder, size)
+    paths = [f'{root}/{name}' for name in names_of(size)]
     return lambda: len({file_key(path, BATCH) for path in paths}) == size
 
 
 def missing_features(folder: Path, size: int) -> Work:
     """Open a table that holds nine of ten images, and find those that it lacks."""
     root = image_files(folder, size)
-    wanted = {i: file_key(str(root / name_of(i)), BATCH) for i in range(size)}
+    wanted = {i: file_key(f'{root}/{name}', BATCH) for i, name in enumerate(names_of(size))}
     there = [row_key(key, f'{i:032x}') for i, key in wanted.items() if i % 10]
     fill(VectorTable('features', {}), there, WIDTH)
     return lambda: (
@@ -222,14 +223,15 @@ def in_process(stage: str, folder: Path, size: int) -> dict:
 def growth_rows(stage: Callable, sizes: Sequence[int], found: Sequence[dict]) -> Iterator[Row]:
     """CPU seconds, and memory, at the last size beside as many times those of the one before."""
     times = sizes[-1] / sizes[-2]
+    at = ', '.join(f'{size:,}' for size in sizes)
     for ending, what, key, most in (('', 'CPU s', 'cpu', 1.5), ('_gib', 'GiB', 'gib', 1.2)):
         figures = [each[key] for each in found]
-        listed_ = ', '.join(f'{figure:.3g}' for figure in figures)
-        at = ', '.join(f'{size:,}' for size in sizes)
+        shown = ', '.join(f'{figure:.3g}' for figure in figures)
+        clock = f' ({found[-1]["seconds"]:.3g} s on the clock)' * (key == 'cpu')
         yield Row(
             f'scale_{stage.__name__}{ending}',
-            f'{stage.__doc__.rstrip(".")}: {what} {listed_} at {at}, beside {times:g} times less '
-            + f'({found[-1]["seconds"]:.3g} s on the clock)' * (key == 'cpu'),
+            f'{stage.__doc__.rstrip(".")}: {what} {shown} at {at}{clock}, beside {times:g} times '
+            'the one before',
             figures[-1],
             times * figures[-2],
             figures[-1] / (times * figures[-2]),
@@ -241,6 +243,7 @@ def growth_rows(stage: Callable, sizes: Sequence[int], found: Sequence[dict]) ->
 
 def figures_of(stage: str, folder: Path, size: int) -> dict:
     """``seconds``, ``cpu``, ``gib`` above what the imports take, and whether it is ``right``."""
+    folder.mkdir(parents=True, exist_ok=True)
     before = peak_gib()
     work = STAGES[stage](folder, size)
     started, cpu = time.perf_counter(), time.process_time()

@@ -19,6 +19,7 @@ from .cache import atomic_write, cache_dir, digest
 from .checksums import crc_of
 from .errors import InputError
 
+AT_A_TIME = 4096  # rows that are looked at
 IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
 
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
@@ -180,7 +181,8 @@ class StoredRows:
 
 def not_finite(rows: torch.Tensor) -> list[int]:
     """Numbers of the rows (n, D) that hold a value which is not finite."""
-    return (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    finite = [part.isfinite().all(dim=1) for part in rows.split(AT_A_TIME)]
+    return (~torch.cat(finite)).nonzero().flatten().tolist()
 
 
 def chunk_metadata(
