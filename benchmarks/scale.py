@@ -127,9 +127,10 @@ def missing_descriptions(folder: Path, size: int) -> Work:
 
 def class_means(folder: Path, size: int) -> Work:
     """Collect ten descriptions of each image, embed them and average them by class."""
+    classes = min(1000, size // 10)
     path = folder / f'descriptions-{size}.jsonl'
     write_descriptions(path, range(size))
-    dataset = MadeUpImages(size, 1000, [AttachDescriptions(str(path))])
+    dataset = MadeUpImages(size, classes, [AttachDescriptions(str(path))])
     tower = SimpleNamespace(
         fingerprint='ones',
         dim=WIDTH,
@@ -138,7 +139,7 @@ def class_means(folder: Path, size: int) -> Work:
     )
 
     def work() -> bool:
-        means = embed_class_means(*collect_descriptions(dataset, 1000), tower, normalize=False)
+        means = embed_class_means(*collect_descriptions(dataset, classes), tower, normalize=False)
         return bool((means == 1).all())
 
     return work
