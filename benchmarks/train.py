@@ -135,10 +135,13 @@ def _run(
     return runner.model, hook
 
 
-def made_up_config(folder: Path, images: int, classes: int, epochs: int, fused: bool) -> Config:
+def made_up_config(
+    folder: Path, images: int, classes: int, epochs: int, fused: bool, width: int | None = None
+) -> Config:
     """The config for UCF-101, less its images, its texts and what follows the training."""
     folder.mkdir(parents=True)
-    model = dict(embed_dim=768, vision_cfg=TOWER, text_cfg=TEXT)
+    tower = dict(TOWER, width=width or TOWER['width'])
+    model = dict(embed_dim=768, vision_cfg=tower, text_cfg=TEXT)
     (folder / f'{MODEL}.json').write_text(json.dumps(model))
     open_clip.add_model_config(folder)
     cfg = Config.fromfile(config_folder() / 'lmmreg_ucf101.py')

@@ -19,6 +19,9 @@ from .cache import atomic_write, cache_dir, digest, remove_unfinished
 from .checksums import crc_of
 from .errors import InputError
 
+AT_A_TIME = 4096  # rows that are looked at
+IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
+
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
 
 
@@ -153,6 +156,10 @@ class StoredRows:
         """What the rows would take in memory."""
         return len(self) * self.dim * self.dtype.itemsize
 
+    def if_small(self) -> 'torch.Tensor | StoredRows':
+        """All rows in memory where they take a GiB or less, else as they are."""
+        return self[range(len(self))] if self.nbytes <= IN_MEMORY else self
+
     def split(self, size: int) -> Iterator[torch.Tensor]:
         """The rows in order, ``size`` at a time."""
         for start in range(0, len(self), size):
@@ -175,7 +182,8 @@ class StoredRows:
 
 def not_finite(rows: torch.Tensor) -> list[int]:
     """Numbers of the rows (n, D) that hold a value which is not finite."""
-    return (~rows.isfinite().all(dim=1)).nonzero().flatten().tolist()
+    finite = [part.isfinite().all(dim=1) for part in rows.split(AT_A_TIME)]
+    return (~torch.cat(finite)).nonzero().flatten().tolist()
 
 
 def chunk_metadata(

@@ -108,7 +108,9 @@ STAGES = {
         refuses='is there already',
     ),
     'test': Stage(['test', CONFIG, TRAINED, '--work-dir', 'tested'], ('work',)),
-    'predict': Stage(['predict', CONFIG, TRAINED, 'cache/*/test/*/*.png', '--json'], (DATA, 'work')),
+    'predict': Stage(
+        ['predict', CONFIG, TRAINED, 'cache/*/test/*/*.png', '--json'], (DATA, 'work')
+    ),
     'describe': Stage([*DESCRIBE, *ASK], (DATA,), around=endpoint),
     'reparse': Stage([*DESCRIBE, '--reparse'], (DATA, 'd.jsonl')),
     'merge': Stage([*DESCRIBE, '--merge', 'a.jsonl', 'b.jsonl'], (DATA, 'a.jsonl', 'b.jsonl')),

@@ -12,7 +12,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import machine, measure, memory, run, text, train, trunk
+from benchmarks import machine, measure, memory, run, scale, text, train, trunk
 from benchmarks.measure import Row, in_turns, markdown
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.table import VectorTable
@@ -71,7 +71,7 @@ def test_a_sparse_table_is_read_like_any_other(tmp_path):
 
 def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monkeypatch):
     assert not memory.shuffled_epoch(tmp_path / 'small', 2000)['on_disk']
-    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
     result = memory.shuffled_epoch(tmp_path / 'large', 2000)
     assert result['on_disk'] and 0.1 < result['gib'] < 10
 
@@ -127,6 +127,35 @@ def test_run_row(tiny_config, tmp_path):
     assert row.name == 'run_vs_plain' and row.what.startswith('tiny, whole run of 2 epochs')
     assert row.correct.pop('a second run leaves the trunk alone')
     assert list(row.correct.values()) == [True]
+
+
+@pytest.mark.parametrize('stage', scale.STAGES)
+def test_each_stage_of_scale_is_right(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr(scale, 'TEST_IMAGES', 40)
+    assert scale.STAGES[stage](tmp_path, 20)() is True
+
+
+def test_growth_of_a_stage(monkeypatch, tmp_path):
+    figures = {10: (1.0, 0.1), 100: (2.0, 0.5), 1000: (40.0, 5.0)}
+
+    def in_process(name, folder, size):
+        cpu, gib = figures[size]
+        return dict(cpu=cpu, gib=gib, seconds=3.0, right=size != 100)
+
+    monkeypatch.setattr(scale, 'IMAGES', tuple(figures))
+    monkeypatch.setattr(scale, 'BY_IMAGES', (scale.keys,))
+    monkeypatch.setattr(scale, 'BY_CLASSES', ())
+    monkeypatch.setattr(scale, 'in_process', in_process)
+    time, memory_ = scale.scale_rows(tmp_path)
+    assert (time.name, time.measured, time.against, time.ratio) == ('scale_keys', 40, 20, 2)
+    assert (memory_.name, memory_.ratio, memory_.reached) == ('scale_keys_gib', 1, True)
+    assert 'CPU s 1, 2, 40 at 10, 100, 1,000 (3 s on the clock)' in time.what
+    assert time.correct == {'result': False}
+
+
+def test_a_stage_runs_in_a_process_of_its_own(tmp_path):
+    found = scale.in_process('missing_descriptions', tmp_path / 'new', 50)
+    assert found['right'] and found['cpu'] > 0 and 0 <= found['gib'] < 0.1
 
 
 def run_tool(monkeypatch, *arguments):
@@ -204,6 +233,7 @@ def test_what_was_measured_is_kept_when_a_later_part_fails(monkeypatch, tmp_path
         ('train_vs_torch', 0.1, 0.6, ''),
         ('train_vs_torch', 1.9, 2.0, 'the machine was not idle, load 1.9 on 2 cores'),
         ('table_memory_gib', 1.9, 0.6, ''),
+        ('scale_folders_gib', 1.9, 0.6, ''),
     ],
 )
 def test_targets_are_judged_where_they_are_meant(name, load, speed, reason):

@@ -1,4 +1,4 @@
-"""Speed figures: ``python tools/benchmark.py {trunk,text,train,run,memory,all} --json FILE``."""
+"""Speed figures: ``tools/benchmark.py {trunk,text,train,run,memory,scale,all} --json FILE``."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
 
-PARTS = ('trunk', 'text', 'train', 'run', 'memory')
+PARTS = ('trunk', 'text', 'train', 'run', 'memory', 'scale')
 ENDINGS = ('.jpg', '.jpeg', '.png')
 
 
@@ -83,8 +83,8 @@ def check_needs(args: argparse.Namespace) -> None:
             problems.append(str(error))
     if args.epochs < 1:
         problems.append(f'--epochs {args.epochs} must be at least 1')
-    if 'memory' in wanted and not Path('/proc/self/status').is_file():
-        problems.append('memory: needs Linux, whose /proc/self/status has the figure')
+    if {'memory', 'scale'} & set(wanted) and not Path('/proc/self/status').is_file():
+        problems.append('memory and scale need Linux, whose /proc/self/status has their figures')
     if problems:
         raise InputError('\n'.join(problems))
 
@@ -126,7 +126,7 @@ def check_writable(path: Path) -> None:
 
 def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows of the parts that were asked for, as they come."""
-    from benchmarks import memory, run, text, train, trunk
+    from benchmarks import memory, run, scale, text, train, trunk
 
     wanted = PARTS if args.part == 'all' else (args.part,)
     if 'trunk' in wanted:
@@ -139,6 +139,8 @@ def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
         yield run.run_row(folder / 'run', args.run_config, args.epochs)
     if 'memory' in wanted:
         yield memory.memory_row(folder / 'memory')
+    if 'scale' in wanted:
+        yield from scale.scale_rows(folder / 'scale')
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,7 +28,8 @@ def class_names_of(
         InputError: a damaged file; a label that no image has; two classes of one name.
     """
     names = _read(Path(root), given) if isinstance(given, str) and given else dict(given or {})
-    unknown = [label for label in names if label not in labels]
+    known = set(labels)
+    unknown = [label for label in names if label not in known]
     if unknown:
         near = get_close_matches(unknown[0], labels, 1)
         hint = f'; did you mean {near[0]!r}?' if near else '.'
@@ -36,7 +38,7 @@ def class_names_of(
             f'{some_of(labels)}'
         )
     found = tuple(str(names.get(label) or readable_name(label)) for label in labels)
-    same = sorted({name for name in found if found.count(name) > 1})
+    same = sorted(name for name, count in Counter(found).items() if count > 1)
     if same:
         raise InputError(f'class_names: {some_of(same)} names more than one class')
     return found

@@ -31,6 +31,8 @@ def hold_out(
     """
     if not 0 <= fraction < 1:
         raise InputError(f'the fraction of images to hold out must be in [0, 1), not {fraction}')
+    if not fraction:
+        return list(samples), []
     units: dict[str, Counter[int]] = defaultdict(Counter)
     for sample in samples:
         units[_unit(sample)][sample['gt_label']] += 1

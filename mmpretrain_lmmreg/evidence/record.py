@@ -200,6 +200,6 @@ def join_rows(
         group=np.array(
             [str(info.get('group') or name) for info, name in zip(infos, names, strict=True)]
         ),
-        probs=np.stack([rows[path][1] for path in paths]).astype(np.float32),
+        probs=np.stack([rows[path][1] for path in paths]).astype(np.float32, copy=False),
         split=split,
     )

@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 
 from ..datasets.thumbnails import thumbnail
 from ..descriptions.store import DescriptionStore
-from . import figures, inference, tables
+from . import confusion, figures, inference, tables
 from .described import checks_of
 from .runs import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
 PAIRS = 8  # confusions listed
+DRAWN = 1000  # classes up to which a picture of all confusions shows something
 
 
 def render(comparison: dict, methods: Sequence[Method]) -> str:
@@ -84,14 +83,15 @@ def describe_method(method: Method, base: Method, number: int) -> dict:
     classes = class_names(method)
     label = method.first.predictions.label
     predicted = np.stack([r.predictions.probs.argmax(axis=1) for r in method.runs])
-    counts = confusion_matrix(
-        np.tile(label, len(predicted)), predicted.ravel(), labels=range(len(classes))
-    )
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    cells = confusion.cells_of(label, predicted, len(classes))
+    drawn = None
+    if len(classes) <= DRAWN:
+        matrix = confusion.matrix_of(cells, len(classes))
+        drawn = svg(figures.confusion(matrix, classes), f'confusion{number}')
     section: dict[str, Any] = dict(
         name=method.name,
-        confusion=svg(figures.confusion(shares, classes), f'confusion{number}'),
-        pairs=confused_pairs(counts, shares, classes),
+        confusion=drawn,
+        pairs=confusion.most_frequent(cells, classes, PAIRS),
         reliability=svg(figures.reliability_diagram(method), f'reliability{number}'),
         won=None,
         lost=None,
@@ -101,26 +101,16 @@ def describe_method(method: Method, base: Method, number: int) -> dict:
     return section
 
 
-def confused_pairs(counts: NDArray, shares: NDArray, classes: Sequence[str]) -> list[dict]:
-    """The most frequent confusions over all seeds, by share of the class."""
-    wrong = shares * (1 - np.eye(len(shares)))
-    order = np.argsort(-wrong, axis=None)[:PAIRS]
-    return [
-        dict(label=classes[i], predicted=classes[j], share=shares[i, j], count=int(counts[i, j]))
-        for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)
-        if wrong[i, j] > 0
-    ]
-
-
 def class_gains(base: Method, others: Sequence[Method]) -> dict:
     """Recall of each class by the baseline, and the others' differences to it with intervals."""
     label, group = base.first.predictions.label, base.first.predictions.group
     names = class_names(base)
+    base_scores, *scores = (m.independent_scores for m in (base, *others))
     rows = []
     for c in np.unique(label):
         chosen = label == c
-        theirs = base.independent_scores[:, chosen]
-        pairs = [(m.independent_scores[:, chosen], theirs) for m in others]
+        theirs = base_scores[:, chosen]
+        pairs = [(ours[:, chosen], theirs) for ours in scores]
         gains = [
             (inference.mean_difference(*pair), *inference.interval(group[chosen], *pair))
             for pair in pairs

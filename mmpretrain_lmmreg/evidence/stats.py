@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import balanced_accuracy_score, log_loss
 
 BINS = 15
+ROWS = 256  # of probabilities that are in float64 at a time
 
 
 def mean_and_sd(scores: ArrayLike) -> tuple[float, float]:
@@ -23,21 +23,30 @@ def spread(values: Sequence[float] | NDArray) -> float:
 
 def macro_recall(label: ArrayLike, probs: ArrayLike) -> float:
     """Recall averaged over the classes that occur."""
-    return float(balanced_accuracy_score(label, np.argmax(probs, axis=1)))
+    label = np.asarray(label)
+    images = np.bincount(label)
+    right = np.bincount(label[np.argmax(probs, axis=1) == label], minlength=len(images))
+    return float((right[images > 0] / images[images > 0]).mean())
 
 
 def nll(label: ArrayLike, probs: ArrayLike) -> float:
     """Mean negative log-likelihood of the labels, in nats; probabilities are (N, N_c)."""
-    unscaled = np.asarray(probs, float)
-    rows = unscaled / unscaled.sum(axis=1, keepdims=True)  # float32 sums are not exactly 1
-    return float(log_loss(label, rows, labels=np.arange(rows.shape[1])))
+    probs, label = np.asarray(probs), np.asarray(label)
+    parts = (np.asarray(probs[i : i + ROWS], float) for i in range(0, len(probs), ROWS))
+    sums = np.concatenate([part.sum(axis=1) for part in parts])  # of float32, not exactly 1
+    of_label = probs[np.arange(len(label)), label] / sums
+    smallest = np.finfo(float).eps
+    return float(-np.log(of_label.clip(smallest, 1 - smallest)).mean())
 
 
-def reliability(label: ArrayLike, probs: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+def surest(label: ArrayLike, probs: ArrayLike) -> tuple[NDArray, NDArray]:
+    """Confidence of each image's likeliest class, (N,), and whether it is the label, (N,) bool."""
+    probs = np.asarray(probs)
+    return probs.max(axis=1).astype(float).clip(0, 1), probs.argmax(axis=1) == label
+
+
+def reliability(confidence: NDArray, correct: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """Accuracy, mean confidence and number of images of each of 15 equal bins that is not empty."""
-    probs = np.asarray(probs, float)
-    confidence = probs.max(axis=1).clip(0, 1)
-    correct = probs.argmax(axis=1) == label
     accuracy, mean = calibration_curve(correct.astype(int), confidence, n_bins=BINS, pos_label=1)
     bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], confidence)
     counts = np.bincount(bins)
@@ -46,5 +55,5 @@ def reliability(label: ArrayLike, probs: ArrayLike) -> tuple[NDArray, NDArray, N
 
 def expected_calibration_error(label: ArrayLike, probs: ArrayLike) -> float:
     """ECE over 15 equal bins of confidence (Guo et al., ICML 2017, eq. 3)."""
-    accuracy, confidence, counts = reliability(label, probs)
+    accuracy, confidence, counts = reliability(*surest(label, probs))
     return float(np.average(np.abs(accuracy - confidence), weights=counts))

@@ -9,6 +9,8 @@ from ..errors import InputError
 from .dataset import FeatureDataset, feature_dataloader
 from .finite import require_finite
 
+AT_A_TIME = 1024  # images; rounding may depend on it
+
 
 def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Tensor]:
     """Embeddings (N, D) and labels (N,) of a loader's samples in order, on the model's device.
@@ -36,9 +38,13 @@ def embed_images(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Fe
         data = feature_dataloader(model, images).dataset
     training, device = model.training, next(model.parameters()).device
     model.eval()  # a projection may have dropout
-    chunks = (data.features[rows] for rows in data.rows.split(1024))
-    x = [model.head.pre_logits(model.backbone(chunk.to(device, torch.float32))) for chunk in chunks]
+    embeddings = torch.empty(0, device=device)
+    for number, rows in enumerate(data.rows.split(AT_A_TIME)):
+        features = data.features[rows].to(device, torch.float32)
+        x = model.head.pre_logits(model.backbone(features))
+        if not number:  # room for all, since a million parts and their whole are twice as much
+            embeddings = x.new_empty(len(data), x.shape[1])
+        embeddings[number * AT_A_TIME :][: len(x)] = x
     model.train(training)
-    embeddings = torch.cat(x)
     require_finite(embeddings, data, model)
     return embeddings, data

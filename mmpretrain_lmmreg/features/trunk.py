@@ -49,7 +49,6 @@ TEXT_TRANSFORMS = (AttachDescriptions, PackInputs)
 TRUNK_BATCH = 64  # where the loader's batches have no fixed size
 NAMED = 200  # unreadable images that a message lists
 CHUNK, SECONDS = 1024, 10  # features are kept on disk after so many images or seconds
-IN_MEMORY = 2**30  # bytes of features up to which all are read at once
 
 
 def trunk_features(
@@ -93,10 +92,19 @@ def trunk_features(
     if len(found) < len(keys):
         table.refresh()
         found = find_rows(table, keys)
+        _check_shared(table, len(keys) - len(found))
     stored = table.stored([found[name] for name in keys])
-    small = stored.nbytes <= IN_MEMORY
-    rows = {path: row for row, path in enumerate(paths)}
-    return (stored[range(len(stored))] if small else stored), rows
+    return stored.if_small(), {path: row for row, path in enumerate(paths)}
+
+
+def _check_shared(table: VectorTable, lacking: int) -> None:
+    """Refuse a table without rows that some process has computed."""
+    if lacking:
+        raise InputError(
+            f'{table.folder} lacks the features of {lacking} images, which this run has computed: '
+            'several machines need $LMMREG_CACHE and the images on a disk that all of them share, '
+            'at the same path'
+        )
 
 
 def fill(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import torch
+from mmengine.dist import get_world_size
+from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..errors import InputError
@@ -31,6 +33,13 @@ class SetUpHead:
 
     def describe_start(self, inputs: HeadInputs) -> None:
         """Say what is worth knowing before the first step; the images' features are there now."""
+
+    def _get_predictions(self, cls_score: Tensor, data_samples: list | None) -> list[DataSample]:
+        samples = super()._get_predictions(cls_score, data_samples)  # type: ignore[misc]
+        if get_world_size() > 1:  # each is sent, and a row would be pickled with its whole batch
+            for sample in samples:
+                sample.set_pred_score(sample.pred_score.clone())
+        return samples
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         for name, expected in self.state_dict().items():

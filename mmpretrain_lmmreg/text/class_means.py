@@ -9,24 +9,33 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..table import StoredRows
+
+ROWS = 4096  # embeddings that are in float64 at a time
 
 
-def sums_by_class(embeddings: Tensor, counts: Sequence[Counter]) -> tuple[Tensor, Tensor]:
+def sums_by_class(
+    embeddings: Tensor | StoredRows, counts: Sequence[Counter], normalize: bool = False
+) -> tuple[Tensor, Tensor]:
     """Numerators and denominators of eq. 1, to be added up over processes.
 
     Args:
-        embeddings: One row for each unique text, (U, D).
+        embeddings: One row for each unique text, (U, D), in memory or on disk.
         counts: For each class, how often each of the U texts describes one of its images.
+        normalize: Scale embeddings to unit length before.
 
     Returns:
         Sums (N_c, D) and numbers of texts (N_c,), both float64.
     """
-    sums = torch.zeros(len(counts), embeddings.shape[1], dtype=torch.float64)
+    dim = embeddings.dim if isinstance(embeddings, StoredRows) else embeddings.shape[1]
+    sums = torch.zeros(len(counts), dim, dtype=torch.float64)
     totals = torch.zeros(len(counts), dtype=torch.float64)
     for label, counter in enumerate(counts):
         if counter:
             weights = torch.tensor(list(counter.values()), dtype=torch.float64)
-            sums[label] = weights @ embeddings[list(counter)].double()
+            rows = embeddings[list(counter)]
+            rows = F.normalize(rows, dim=1) if normalize else rows
+            sums[label] = weights @ rows.double()
             totals[label] = weights.sum()
     return sums, totals
 
@@ -61,7 +70,9 @@ def means_by_label(
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
         raise InputError(f'class {names} has no training image, so it has no mean of images')
     sums = embeddings.new_zeros(num_classes, embeddings.shape[1], dtype=torch.float64)
-    return class_means(sums.index_add_(0, labels, embeddings.double()), counts)
+    for rows, own in zip(embeddings.split(ROWS), labels.split(ROWS), strict=True):
+        sums.index_add_(0, own, rows.double())
+    return class_means(sums, counts)
 
 
 def nearest_mean_accuracy(
@@ -97,14 +108,19 @@ class TargetScale:
 
 def target_scale(x: Tensor, labels: Tensor, means: Tensor) -> TargetScale:
     """Figures of embeddings (N, D) with labels (N,) and class means (N_c, D)."""
-    x, means = x.double(), means.to(x).double()
-    targets = means[labels]
-    distance = (x - targets).square().sum(1).mean()
-    offset = (x.mean(0) - targets.mean(0)).square().sum() / distance.clamp_min(1e-30)
+    means = means.to(x).double()
+    total, norms, distances = means.new_zeros(x.shape[1]), [], []
+    for part, own in zip(x.split(ROWS), labels.split(ROWS), strict=True):
+        rows = part.double()
+        total += (rows - means[own]).sum(0)
+        norms.append(rows.norm(dim=1))
+        distances.append((rows - means[own]).square().sum(1))
+    distance = torch.cat(distances).mean()
+    offset = (total / len(x)).square().sum() / distance.clamp_min(1e-30)
     there, numbers = labels.cpu().unique(return_inverse=True)  # a class may have no image
     images = means_by_label(x.cpu(), numbers, len(there))
     return TargetScale(
-        x.norm(dim=1).mean().item(),
+        torch.cat(norms).mean().item(),
         means.norm(dim=1).mean().item(),
         distance.item(),
         offset.item(),

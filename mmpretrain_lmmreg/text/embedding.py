@@ -12,7 +12,7 @@ from torch import Tensor
 from ..cache import digest
 from ..clip.text_tower import TextTower
 from ..errors import InputError
-from ..table import VectorTable, not_finite
+from ..table import StoredRows, VectorTable, not_finite
 from .class_means import class_means, sums_by_class
 
 CHUNK = 4096  # texts that are kept on disk at a time
@@ -24,20 +24,27 @@ def embed_class_means(
 ) -> Tensor:
     """Eq. 1 over all processes, (N_c, D) float32; each process embeds its share of the texts."""
     rank, world = get_dist_info()
-    share = range(rank, len(texts), world)
-    embeddings = embed([texts[i] for i in share], tower)
-    if normalize:
-        embeddings = torch.nn.functional.normalize(embeddings, dim=1)
-    position = {text: row for row, text in enumerate(share)}
-    own_counts = [Counter({position[i]: n for i, n in c.items() if i in position}) for c in counts]
-    sums, totals = sums_by_class(embeddings, own_counts)
+    embeddings = embeddings_of(texts[rank::world], tower)
+    if world > 1:
+        counts = [
+            Counter({i // world: n for i, n in c.items() if i % world == rank}) for c in counts
+        ]
+    sums, totals = sums_by_class(embeddings, counts, normalize)
     all_reduce(sums)
     all_reduce(totals)
     return class_means(sums, totals, classes)
 
 
 def embed(texts: list[str], tower: TextTower) -> Tensor:
+    """As :func:`embeddings_of`, all in memory."""
+    rows = embeddings_of(texts, tower)
+    return rows if isinstance(rows, Tensor) else rows[range(len(rows))]
+
+
+def embeddings_of(texts: list[str], tower: TextTower) -> Tensor | StoredRows:
     """Embeddings (N, D) of unique texts, from disk where an earlier run has left them.
+
+    They stay on disk where they take more than a GiB.
 
     The last bits of an embedding depend on the texts that run with it. So it is kept together with
     the name of its chunk, whose texts follow from ``texts`` alone, and is used for no other one:
@@ -66,9 +73,11 @@ def embed(texts: list[str], tower: TextTower) -> Tensor:
     )
     if not texts:
         return torch.zeros(0, tower.dim)
-    rows = table.read([keys[text] for text in texts])
-    _check_finite(rows, texts, f'{table.folder} is damaged; delete it, it will be computed again')
-    return rows
+    embeddings = table.stored([keys[text] for text in texts]).if_small()
+    reason = f'{table.folder} is damaged; delete it, it will be computed again'
+    for start, rows in zip(range(0, len(texts), CHUNK), embeddings.split(CHUNK), strict=True):
+        _check_finite(rows, texts[start : start + CHUNK], reason)
+    return embeddings
 
 
 def _named(text: str) -> str:

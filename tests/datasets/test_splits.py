@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmpretrain_lmmreg.datasets import splits
 from mmpretrain_lmmreg.datasets.splits import few_shot, half_of_classes, hold_out
 from mmpretrain_lmmreg.errors import InputError
 
@@ -92,3 +93,9 @@ def test_halves_of_an_odd_number_of_classes():
     assert list(half_of_classes(5, 'new')) == [3, 4]
     with pytest.raises(InputError, match="must be 'base' or 'new', not 'old'"):
         half_of_classes(5, 'old')
+
+
+def test_nothing_is_hashed_where_nothing_is_held_out(monkeypatch):
+    monkeypatch.setattr(splits, 'seeded_rank', lambda *_: pytest.fail('a name is hashed'))
+    samples = make([0, 1, 0])
+    assert hold_out(samples, 0.0, 0) == (samples, [])

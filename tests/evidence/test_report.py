@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmpretrain_lmmreg.cache import sealed
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence import report
+from mmpretrain_lmmreg.evidence import confusion, report
 from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.runs import load_methods
 
@@ -84,11 +84,31 @@ def test_images_won_and_lost(make_run):
 
 def test_confused_pairs():
     counts = np.array([[8, 2, 0], [0, 10, 0], [4, 0, 6]])
-    pairs = report.confused_pairs(counts, counts / 10, 'abc')
+    label, predicted = (
+        np.repeat(part, counts.ravel()) for part in np.indices((3, 3)).reshape(2, 9)
+    )
+    cells = confusion.cells_of(label[::2], np.stack([predicted[::2], predicted[1::2]]), 3)
+    np.testing.assert_array_equal(confusion.matrix_of(cells, 3), counts / 10)
+    pairs = confusion.most_frequent(cells, 'abc', 8)
     assert [(p['label'], p['predicted'], p['share'], p['count']) for p in pairs] == [
         ('c', 'a', 0.4, 4),
         ('a', 'b', 0.2, 2),
     ]
+
+
+def test_equal_confusions_are_in_the_order_of_the_classes():
+    cells = confusion.cells_of(np.arange(50), (np.arange(50)[None] + 1) % 50, 50)
+    pairs = confusion.most_frequent(cells, [str(i) for i in range(50)], 8)
+    assert [pair['label'] for pair in pairs] == [str(i) for i in range(8)]
+
+
+def test_many_classes_make_no_matrix(make_run, monkeypatch):
+    """10,000 classes would make one of 800 MB, and a picture in which nothing is seen."""
+    monkeypatch.setattr(report, 'DRAWN', 2)
+    monkeypatch.setattr(confusion, 'matrix_of', lambda *_: pytest.fail('a matrix is made'))
+    methods = load_methods([make_run(name, 0, made_up(0.7)) for name in ('base', 'ours')])
+    page = report.render(compare(methods, 'base'), methods)
+    assert 'Confusion matrix of' not in page and 'Most frequent confusions of ours' in page
 
 
 def test_thumbnails_are_small(tmp_path):

@@ -89,7 +89,7 @@ def test_same_weights_where_dropout_trains(tiny_config, batch_norm_clip, tmp_pat
 
 def test_same_weights_from_a_table_on_disk(tiny_config, monkeypatch):
     in_memory = train(tiny_config, 'memory')
-    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
     monkeypatch.setattr('mmpretrain_lmmreg.features.dataset.KEPT_SAMPLES', 3)
     on_disk = train(tiny_config, 'disk')
     assert isinstance(on_disk.train_dataloader.dataset.features, StoredRows)
@@ -307,3 +307,10 @@ def test_different_pipelines_are_refused(tiny_config):
     tiny_config.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[images, other])
     with pytest.raises(InputError, match='different pipelines'):
         train(tiny_config, 'two')
+
+
+def test_processes_that_share_no_cache_are_told_so(tiny_config, monkeypatch):
+    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.get_dist_info', lambda: (0, 2))
+    message = r'lacks the features of \d+ images, .* need \$LMMREG_CACHE and the images on a disk'
+    with pytest.raises(InputError, match=message):
+        train(tiny_config, 'alone')

@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.text import class_means as module
 from mmpretrain_lmmreg.text.class_means import (
     class_means,
+    means_by_label,
     nearest_mean_accuracy,
     sums_by_class,
     target_scale,
@@ -94,3 +96,29 @@ def test_order_shards_and_repetition_do_not_change_class_means(pairs, shards, ti
     sums, totals = (sum(part) for part in zip(*parts, strict=True))
     assert totals.tolist() == [times * n for n in labels.bincount().tolist()]
     torch.testing.assert_close(class_means(sums, totals).double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_figures_do_not_depend_on_how_many_rows_are_taken_at_a_time(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    x, means = (torch.randn(n, 24, generator=generator) for n in (300, 5))
+    labels = torch.arange(300) % 5
+    whole = means_by_label(x, labels, 5)
+    monkeypatch.setattr(module, 'ROWS', 7)
+    assert torch.equal(means_by_label(x, labels, 5), whole)
+    scale = target_scale(x, labels, means)
+    differences = x.double() - means[labels].double()
+    distance = differences.square().sum(1).mean().item()
+    assert scale.distance == pytest.approx(distance, rel=1e-12)
+    offset = differences.mean(0).square().sum().item() / distance
+    assert scale.offset == pytest.approx(offset, rel=1e-9)
+    assert scale.image_norm == pytest.approx(x.double().norm(dim=1).mean().item(), rel=1e-12)
+
+
+def test_embeddings_are_never_all_in_float64(monkeypatch):
+    """A million embeddings of 768 would take 6 GB for each such copy."""
+    sizes = []
+    double = torch.Tensor.double
+    monkeypatch.setattr(module, 'ROWS', 7)
+    monkeypatch.setattr(torch.Tensor, 'double', lambda t: sizes.append(len(t)) or double(t))
+    target_scale(torch.randn(300, 24), torch.arange(300) % 5, torch.randn(5, 24))
+    assert sizes and max(sizes) <= 7
