@@ -55,17 +55,6 @@ ON_IMAGES = [
     'train_dataloader.num_workers=1',
     'val_dataloader.num_workers=1',
 ]
-# The demo's pictures are square and its pipeline crops none, as an exported folder does
-CROPPED = f"""\
-_base_ = [{CONFIG!r}]
-pipeline = [
-    dict(type='LoadPicture'),
-    dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=64),
-    dict(type='PackInputs'),
-]
-val_dataloader = test_dataloader = dict(dataset=dict(pipeline=pipeline))
-"""
 
 
 @contextmanager
@@ -103,8 +92,8 @@ STAGES = {
         ['compare', 'sweep', '--baseline', 'finetune', '--out', 'table'], (DATA, 'sweep')
     ),
     'export': Stage(
-        ['export', 'cropped.py', TRAINED, 'exported'],
-        (DATA, 'work', 'cropped.py'),
+        ['export', CONFIG, TRAINED, 'exported'],
+        (DATA, 'work'),
         refuses='is there already',
     ),
     'test': Stage(['test', CONFIG, TRAINED, '--work-dir', 'tested'], ('work',)),
@@ -123,7 +112,6 @@ def prepare(root: Path, names: list[str]) -> None:
     given.mkdir()
     os.environ['LMMREG_CACHE'] = str(given / 'cache')
     render.demo_folder()
-    (given / 'cropped.py').write_text(CROPPED)
     made = {'work': train(), 'sweep': SWEEP}
     for out, part in (('a.jsonl', '1/2'), ('b.jsonl', '2/2'), ('d.jsonl', '1/1')):
         made[out] = ['describe', CONFIG, *ASK, '--out', out, '--shard', part]

@@ -13,10 +13,12 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.cli import export as command
+from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.deploy import export as exporting
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
@@ -83,6 +85,13 @@ def odd_pictures(folder: Path) -> list[str]:
     Image.fromarray(np.asarray(noise, np.uint16) * 257).save(folder / 'grey16.png')
     names = ('turned.jpg', 'palette.png', 'grey.jpg', 'cmyk.jpg', 'grey-alpha.png', 'grey16.png')
     return [str(folder / name) for name in names]
+
+
+def test_the_demo_can_be_exported(tmp_path):
+    cfg = Config.fromfile(config_folder() / 'lmmreg_demo.py')
+    saved = save_run(cfg, tmp_path / 'run', means=False, meta={})
+    export(saved, tmp_path / 'out')
+    assert (tmp_path / 'out' / 'predict.py').is_file()
 
 
 def test_same_probabilities_without_mm(either, pictures, tmp_path, capsys):

@@ -4,6 +4,7 @@ _base_ = ['clip_images.py']
 pixels = [
     dict(type='LoadPicture'),
     dict(type='ResizeEdge', scale=64, edge='short', backend='pillow', interpolation='bicubic'),
+    dict(type='CenterCrop', crop_size=64),
 ]
 train_pipeline = [
     *pixels,
