@@ -109,18 +109,21 @@ class TargetScale:
 def target_scale(x: Tensor, labels: Tensor, means: Tensor) -> TargetScale:
     """Figures of embeddings (N, D) with labels (N,) and class means (N_c, D)."""
     means = means.to(x).double()
-    total, norms, distances = means.new_zeros(x.shape[1]), [], []
-    for part, own in zip(x.split(ROWS), labels.split(ROWS), strict=True):
-        rows = part.double()
-        total += (rows - means[own]).sum(0)
-        norms.append(rows.norm(dim=1))
-        distances.append((rows - means[own]).square().sum(1))
-    distance = torch.cat(distances).mean()
+    # made before the loop: small tensors that stay, between large ones that go, would keep all of it
+    total, norms, distances = (means.new_zeros(size) for size in (x.shape[1], len(x), len(x)))
+    for start in range(0, len(x), ROWS):
+        part = slice(start, start + ROWS)
+        rows = x[part].double()
+        norms[part] = rows.norm(dim=1)
+        rows -= means[labels[part]]
+        total += rows.sum(0)
+        distances[part] = rows.square_().sum(1)
+    distance = distances.mean()
     offset = (total / len(x)).square().sum() / distance.clamp_min(1e-30)
     there, numbers = labels.cpu().unique(return_inverse=True)  # a class may have no image
     images = means_by_label(x.cpu(), numbers, len(there))
     return TargetScale(
-        torch.cat(norms).mean().item(),
+        norms.mean().item(),
         means.norm(dim=1).mean().item(),
         distance.item(),
         offset.item(),
