@@ -96,6 +96,14 @@ def kill(child: int, alone: bool) -> None:
         (os.kill if alone else os.killpg)(child, signal.SIGKILL)
 
 
+def unlike(expected: object, found: object) -> str:
+    """Where two contents differ, cut to a line."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        keys = [k for k in {**expected, **found} if expected.get(k) != found.get(k)]
+        return '; '.join(f'{k}: {unlike(expected.get(k), found.get(k))}' for k in keys)
+    return f'{str(expected)[-200:]} became {str(found)[-200:]}'
+
+
 class Campaign:
     """A stage that is killed over and over, below ``root``, and what was seen.
 
@@ -163,4 +171,5 @@ class Campaign:
         self.resumed += kills > 0
         for path in sorted(self.expected.keys() | now.keys()):
             if self.expected.get(path) != now.get(path):
-                self.wrong.append(f'{path} after {kills} kills')
+                what = unlike(self.expected.get(path), now.get(path))
+                self.wrong.append(f'{path} after {kills} kills: {what}')

@@ -31,6 +31,9 @@ class WholeCheckpointHook(CheckpointHook):
         )
         if runner.message_hub.runtime_info.get(OUTDATED) is not None:
             remove(self._path(runner.message_hub.get_info(OUTDATED)))
+        resumed = self._path(runner.epoch if self.by_epoch else runner.iter)
+        if resumed.is_file():  # a run that was killed before may not have named it
+            write_last(runner.work_dir, str(resumed))
 
     def _path(self, step: int) -> Path:
         return Path(self.out_dir, self.filename_tmpl.format(step))

@@ -20,7 +20,8 @@ from ..descriptions.attach import texts_of
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..features.dataset import FeatureDataset
+from ..features.dataset import source_of
+from ..features.loops import FrozenTrunkTrainLoop
 from ..features.trunk import trunk_about
 from ..heads import ClassMeanRegHead
 from .results import Predictions
@@ -116,10 +117,11 @@ def count_described(
 
 def describe_features(runner: Runner) -> dict:
     """``features_fingerprint``, the folder of the feature table that a run was trained from."""
-    dataset = runner.train_loop.dataloader.dataset
-    if not isinstance(dataset, FeatureDataset):
+    loop = runner.train_loop
+    if not isinstance(loop, FrozenTrunkTrainLoop):
         return {}
-    about = trunk_about(get_ori_model(runner.model), dataset.source)
+    # not what the loader holds: a run that was resumed at its end has read no features
+    about = trunk_about(get_ori_model(runner.model), source_of(loop.dataloader))
     return dict(features_fingerprint=digest(about))
 
 

@@ -109,7 +109,7 @@ class TargetScale:
 def target_scale(x: Tensor, labels: Tensor, means: Tensor) -> TargetScale:
     """Figures of embeddings (N, D) with labels (N,) and class means (N_c, D)."""
     means = means.to(x).double()
-    # made before the loop: small tensors that stay, between large ones that go, would keep all of it
+    # made before the loop: small tensors that stay between large ones would keep all of these
     total, norms, distances = (means.new_zeros(size) for size in (x.shape[1], len(x), len(x)))
     for start in range(0, len(x), ROWS):
         part = slice(start, start + ROWS)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -283,3 +284,20 @@ def test_names_the_feature_table_that_it_was_trained_from(tiny_config, tmp_path)
     Runner.from_cfg(tiny_config).train()
     (folder,) = (tmp_path / 'cache' / 'features').iterdir()
     assert load_run(tiny_config.work_dir)['fingerprints']['features_fingerprint'] == folder.name
+
+
+def test_killed_after_the_last_checkpoint(tiny_config):
+    tiny_config.default_hooks.checkpoint = dict(type='WholeCheckpointHook', interval=1)
+    Runner.from_cfg(tiny_config).train()
+    work_dir = Path(tiny_config.work_dir)
+    named, before = (work_dir / 'last_checkpoint').read_text(), load_run(work_dir)
+    (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_1.pth'))
+    killed = {**before, 'finished': False, 'splits': {}}
+    killed['fingerprints'] = {'train_fingerprint': before['fingerprints']['train_fingerprint']}
+    save_run(work_dir, killed)
+    tiny_config.resume = True
+    Runner.from_cfg(tiny_config).train()
+    after = load_run(work_dir)
+    assert (work_dir / 'last_checkpoint').read_text() == named
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed == {'experiment', 'config'}  # which says resume=True
