@@ -7,6 +7,7 @@ import warnings
 from importlib.metadata import PackageNotFoundError, version
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 from .torchvision_ops import define_missing_torchvision_ops
 from .version import FAMILIES
@@ -36,6 +37,14 @@ def check_mm_packages() -> str:
     wrong = _unsupported(family, found[family])
     if wrong:
         raise ImportError(f'{"; ".join(wrong)}. Install what is supported: {_install(family)}')
+    # with pycocotools, the original mmpretrain imports its multimodal models, for older transformers
+    transformers = _version('transformers') if _version('pycocotools') else None
+    if family == 'openmmlab' and transformers and Version(transformers) >= Version('4.53'):
+        raise ImportError(
+            f'mmpretrain beside pycocotools cannot be imported with transformers {transformers}: '
+            'pip uninstall -y pycocotools, and describe images by minigpt4 with [onedl] in an '
+            'environment of its own'
+        )
     return family
 
 

@@ -52,6 +52,16 @@ def test_nothing_installed(installed):
     )
 
 
+def test_original_family_beside_the_multimodal_packages_of_ours(installed):
+    beside = {**ORIGINAL, 'pycocotools': '2.0.11'}
+    installed({**beside, 'transformers': '4.57.6'})
+    with pytest.raises(ImportError, match='transformers 4.57.6: pip uninstall -y pycocotools'):
+        compat.check_mm_packages()
+    for fits in ({**beside, 'transformers': '4.40.0'}, {**ORIGINAL, 'transformers': '4.57.6'}):
+        installed(fits)
+        assert compat.check_mm_packages() == 'openmmlab'
+
+
 def test_both_families(installed):
     installed({**ONEDL, 'mmengine': '0.10.7'})
     with pytest.raises(ImportError) as error:
