@@ -37,7 +37,7 @@ def check_mm_packages() -> str:
     wrong = _unsupported(family, found[family])
     if wrong:
         raise ImportError(f'{"; ".join(wrong)}. Install what is supported: {_install(family)}')
-    # with pycocotools, the original mmpretrain imports its multimodal models, for older transformers
+    # with pycocotools, the original mmpretrain imports multimodal models, for older transformers
     transformers = _version('transformers') if _version('pycocotools') else None
     if family == 'openmmlab' and transformers and Version(transformers) >= Version('4.53'):
         raise ImportError(

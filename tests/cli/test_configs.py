@@ -103,7 +103,7 @@ def test_the_control_that_was_told_the_class_reads_other_replies(other):
 
 
 def test_methods_keep_the_datas_own_pipelines(other):
-    pixels = ['LoadPicture', 'ResizeEdge']
+    pixels = ['LoadPicture', 'ResizeEdge', 'CenterCrop']
     finetune = load_config(method_file('finetune'), other)
     assert types(finetune.train_dataloader) == ['RandomFlip', *pixels, 'PackInputs']
     both = load_config(method_file('image_text'), other)
