@@ -12,12 +12,10 @@ import argparse
 import multiprocessing
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 os.environ['OMP_NUM_THREADS'] = '1'
@@ -26,8 +24,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'describe')]
 
 # ruff: noqa: E402
 import torch
-from killing import Campaign, Stage, start, wait
-from loopback import Loopback
+from crashing import wait
+from killing import Campaign, Stage, start
+from loopback import serving
 from yapf.yapflib import yapf_api
 
 from mmpretrain_lmmreg.cli import (  # noqa: F401  what the commands would import by themselves
@@ -57,23 +56,6 @@ ON_IMAGES = [
 ]
 
 
-@contextmanager
-def endpoint() -> Iterator[None]:
-    """A server on loopback that describes images, and the environment that points at it."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        with Loopback(latency=0.02) as server:
-            os.write(writer, server.url.encode())
-            signal.pause()
-    os.environ.update(OPENAI_BASE_URL=os.read(reader, 99).decode(), OPENAI_API_KEY='none')
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
 def train(*options: str) -> list[str]:
     """A short run of the demo."""
     return ['train', CONFIG, '--work-dir', 'work', '--resume', '--cfg-options', *SHORT, *options]
@@ -82,6 +64,7 @@ def train(*options: str) -> list[str]:
 SWEEP = ['sweep', CONFIG, '--methods', 'finetune', '--seeds', '0', '1', '--jobs', '2']
 SWEEP += ['--out', 'sweep', '--cfg-options', *SHORT]
 DESCRIBE = ['describe', CONFIG, '--out', 'd.jsonl']
+ENDPOINT = partial(serving, latency=0.02)
 ASK = ['--describer', 'openai', '--model', 'm']
 TRAINED, DATA = 'work/epoch_5.pth', 'cache/demo-*'
 STAGES = {
@@ -100,7 +83,7 @@ STAGES = {
     'predict': Stage(
         ['predict', CONFIG, TRAINED, 'cache/*/test/*/*.png', '--json'], (DATA, 'work')
     ),
-    'describe': Stage([*DESCRIBE, *ASK], (DATA,), around=endpoint),
+    'describe': Stage([*DESCRIBE, *ASK], (DATA,), around=ENDPOINT),
     'reparse': Stage([*DESCRIBE, '--reparse'], (DATA, 'd.jsonl')),
     'merge': Stage([*DESCRIBE, '--merge', 'a.jsonl', 'b.jsonl'], (DATA, 'a.jsonl', 'b.jsonl')),
 }
@@ -115,7 +98,7 @@ def prepare(root: Path, names: list[str]) -> None:
     made = {'work': train(), 'sweep': SWEEP}
     for out, part in (('a.jsonl', '1/2'), ('b.jsonl', '2/2'), ('d.jsonl', '1/1')):
         made[out] = ['describe', CONFIG, *ASK, '--out', out, '--shard', part]
-    with endpoint():
+    with ENDPOINT():
         for out in sorted(made.keys() & {each for name in names for each in STAGES[name].given}):
             if wait(start(made[out], given)):
                 sys.exit((root / 'output.txt').read_text())

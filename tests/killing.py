@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from crashing import wait
 from folder_content import content
 
 import mmpretrain_lmmreg_start
@@ -67,11 +68,6 @@ def start(argv: list[str], folder: Path) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def wait(child: int) -> int:
-    """The exit code, negative where it was killed."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def seconds_of(process: int) -> float:

@@ -1,11 +1,12 @@
 """Files are written whole; a killed writer's leftovers go, a living one's file stays."""
 
 import os
-import signal
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from child_process import inside, kill
 
 from mmpretrain_lmmreg.cache import atomic_write, remove_unfinished
 from mmpretrain_lmmreg.table import VectorTable
@@ -14,25 +15,17 @@ from mmpretrain_lmmreg.table import VectorTable
 @pytest.fixture
 def writer(tmp_path):
     """A child process in the middle of writing ``file``; gives its id."""
-    reader, done = os.pipe()
-    child = os.fork()
-    if not child:
+
+    @contextmanager
+    def half():
         with atomic_write(tmp_path / 'file') as file:
             file.write(b'half')
             file.flush()
-            os.write(done, b'x')
-            signal.pause()
-    os.read(reader, 1)
+            yield
+
+    child = inside(half)
     yield child
     kill(child)
-
-
-def kill(child: int) -> None:
-    try:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    except ProcessLookupError:
-        pass  # the test did
 
 
 def names(folder: Path) -> set[str]:

@@ -1,11 +1,11 @@
 """A second process in a folder is told who works there; a killed one leaves nothing locked."""
 
 import os
-import signal
 import socket
 import time
 
 import pytest
+from child_process import inside, kill
 
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.lock import locked
@@ -14,24 +14,9 @@ from mmpretrain_lmmreg.lock import locked
 @pytest.fixture
 def holder(tmp_path):
     """A child process that holds a folder's lock until it is killed; gives its id."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        with locked(tmp_path / 'run' / '.lock', ''):
-            os.write(writer, b'x')
-            time.sleep(60)
-        os._exit(0)
-    os.read(reader, 1)
+    child = inside(lambda: locked(tmp_path / 'run' / '.lock', ''))
     yield child
     kill(child)
-
-
-def kill(child: int) -> None:
-    try:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    except (ProcessLookupError, ChildProcessError):
-        pass  # the test did
 
 
 def test_the_second_one_says_who_works_there(holder, tmp_path):

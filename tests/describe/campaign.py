@@ -13,37 +13,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from crashing import content, in_child, wait, whole_lines
 from describing import PROMPT, describe, make_images
-from loopback import Loopback
+from loopback import serving
 
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.describe.loading import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-
-
-@contextmanager
-def serving(**options: object) -> Iterator[None]:
-    """A loopback server in a process of its own, and the environment pointing at it."""
-    reader, writer = os.pipe()
-
-    def serve() -> None:
-        with Loopback(**options) as server:
-            os.write(writer, server.url.encode())
-            signal.pause()
-
-    process = in_child(serve)
-    os.environ.update(OPENAI_BASE_URL=os.read(reader, 99).decode(), OPENAI_API_KEY='none')
-    try:
-        yield
-    finally:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
 
 
 def ask(out: Path, tasks: list[Task], concurrency: int = 16, **options: object):

@@ -4,10 +4,15 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
+import signal
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from crashing import in_child
 
 WORDS = [
     'rope',
@@ -167,3 +172,22 @@ def _events(text: str, whole: bool) -> bytes:
         events.append({'choices': [], 'usage': {'prompt_tokens': 100, 'completion_tokens': 50}})
     lines = [f'data: {json.dumps(event)}\n\n' for event in events]
     return ''.join([*lines, 'data: [DONE]\n\n'] if whole else lines).encode()
+
+
+@contextmanager
+def serving(**options: object) -> Iterator[None]:
+    """A loopback server in a process of its own, and the environment pointing at it."""
+    reader, writer = os.pipe()
+
+    def serve() -> None:
+        with Loopback(**options) as server:
+            os.write(writer, server.url.encode())
+            signal.pause()
+
+    process = in_child(serve)
+    os.environ.update(OPENAI_BASE_URL=os.read(reader, 99).decode(), OPENAI_API_KEY='none')
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
