@@ -76,8 +76,16 @@ def _lock(descriptor: int, path: Path) -> bool:
     """Lock an open file until it is closed; False where another has, or it is not at ``path``."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except OSError:
+        return False
+    return is_at(descriptor, path)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file is still the one at ``path``, which may be removed or replaced."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
         return False
 
 

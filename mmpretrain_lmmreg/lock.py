@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
+from .cache import is_at
 from .errors import InputError
 
 try:
@@ -66,20 +67,13 @@ def _acquire(file: Path, instead: str) -> int | None:
                 logging.WARNING,
             )
             return None
-        if _is(descriptor, file):  # the last holder may have removed it after it was opened
+        if is_at(descriptor, file):  # the last holder may have removed it after it was opened
             break
         os.close(descriptor)
     about = dict(pid=os.getpid(), host=socket.gethostname(), since=time.strftime('%F %T'))
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps(about).encode())
     return descriptor
-
-
-def _is(descriptor: int, file: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(file))
-    except FileNotFoundError:
-        return False
 
 
 def _describe(holder: bytes) -> str:

@@ -119,10 +119,6 @@ class VectorTable:
             file.write(save({'rows': rows}, about))
         self._index(path, checked=True)
 
-    def read(self, keys: Sequence[str]) -> torch.Tensor:
-        """Rows of ``keys``, (n, D) in memory; a key without a row is a KeyError."""
-        return self.stored(keys)[range(len(keys))]
-
     def stored(self, keys: Sequence[str]) -> 'StoredRows':
         """Rows of ``keys``, (n, D), that stay on disk; a key without a row is a KeyError."""
         self._check(keys)
@@ -156,9 +152,13 @@ class StoredRows:
         """What the rows would take in memory."""
         return len(self) * self.dim * self.dtype.itemsize
 
+    def in_memory(self) -> torch.Tensor:
+        """All rows, (n, D)."""
+        return self[range(len(self))]
+
     def if_small(self) -> 'torch.Tensor | StoredRows':
         """All rows in memory where they take a GiB or less, else as they are."""
-        return self[range(len(self))] if self.nbytes <= IN_MEMORY else self
+        return self.in_memory() if self.nbytes <= IN_MEMORY else self
 
     def split(self, size: int) -> Iterator[torch.Tensor]:
         """The rows in order, ``size`` at a time."""

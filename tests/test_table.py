@@ -28,7 +28,7 @@ def test_rows_survive_and_keep_their_order():
     again = VectorTable('test', ABOUT)
     assert len(again) == 3
     assert again.missing(['c', 'd', 'a', 'd']) == ['d']
-    assert torch.equal(again.read(['c', 'a', 'c']), rows(3, 1, 3))
+    assert torch.equal(again.stored(['c', 'a', 'c']).in_memory(), rows(3, 1, 3))
 
 
 def test_anything_else_is_another_table():
@@ -39,7 +39,7 @@ def test_anything_else_is_another_table():
 
 def test_unknown_key():
     with pytest.raises(KeyError):
-        VectorTable('test', ABOUT).read(['a'])
+        VectorTable('test', ABOUT).stored(['a']).in_memory()
 
 
 def test_rows_of_others_are_taken_up():
@@ -47,7 +47,7 @@ def test_rows_of_others_are_taken_up():
     theirs.add(['a'], rows(1))
     assert mine.missing(['a']) == ['a']
     mine.refresh()
-    assert torch.equal(mine.read(['a']), rows(1))
+    assert torch.equal(mine.stored(['a']).in_memory(), rows(1))
 
 
 def test_unfinished_chunk_is_not_read():
@@ -88,7 +88,7 @@ def test_each_flipped_bit_of_a_chunk_is_found_named_and_its_rows_made_again(log)
         table = VectorTable('test', ABOUT)
         chunk.write_bytes(whole)
         table.refresh()
-        assert torch.equal(table.read(['b', 'a']), rows(2, 1))
+        assert torch.equal(table.stored(['b', 'a']).in_memory(), rows(2, 1))
 
 
 def test_cut_and_foreign_chunks_are_named_and_their_rows_made_again(log):
@@ -112,11 +112,11 @@ def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):
     table, read = VectorTable('test', ABOUT), []
     original = table_module.crc_of
     monkeypatch.setattr(table_module, 'crc_of', lambda *a: read.append(a) or original(*a))
-    table.read(['b'])
-    table.read(['b'])
+    table.stored(['b']).in_memory()
+    table.stored(['b']).in_memory()
     assert len(read) == 1 and not log
     with pytest.raises(KeyError):
-        table.read(['a'])
+        table.stored(['a']).in_memory()
     assert str(first) in log.pop()
 
 
@@ -154,7 +154,7 @@ def test_two_writers():
     with multiprocessing.get_context('fork').Pool(2) as pool:
         pool.map(_add, [0, 10])
     table = VectorTable('test', ABOUT)
-    assert torch.equal(table.read([str(i) for i in range(20)]), rows(*range(20)))
+    assert torch.equal(table.stored([str(i) for i in range(20)]).in_memory(), rows(*range(20)))
 
 
 @pytest.mark.parametrize(
@@ -184,5 +184,5 @@ def test_a_table_holds_the_last_row_of_any_key(log, tmp_path, additions, random)
     assert table.missing(asked) == ['none of them'] * ('none of them' in asked)
     found = [key for key in asked if key in expected]
     if found:
-        assert torch.equal(table.read(found), rows(*(expected[key] for key in found)))
+        assert torch.equal(table.stored(found).in_memory(), rows(*(expected[key] for key in found)))
     assert set(table) == set(expected) and not log

@@ -38,7 +38,7 @@ def embed_class_means(
 def embed(texts: list[str], tower: TextTower) -> Tensor:
     """As :func:`embeddings_of`, all in memory."""
     rows = embeddings_of(texts, tower)
-    return rows if isinstance(rows, Tensor) else rows[range(len(rows))]
+    return rows if isinstance(rows, Tensor) else rows.in_memory()
 
 
 def embeddings_of(texts: list[str], tower: TextTower) -> Tensor | StoredRows:

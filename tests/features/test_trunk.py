@@ -141,4 +141,4 @@ def test_content_decides_where_that_is_asked_for(known, monkeypatch):
 def test_of_two_rows_of_one_file_the_later_counts(known):
     table, keys, path = known
     table.add([row_key(keys[str(path)], 'other')], torch.ones(1, 3))
-    assert table.read(list(find_rows(table, keys).values())).tolist() == [[1, 1, 1]]
+    assert table.stored(list(find_rows(table, keys).values())).in_memory().tolist() == [[1, 1, 1]]
