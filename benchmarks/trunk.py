@@ -23,6 +23,7 @@ from .measure import Row, in_turns
 
 RIVALS = ('fp32', 'bf16', 'pure_bf16')
 BATCH = 16  # images of a turn
+FILES = 8 * BATCH  # at most; a few batches would mostly time the start of the workers
 RIVAL_SIZES = (4, BATCH)  # images at a time
 PRODUCTS, SIDE = 10, 2048  # matrix products a turn, and their size
 
@@ -30,7 +31,7 @@ PRODUCTS, SIDE = 10, 2048  # matrix products a turn, and their size
 def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int = 5) -> list[Row]:
     """``trunk_vs_open_clip``, ``trunk_vs_matmul`` and ``jpeg_vs_forward``, with random weights.
 
-    ``pictures``: image files, two batches of 16; all run on the same ones.
+    ``pictures``: image files, at least a batch of 16, up to eight for the last row.
     """
     cfg = Config.fromfile(config_folder() / 'lmmreg_bar.py')
     cfg.model.backbone.update(model_name=model_name, pretrained=None, precision='auto')
@@ -111,7 +112,7 @@ def trunk_rows(folder: Path, pictures: list[Path], model_name: str, repeats: int
         ),
         Row(
             'jpeg_vs_forward',
-            'image file → feature, images/s, beside the bare forward',
+            f'image file → feature, images/s of {len(files)}, beside the bare forward',
             end_to_end,
             rate,
             end_to_end / rate,
@@ -133,7 +134,7 @@ def vit_flops(visual: VisionTransformer) -> float:
 def _dataset(cfg: Config, folder: Path, pictures: list[Path], size: int):
     """The pictures as a data set with the config's pipeline, and as the feature pass reads it."""
     (folder / 'pictures').mkdir(parents=True)
-    for number, path in enumerate(pictures[: 2 * BATCH]):
+    for number, path in enumerate(pictures[:FILES]):
         (folder / 'pictures' / f'{number}{path.suffix}').symlink_to(path.resolve())
     pipeline = cfg.test_pipeline
     for transform in pipeline:
