@@ -12,7 +12,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import machine, measure, memory, run, scale, text, train, trunk
+from benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
 from benchmarks.measure import Row, in_turns, markdown
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.table import VectorTable
@@ -95,6 +95,14 @@ def test_trunk_rows(tiny_clip, pictures, tmp_path):
     ]
     assert all(row.measured > 0 and row.against > 0 for row in rows)
     assert all(holds for row in rows for holds in row.correct.values())
+
+
+def test_decode_row(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, 'SIZE', (1200, 900))
+    row = decode.decode_row(tmp_path / 'photos', repeats=1)
+    assert row.ratio == pytest.approx(row.measured / row.against) and all(row.correct.values())
+    monkeypatch.setattr(decode, 'LARGEST', -1)
+    assert not any(decode.decode_row(tmp_path / 'again', repeats=1).correct.values())
 
 
 def test_operations_of_a_vit(tiny_clip):

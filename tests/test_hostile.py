@@ -24,7 +24,7 @@ class Exported(Classifier):
 
     def __init__(self):
         torch.nn.Module.__init__(self)
-        self.preprocess = np.asarray
+        self.preprocess, self.draft = np.asarray, None
 
 
 class Samples:

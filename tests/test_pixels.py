@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy.standalone import Classifier
 from mmpretrain_lmmreg.describe.loading import load_image
+from mmpretrain_lmmreg.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
@@ -127,19 +128,39 @@ def kinds(folder):
     return sorted(folder.iterdir())
 
 
-def test_all_ways_read_the_same_pixels(tmp_path):
+@pytest.mark.parametrize('draft', [None, 40])
+def test_all_ways_read_the_same_pixels(tmp_path, draft):
     """Training and prediction (LoadPicture), describing, and the script of an exported folder."""
     (tmp_path / 'kinds').mkdir()
-    load = TRANSFORMS.build(dict(type='LoadPicture'))
+    load = TRANSFORMS.build(dict(type='LoadPicture', draft=draft))
     for path in kinds(tmp_path / 'kinds'):
-        expected = np.asarray(read_rgb(path))
+        expected = np.asarray(read_rgb(path, draft))
         np.testing.assert_array_equal(load(dict(img_path=str(path)))['img'][:, :, ::-1], expected)
-        loaded = load_image(str(path), np.asarray, lambda _: True)
-        np.testing.assert_array_equal(loaded.content, expected)
+        loaded = load_image(str(path), np.asarray, lambda _: True)  # an LMM sees the whole picture
+        np.testing.assert_array_equal(loaded.content, np.asarray(read_rgb(path)))
         exported = Classifier.__new__(Classifier)
         torch.nn.Module.__init__(exported)
-        exported.preprocess = np.asarray
+        exported.preprocess, exported.draft = np.asarray, draft
         np.testing.assert_array_equal(exported.read(path), expected)
+
+
+def test_large_jpeg_files_may_be_decoded_smaller(tmp_path):
+    smooth = Image.linear_gradient('L').resize((900, 700)).convert('RGB')
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    for name in ('x.jpg', 'x.png'):
+        smooth.save(tmp_path / name, exif=exif)
+    sizes = {pixels: read_rgb(tmp_path / 'x.jpg', pixels).size for pixels in (701, 350, 175, 10)}
+    assert sizes == {701: (700, 900), 350: (350, 450), 175: (175, 225), 10: (88, 113)}
+    half = np.asarray(read_rgb(tmp_path / 'x.jpg', 350), float)
+    whole = np.asarray(read_rgb(tmp_path / 'x.png', 350).resize((350, 450)), float)
+    assert abs(half - whole).max() < 3
+
+
+@pytest.mark.parametrize('draft', [0, -1])
+def test_a_size_that_no_picture_has_is_refused(draft):
+    with pytest.raises(InputError, match=f'LoadPicture.draft is {draft}: a number of pixels'):
+        TRANSFORMS.build(dict(type='LoadPicture', draft=draft))
 
 
 def test_a_sample_with_pixels_is_left_alone():

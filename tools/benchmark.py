@@ -126,11 +126,12 @@ def check_writable(path: Path) -> None:
 
 def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows of the parts that were asked for, as they come."""
-    from benchmarks import memory, run, scale, text, train, trunk
+    from benchmarks import decode, memory, run, scale, text, train, trunk
 
     wanted = PARTS if args.part == 'all' else (args.part,)
     if 'trunk' in wanted:
         yield from trunk.trunk_rows(folder / 'trunk', pictures(args.images), args.model)
+        yield decode.decode_row(folder / 'decode')
     if 'text' in wanted:
         yield text.text_row(args.model, text.bar_descriptions())
     if 'train' in wanted:

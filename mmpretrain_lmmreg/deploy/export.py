@@ -48,6 +48,7 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
         normalize=form.normalize,
         temperature=temperature,
         temperature_from=fitted,
+        draft=folder.draft(classifier),
     )
     folder.write_json(made / 'classifier.json', settings)
     folder.write_script(made)
@@ -129,7 +130,8 @@ def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, 
     """
     exported = standalone.Classifier(made)
     size = max(classifier.model.backbone.visual.image_size)
-    shapes = dict(wide=(size + 30, 2 * size + 7, 3), high=(2 * size + 9, size - 3, 3))
+    large = 2 * (exported.draft or size)
+    shapes = dict(wide=(large + 30, large + size, 3), high=(2 * size + 9, size - 3, 3))
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as temporary:
         paths = [f'{temporary}/{name}.jpg' for name in shapes]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..cache import fsync_folder
 from ..clip.model import LOCAL_DIR, model_config
+from ..datasets.loading import LoadPicture
 from ..errors import InputError
 from ..lock import locked
 from . import standalone
@@ -30,7 +31,8 @@ README = """\
 | `open_clip_model.safetensors` | weights under open_clip's own names: {content} |
 | `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,); if any, `class_means` (N, D) \
 and `keys` (K, D), `key_values` (K, N), `key_sharpness` |
-| `classifier.json` | class names, temperature, whether embeddings are normalised |
+| `classifier.json` | class names, temperature, whether embeddings are normalised, `draft`: how \
+large JPEG files are decoded at least |
 | `predict.py` | classifies pictures: `python predict.py PICTURE...` |
 | other `.py` files | what `predict.py` needs |
 | `checksums.json` | CRC-32 of what `predict.py` loads, which it compares |
@@ -125,6 +127,12 @@ def preprocessing(classifier: Classifier) -> dict:
         interpolation=getattr(resize, 'interpolation', 'bicubic'),
         resize_mode='shortest' if type(resize).__name__ == 'ResizeEdge' else 'squash',
     )
+
+
+def draft(classifier: Classifier) -> int | None:
+    """How large JPEG files are decoded at least, see :func:`read_rgb`; None: as they are."""
+    transforms = classifier.pipeline.transforms
+    return next((t.draft for t in transforms if isinstance(t, LoadPicture)), None)
 
 
 def copy_text_files(text_config: dict, made: Path, out: Path) -> None:

@@ -44,6 +44,7 @@ class Classifier(torch.nn.Module):
         settings = json.loads((folder / 'classifier.json').read_text(encoding='utf-8'))
         self.classes = settings['classes']
         self.normalize, self.temperature = settings['normalize'], settings['temperature']
+        self.draft = settings['draft']
         logging.disable(logging.WARNING)  # open_clip warns of weights that are loaded below
         model, _, self.preprocess = open_clip.create_model_and_transforms(
             f'local-dir:{folder}', load_weights=False, text_cfg=NO_TEXT
@@ -65,7 +66,7 @@ class Classifier(torch.nn.Module):
 
     def read(self, path: str) -> torch.Tensor:
         """A picture of any kind, upright and in RGB, as the image tower takes it: (3, H, W)."""
-        return self.preprocess(read_rgb(path))
+        return self.preprocess(read_rgb(path, self.draft))
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D) of images (B, 3, H, W)."""

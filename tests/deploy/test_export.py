@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.cli import export as command
 from mmpretrain_lmmreg.config import config_folder
+from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy import export as exporting
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
@@ -107,6 +108,19 @@ def test_same_probabilities_without_mm(either, pictures, tmp_path, capsys):
         assert found[path] == pytest.approx(expected[path], abs=1e-5)
     values = list(found[paths[0]].values())
     assert values == sorted(values, reverse=True)
+
+
+def test_large_jpeg_files_are_decoded_alike(tiny_config, tmp_path):
+    tiny_config.test_dataloader.dataset.pipeline[0].draft = 64
+    saved = save_run(tiny_config, tmp_path / 'run')
+    export(saved, tmp_path / 'out')
+    path = str(tmp_path / 'large.jpg')
+    Image.effect_noise((300, 200), 90).convert('RGB').save(path)
+    exported = standalone.Classifier(tmp_path / 'out')
+    classifier = load_classifier(*saved)
+    expected = classifier.normalise([classifier.read(path)])[0]
+    torch.testing.assert_close(exported.read(path), expected, rtol=0, atol=1e-6)
+    assert (exported.preprocess(read_rgb(path)) - expected).abs().max() > 0.1
 
 
 def test_folder_is_a_whole_open_clip_model(saved, tiny_clip, tmp_path):
