@@ -1,5 +1,6 @@
 """Checkpoints are read as data: a list of allowed classes, and nothing in them is run."""
 
+import codecs
 import logging
 import os
 import pickle
@@ -27,7 +28,8 @@ def allowed_globals() -> list[Any]:
     """What a checkpoint may name beside torch's own list of weights' classes.
 
     mmengine keeps its message hub beside the weights: smoothed log values as NumPy arrays and
-    scalars, under the module names of NumPy 1 or 2.
+    scalars, under the module names of NumPy 1 or 2. A scalar's bytes are text that is encoded, which
+    torch 2.4 does not allow by itself.
     """
     multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
     functions = [
@@ -37,7 +39,7 @@ def allowed_globals() -> list[Any]:
     ]
     functions += [_renamed(_statistic, module, 'getattr') for module in ('builtins', '__builtin__')]
     dtypes = [type(np.dtype(number)) for number in _NUMBERS]
-    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *functions]
+    return [HistoryBuffer, np.ndarray, np.dtype, codecs.encode, *dtypes, *functions]
 
 
 def _renamed(call: Callable, module: str, name: str) -> Callable:
