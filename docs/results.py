@@ -1,9 +1,9 @@
-"""The tables of which_method.sh, in Markdown.
+"""The tables of results.sh, in Markdown.
 
-python docs/which_method.py work_dirs/which > docs/which_method.md
+python docs/results.py work_dirs/results > docs/results.md
 
 Each regime's comparison (table.json of tools/compare.py) is a column; methods are rows. What is
-finished in the folder is put into which_method.json, which the tables are made of.
+finished in the folder is put into results.json, which the tables are made of.
 """
 
 import json
@@ -78,7 +78,7 @@ def main() -> None:
     """Print all tables."""
     figures = collect(Path(sys.argv[1]))
     print('# Results of all methods\n')
-    print('Made by `docs/which_method.py` from `bash docs/which_method.sh`. Test accuracy in')
+    print('Made by `docs/results.py` from `bash docs/results.sh`. Test accuracy in')
     print('percent, mean ± standard deviation of five seeds; * unlike fine-tuning at p < 0.05.')
     print('Methods that were tuned, and others of the same sweep that have nothing to tune, are')
     print('compared with tuned fine-tuning, all others with default; Holm in each column, over the')
