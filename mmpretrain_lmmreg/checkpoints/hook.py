@@ -1,5 +1,6 @@
 """The hook that saves checkpoints so that one whole file is there at every moment."""
 
+import re
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -7,7 +8,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from .files import remove, remove_unfinished, write_last
+from .files import DIGEST, remove, remove_unfinished, write_last
 
 OUTDATED = 'outdated_checkpoint'  # in the message hub: what goes once this one is written
 
@@ -16,8 +17,8 @@ OUTDATED = 'outdated_checkpoint'  # in the message hub: what goes once this one 
 class WholeCheckpointHook(CheckpointHook):
     """mmengine's ``CheckpointHook``, which deletes the old one after the new one is written.
 
-    First the new checkpoint under its name, then ``last_checkpoint``, then the old one goes. What
-    a killed run left half done is removed by the next start.
+    First the new checkpoint under its name, then ``last_checkpoint``, then the old one goes; of the
+    best ones likewise. What a killed run left half done is removed by the next start.
     """
 
     def before_train(self, runner: Runner) -> None:
@@ -31,12 +32,49 @@ class WholeCheckpointHook(CheckpointHook):
         )
         if runner.message_hub.runtime_info.get(OUTDATED) is not None:
             remove(self._path(runner.message_hub.get_info(OUTDATED)))
+        self._remove_replaced()
         resumed = self._path(runner.epoch if self.by_epoch else runner.iter)
         if resumed.is_file():  # a run that was killed before may not have named it
             write_last(runner.work_dir, str(resumed))
 
     def _path(self, step: int) -> Path:
         return Path(self.out_dir, self.filename_tmpl.format(step))
+
+    def _best(self) -> dict[str, str | None]:
+        """Paths of the best checkpoints by what each is best in."""
+        if not self.save_best:
+            return {}
+        if len(self.key_indicators) == 1:
+            return {self.key_indicators[0]: self.best_ckpt_path}
+        return dict(self.best_ckpt_path_dict)
+
+    def _remove_replaced(self) -> None:
+        """Delete best checkpoints beside those that a resumed run knows: a kill left them."""
+        prefix, _, suffix = self.filename_tmpl.partition('{}')
+        for key, best in self._best().items():
+            start = re.escape(f'best_{key}_'.replace('/', '_') + prefix)
+            name = re.compile(rf'{start}\d+{re.escape(suffix)}')
+            for path in Path(self.out_dir).iterdir() if best else ():
+                checkpoint = path.with_name(path.name.removesuffix(DIGEST))  # it may be left alone
+                if name.fullmatch(checkpoint.name) and checkpoint.name != Path(best).name:
+                    remove(checkpoint)
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """As mmengine's, which would delete the old best one before the new one is there."""
+        old = self._best()
+        if len(old) == 1:
+            self.best_ckpt_path = None
+        elif old:
+            self.best_ckpt_path_dict = dict.fromkeys(old)
+        super()._save_best_checkpoint(runner, metrics)
+        new = {key: path or old.get(key) for key, path in self._best().items()}
+        if len(new) == 1:
+            self.best_ckpt_path = next(iter(new.values()))
+        elif new:
+            self.best_ckpt_path_dict = new
+        for path in old.values() if is_main_process() else ():
+            if path and path not in new.values():
+                remove(Path(self.out_dir, Path(path).name))  # the folder may have been moved
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         outdated = None

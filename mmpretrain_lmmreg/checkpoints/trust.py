@@ -28,8 +28,8 @@ def allowed_globals() -> list[Any]:
     """What a checkpoint may name beside torch's own list of weights' classes.
 
     mmengine keeps its message hub beside the weights: smoothed log values as NumPy arrays and
-    scalars, under the module names of NumPy 1 or 2. A scalar's bytes are text that is encoded, which
-    torch 2.4 does not allow by itself.
+    scalars, under the module names of NumPy 1 or 2. A scalar's bytes are text that is encoded,
+    which torch 2.4 does not allow by itself.
     """
     multiarray = (np._core if hasattr(np, '_core') else np.core).multiarray
     functions = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.dist import all_gather_object, is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
@@ -82,12 +82,16 @@ class ResultsHook(Hook):
         runner.message_hub.update_info(SECONDS, self.run['train_seconds'])
 
     def complete_curve(self, runner: Runner) -> None:
-        """Validate a resumed run that was killed between a checkpoint and that epoch's accuracy."""
+        """Validate a resumed run that was killed between a checkpoint and that epoch's accuracy.
+
+        Or, where the best checkpoint is kept, before it was known whether that is the best one.
+        """
         loop, epoch = runner.train_loop, runner.epoch
         if not isinstance(loop, EpochBasedTrainLoop) or runner.val_loop is None or epoch == 0:
             return
         due = epoch >= loop.val_begin and epoch % loop.val_interval == 0
-        if due and epoch not in [entry['epoch'] for entry in self.run['epochs']]:
+        chooses = any(isinstance(h, CheckpointHook) and h.save_best for h in runner.hooks)
+        if due and (chooses or epoch not in [entry['epoch'] for entry in self.run['epochs']]):
             runner.val_loop.run()
 
     def before_val_epoch(self, runner: Runner) -> None:

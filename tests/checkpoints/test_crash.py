@@ -98,25 +98,39 @@ def state(step: int) -> dict:
     return dict(meta=dict(epoch=step), state_dict=dict(w=torch.full((500,), float(step))))
 
 
-def saving_hook(folder, keep: int):
-    """The hook in a run of ``folder``, and a function that saves an epoch by it."""
+def saving_hook(folder, keep: int, accuracies: dict[int, float] | None = None):
+    """The hook in a run of ``folder``, and functions that save an epoch by it and validate it."""
     hub = MessageHub('test_crash')
+
+    def save_checkpoint(out, filename, *args, meta, **kwargs):
+        content = dict(state(meta['epoch']), info=dict(hub.runtime_info))
+        files.write_whole(content, f'{out}/{filename}')
+
     runner = SimpleNamespace(
         work_dir=str(folder),
         epoch=0,
+        iter=0,
         message_hub=hub,
         logger=SimpleNamespace(info=lambda text: None),
-        save_checkpoint=lambda out, name, *args, meta, **kwargs: files.write_whole(
-            dict(state(meta['epoch']), info=dict(hub.runtime_info)), f'{out}/{name}'
-        ),
+        save_checkpoint=save_checkpoint,
     )
-    hook = WholeCheckpointHook(interval=1, max_keep_ckpts=keep)
-    return runner, hook, lambda step: hook._save_checkpoint_with_step(runner, step, {'epoch': step})
+    best = dict(save_best='accuracy/top1', rule='greater') if accuracies else {}
+    hook = WholeCheckpointHook(interval=1, max_keep_ckpts=keep, **best)
+
+    def save(step):
+        runner.epoch = step
+        hook._save_checkpoint_with_step(runner, step, {'epoch': step})
+
+    def validate(step):
+        if accuracies and step:
+            hook._save_best_checkpoint(runner, {'accuracy/top1': accuracies[step]})
+
+    return runner, hook, save, validate
 
 
-def run(folder, keep: int, last: int) -> None:
+def run(folder, keep: int, last: int, accuracies: dict[int, float] | None = None) -> None:
     """Train to an epoch, as --resume does: from the newest whole checkpoint."""
-    runner, hook, save = saving_hook(folder, keep)
+    runner, hook, save, validate = saving_hook(folder, keep, accuracies)
     newest, done = files.newest_whole(folder), 0
     if newest:
         loaded = read_checkpoint(newest)
@@ -125,8 +139,10 @@ def run(folder, keep: int, last: int) -> None:
             runner.message_hub.update_info(name, value)
     runner.epoch = done
     hook.before_train(runner)
+    validate(done)
     for step in range(done + 1, last + 1):
         save(step)
+        validate(step)
 
 
 def killed(work) -> bool:
@@ -173,6 +189,45 @@ def test_killed_at_every_call_and_resumed(tmp_path, keep, mode):
         assert {name.removesuffix(files.DIGEST) for name in digests} <= expected, f'{mode} {at}'
         shutil.rmtree(folder)
     assert kills == 4 if mode == 'half' else 16 <= kills < CALLS  # the last one is too late
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_killed_while_the_best_one_is_replaced(tmp_path, mode):
+    """There is a best one at every moment, and in the end the best one alone."""
+    accuracies = {1: 0.1, 2: 0.5, 3: 0.3, 4: 0.7, 5: 0.6}
+    start = tmp_path / 'start'
+    start.mkdir()
+    run(start, 2, 3, accuracies)
+    mine = {'best_accuracy_top1_epoch_1.pth.bak', 'best_accuracy_top1_epoch_2-old.pth'}
+    assert [path.name for path in start.glob('best_*.pth')] == ['best_accuracy_top1_epoch_2.pth']
+    for name in mine:
+        (start / name).write_bytes(b'')
+    kills = 0
+    for at in range(1, 60):
+        folder = tmp_path / f'{mode}{at}'
+        shutil.copytree(start, folder)
+        for step in range(1, 4):
+            if (folder / f'epoch_{step}.pth').exists():
+                os.utime(folder / f'epoch_{step}.pth', ns=(step, step))
+
+        def work(at=at, folder=folder):
+            with pytest.MonkeyPatch.context() as patch:
+                Disk(at, mode, patch)
+                run(folder, 2, 4, accuracies)
+
+        was_killed = killed(work)
+        kills += was_killed
+        found = [path for path in folder.glob('best_*.pth') if path.name not in mine]
+        whole = [read_checkpoint(path)['meta']['epoch'] for path in found]
+        assert set(whole) & {2, 4}, f'{mode} {at}'
+        run(folder, 2, 5, accuracies)
+        best = {path.name for path in folder.glob('best_*')}
+        name = 'best_accuracy_top1_epoch_4.pth'
+        assert mine | {name} <= best <= mine | {name, name + files.DIGEST}, f'{mode} {at}'
+        shutil.rmtree(folder)
+        if not was_killed and mode != 'half':
+            break
+    assert kills == (9 if mode == 'half' else at - 1)
 
 
 def test_the_campaign_notices_mmengines_order(tmp_path):
