@@ -102,11 +102,15 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
     return cfg
 
 
+def is_on_the_demo(cfg: Config, path: str) -> bool:
+    """Whether a method is put on the demo's config because no other was named."""
+    method = Path(path).resolve().parent == config_folder() / 'methods'
+    return method and cfg.env_variables.get(ON) is None
+
+
 def work_dir_of(cfg: Config, path: str) -> str | None:
     """Default work folder of a method, named after it and the data set; None of another config."""
-    on = cfg.env_variables.get(ON)
-    if on is None and Path(path).resolve().parent == config_folder() / 'methods':
-        on = 'lmmreg_demo.py'
+    on = 'lmmreg_demo.py' if is_on_the_demo(cfg, path) else cfg.env_variables.get(ON)
     if on is None:
         return None
     return os.path.join('work_dirs', f'{Path(path).stem}_{Path(on).stem.removeprefix("lmmreg_")}')

@@ -46,6 +46,7 @@ class Progress:
 
     def __enter__(self) -> 'Progress':
         self._start = time.monotonic()
+        self._first: tuple[float, int] | None = None
         self._pause, self._next = FIRST, self._start + FIRST
         self._bar.start()
         return self
@@ -64,12 +65,16 @@ class Progress:
         self.what = what or self.what
         self._bar.update(self._task, advance=pieces, note=note, description=self.what)
         now = time.monotonic()
+        first = self._first = self._first or (now, self.done)
         if not self._live and now >= self._next and self.done < self.total:
             self._pause = min(2 * self._pause, LONGEST)
             self._next = now + self._pause
-            left = duration(self.seconds / max(self.done, 1) * (self.total - self.done))
+            left = ''
+            if self.done > first[1]:  # the first pieces took what all need, too
+                rate = (now - first[0]) / (self.done - first[1])
+                left = f', about {duration(rate * (self.total - self.done))} left'
             tail = f' ({note})' if note else ''
-            self._log(f'{self.what}: {self.done:,} of {self.total:,}, about {left} left{tail}')
+            self._log(f'{self.what}: {self.done:,} of {self.total:,}{left}{tail}')
 
 
 def duration(seconds: float) -> str:

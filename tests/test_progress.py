@@ -52,7 +52,9 @@ def test_a_line_now_and_then_in_a_log(clock):
         for _ in range(9):
             clock[0] += 15
             progress.advance(1024)
-    assert lines[0] == 'images through the trunk: 1,024 of 9,537, about 2 min left'
+    # the first pieces took what all need, too, so they tell nothing of the others
+    assert lines[0] == 'images through the trunk: 1,024 of 9,537'
+    assert lines[1] == 'images through the trunk: 3,072 of 9,537, about 2 min left'
     # the pause grows from 10 to 20, 40, 60 seconds; here a batch takes 15
     assert [line.split()[4] for line in lines] == ['1,024', '3,072', '6,144']
 
@@ -60,9 +62,10 @@ def test_a_line_now_and_then_in_a_log(clock):
 def test_a_note_stands_behind_the_line(clock):
     lines = []
     with Progress('images', 100, lines.append) as progress:
+        progress.advance(10)
         clock[0] += 15
-        progress.advance(50, '3.3 images/s 50 ok')
-    assert lines == ['images: 50 of 100, about 15 s left (3.3 images/s 50 ok)']
+        progress.advance(40, '3.3 images/s 50 ok')
+    assert lines == ['images: 50 of 100, about 19 s left (3.3 images/s 50 ok)']
 
 
 def test_nothing_is_said_of_quick_work(clock, capsys):

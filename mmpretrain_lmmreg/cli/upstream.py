@@ -15,7 +15,7 @@ from mmengine.evaluator import DumpResults
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..config import check_files, load_config, work_dir_of
+from ..config import check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..lock import locked
 from .components import check_settings
@@ -73,6 +73,8 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     args = tool.parse_args()
     _check_arguments(args)
     cfg = load_config(args.config, on)
+    if is_on_the_demo(cfg, args.config) and not int(os.environ.get('RANK') or 0):
+        print(f'no --on CONFIG: {args.config} is put on the demo', file=sys.stderr)
     given = tuple(args.cfg_options or ())
     wrong = key_problems(cfg, given)
     if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:

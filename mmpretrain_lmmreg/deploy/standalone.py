@@ -4,6 +4,7 @@
     python predict.py PICTURE...
 
 Prints a JSON object a picture. --calibrated divides the logits by the fitted temperature.
+Exit code 1: some pictures were skipped.
 """
 
 import argparse
@@ -83,21 +84,25 @@ class Classifier(torch.nn.Module):
         return logits, logits.softmax(dim=1)
 
 
-def main() -> None:
-    """Print a line of JSON for each picture of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('pictures', nargs='+')
+def main() -> int:
+    """Print a line of JSON for each picture of the command line; 1 if any was skipped, else 0."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('pictures', nargs='+', metavar='PICTURE', help='an image file')
     parser.add_argument('--calibrated', action='store_true', help='use the fitted temperature')
     args = parser.parse_args()
     try:
         classifier = Classifier(Path(__file__).resolve().parent)
     except (OSError, ValueError) as error:
         parser.exit(2, f'error: {error}; export the folder again\n')
+    skipped = False
     for path in args.pictures:
         try:
             image = classifier.read(path)
         except Exception as error:  # whatever a decoder raises
             print(plain(f'skipped {path}: {error}'), file=sys.stderr)
+            skipped = True
             continue
         logits, probabilities = classifier(image[None])
         if args.calibrated:
@@ -105,7 +110,8 @@ def main() -> None:
         ranked = probabilities[0].argsort(descending=True).tolist()
         named = {classifier.classes[label]: probabilities[0, label].item() for label in ranked}
         print(plain_json({'image': path, 'probabilities': named}))
+    return int(skipped)
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -51,7 +51,9 @@ def calibrate(classifier: Classifier) -> tuple[float, str]:
     embeddings, labels = image_embeddings(classifier.model, found)
     with torch.no_grad():
         logits = classifier.model.head((embeddings,)).cpu()
-    return fit_temperature(logits, labels), f'fitted on {len(labels)} validation images'
+    temperature = fit_temperature(logits, labels)
+    limit = '; it is the limit, and they may be too few' if temperature in LIMITS else ''
+    return temperature, f'fitted on {len(labels)} validation images{limit}'
 
 
 def _validation_images(cfg: Config) -> DataLoader | str:

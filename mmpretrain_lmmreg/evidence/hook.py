@@ -149,9 +149,12 @@ class ResultsHook(Hook):
         self.save_split(runner, runner.epoch)
         if self.predictions is not None:
             p, folder = self.predictions, Path(runner.work_dir)
+            info = runner.message_hub.runtime_info
+            best = [path for key, path in info.items() if key.startswith('best_ckpt')]
             print_log(
                 f'{p.split} accuracy {100 * p.correct.mean():.2f} % after epoch {runner.epoch}: '
-                f'{folder / "results" / f"{p.split}.npz"}; checkpoints are in {folder}',
+                f'{folder / "results" / f"{p.split}.npz"}; checkpoints are in {folder}'
+                + ''.join(f', the best one is {path}' for path in best),
                 'current',
             )
 

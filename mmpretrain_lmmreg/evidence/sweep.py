@@ -149,7 +149,7 @@ class Sweep:
             for options in each
             for seed in self.seeds
         ]
-        with Progress('runs', len(runs)) as progress:
+        with Progress('runs that choose settings' if select else 'runs', len(runs)) as progress:
             todo = []
             for run in runs:
                 cfg = self.load(methods[run['method']], run['options'], run['seed'], select)

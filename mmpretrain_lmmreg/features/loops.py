@@ -54,16 +54,16 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
             if isinstance(hook, CheckpointHook) and hook.by_epoch and hook.interval > 0:
                 hook.interval = hook.interval * self._max_epochs // max_epochs
         self._max_iters = self._max_epochs * steps
-        if self._max_iters < FEW:
+
+    def run_epoch(self) -> None:
+        """One epoch of training on features."""
+        use_all_features(self)
+        if self.trains and self._epoch == 0 and self._max_iters < FEW:
             print_log(
                 f'{self._max_iters} training steps are few: where the loss still falls at the end, '
                 'set train_cfg.min_iters=600',
                 'current',
             )
-
-    def run_epoch(self) -> None:
-        """One epoch of training on features."""
-        use_all_features(self)
         self.dataloader.dataset.view = self._epoch % self.views
         if self.trains:
             with features_as_inputs(self.runner.model):
