@@ -226,7 +226,7 @@ def test_what_was_measured_is_kept_when_a_later_part_fails(monkeypatch, tmp_path
         raise OSError('disk full')
 
     monkeypatch.setattr(trunk, 'trunk_rows', lambda *_: [row])
-    monkeypatch.setattr(text, 'text_row', fail)
+    monkeypatch.setattr(decode, 'decode_row', fail)
     file = tmp_path / 'figures.json'
     with pytest.raises(SystemExit, match='2'):
         run_tool(monkeypatch, 'all', '--json', file)
