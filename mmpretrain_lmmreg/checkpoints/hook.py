@@ -48,30 +48,31 @@ class WholeCheckpointHook(CheckpointHook):
             return {self.key_indicators[0]: self.best_ckpt_path}
         return dict(self.best_ckpt_path_dict)
 
+    def _set_best(self, paths: dict[str, str | None]) -> None:
+        if len(paths) == 1:
+            (self.best_ckpt_path,) = paths.values()
+        elif paths:
+            self.best_ckpt_path_dict = paths
+
     def _remove_replaced(self) -> None:
         """Delete best checkpoints beside those that a resumed run knows: a kill left them."""
         prefix, _, suffix = self.filename_tmpl.partition('{}')
         for key, best in self._best().items():
             start = re.escape(f'best_{key}_'.replace('/', '_') + prefix)
             name = re.compile(rf'{start}\d+{re.escape(suffix)}')
-            for path in Path(self.out_dir).iterdir() if best else ():
+            kept = Path(best or '').name
+            for path in Path(self.out_dir).iterdir() if kept else ():
                 checkpoint = path.with_name(path.name.removesuffix(DIGEST))  # it may be left alone
-                if name.fullmatch(checkpoint.name) and checkpoint.name != Path(best).name:
+                if name.fullmatch(checkpoint.name) and checkpoint.name != kept:
                     remove(checkpoint)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
         """As mmengine's, which would delete the old best one before the new one is there."""
         old = self._best()
-        if len(old) == 1:
-            self.best_ckpt_path = None
-        elif old:
-            self.best_ckpt_path_dict = dict.fromkeys(old)
+        self._set_best(dict.fromkeys(old))
         super()._save_best_checkpoint(runner, metrics)
         new = {key: path or old.get(key) for key, path in self._best().items()}
-        if len(new) == 1:
-            self.best_ckpt_path = next(iter(new.values()))
-        elif new:
-            self.best_ckpt_path_dict = new
+        self._set_best(new)
         for path in old.values() if is_main_process() else ():
             if path and path not in new.values():
                 remove(Path(self.out_dir, Path(path).name))  # the folder may have been moved

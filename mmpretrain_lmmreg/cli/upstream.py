@@ -53,9 +53,14 @@ def test() -> None:
 
 def lock_of(work_dir: str) -> AbstractContextManager[None]:
     """The work folder's lock, held by the first of a launcher's processes."""
-    if int(os.environ.get('RANK') or 0) > 0:
+    if not _is_first():
         return nullcontext()
     return locked(Path(work_dir, '.lock'), 'or take another --work-dir')
+
+
+def _is_first() -> bool:
+    """Whether this is the first of a launcher's processes, or the only one."""
+    return int(os.environ.get('RANK') or 0) == 0
 
 
 def build_runner(cfg: Config) -> Runner:
@@ -73,7 +78,7 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     args = tool.parse_args()
     _check_arguments(args)
     cfg = load_config(args.config, on)
-    if is_on_the_demo(cfg, args.config) and not int(os.environ.get('RANK') or 0):
+    if is_on_the_demo(cfg, args.config) and _is_first():
         print(f'no --on CONFIG: {args.config} is put on the demo', file=sys.stderr)
     given = tuple(args.cfg_options or ())
     wrong = key_problems(cfg, given)

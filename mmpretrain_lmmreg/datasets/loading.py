@@ -20,16 +20,16 @@ class LoadPicture(BaseTransform):
     ``img_path``. A sample that has its ``img`` already, as the Inferencer's, is left alone.
 
     Args:
+        backend_args: See mmcv's ``LoadImageFromFile``.
         draft: Decode large JPEG files at an eighth, a quarter or half of their size, where both
             sides still have so many pixels: twice what the model takes or more.
-        backend_args: See mmcv's ``LoadImageFromFile``.
     """
 
-    def __init__(self, draft: int | None = None, backend_args: dict | None = None) -> None:
+    def __init__(self, backend_args: dict | None = None, draft: int | None = None) -> None:
         if draft is not None and draft < 1:
             raise InputError(f'LoadPicture.draft is {draft}: a number of pixels, or None')
-        self.draft = draft
         self.backend_args = backend_args
+        self.draft = draft
 
     def transform(self, results: dict) -> dict:
         """Load the picture of a sample."""
@@ -42,4 +42,4 @@ class LoadPicture(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(draft={self.draft}, backend_args={self.backend_args})'
+        return f'{type(self).__name__}(backend_args={self.backend_args}, draft={self.draft})'
