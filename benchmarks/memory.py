@@ -15,7 +15,7 @@ from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.features.keys import file_key, row_key
 from mmpretrain_lmmreg.features.trunk import trunk_about
-from mmpretrain_lmmreg.table import VectorTable, chunk_metadata
+from mmpretrain_lmmreg.io.table import VectorTable, chunk_metadata
 
 from .measure import Row
 from .train import TOWER, made_up_config

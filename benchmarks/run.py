@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain_lmmreg.cli.launchers import adapt_loaders
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.config import config_folder
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 from .measure import Row
 

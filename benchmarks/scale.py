@@ -24,14 +24,14 @@ from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.descriptions import AttachDescriptions, DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.evidence.compare import compare
-from mmpretrain_lmmreg.evidence.record import count_described, join_rows
 from mmpretrain_lmmreg.evidence.report import render
-from mmpretrain_lmmreg.evidence.results import save_predictions, save_run
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.features.keys import file_key, find_rows, row_key
 from mmpretrain_lmmreg.features.trunk import trunk_about
 from mmpretrain_lmmreg.heads.inputs import HeadInputs
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.hooks.record import count_described, join_rows
+from mmpretrain_lmmreg.hooks.run_folder import save_predictions, save_run
+from mmpretrain_lmmreg.io.table import VectorTable
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed_class_means
 

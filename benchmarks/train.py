@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.features.keys import file_key, row_key
 from mmpretrain_lmmreg.features.trunk import trunk_about
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io.table import VectorTable
 
 from .measure import Row
 

@@ -17,7 +17,7 @@ from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.features.images import ImagesOf, collate
 from mmpretrain_lmmreg.features.precision import SMALLEST_COSINE, compare_precisions, fastest_number
 from mmpretrain_lmmreg.features.trunk import compute
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io.table import VectorTable
 
 from .measure import Row, in_turns
 

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.config import config_folder, load_config
 from mmpretrain_lmmreg.describe.images import ConfigImages
 from mmpretrain_lmmreg.describe.towers import embed_by_image, text_tower
@@ -22,6 +21,7 @@ from mmpretrain_lmmreg.describe.until import choose
 from mmpretrain_lmmreg.describe.untrained import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
+from mmpretrain_lmmreg.io.files import atomic_write
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 
 DATA = {'demo': 'lmmreg_demo.py', 'bar': 'lmmreg_bar_lite0.py'}  # of BAR the described images

@@ -1,20 +1,53 @@
-"""What goes wrong through the user's inputs, as opposed to a bug of ours."""
+"""What goes wrong through the user's inputs, as opposed to a bug of ours.
+
+Every such error has a code, ``room.cause``. :data:`CODES` lists each once with what it means; tests
+and programs match codes, people read messages.
+"""
 
 import math
+
+#: Each code and its cause. The rooms stand in the order of the package.
+CODES: dict[str, str] = {
+    # --- io: files, locks, caches
+    # --- datasets: images, lists, class names
+    # --- descriptions: the store of an LMM's replies
+    # --- clip: weights, towers, tokenizers
+    # --- features: the feature table
+    # --- text: text embeddings, prompts, sentences
+    # --- heads: methods
+    # --- hooks: head set-up, run record, leakage, class weights
+    # --- runner: checkpoints, resuming
+    # --- describe: asking an LMM
+    # --- deploy: predict, export, load
+    # --- evidence: comparing runs, sweeps
+    # --- fit: choosing a method
+    # --- config: settings and commands
+    'config.out_of_range': 'a number among the settings is not in its range',
+}
 
 
 class InputError(ValueError):
     """A mistake in a config, file or argument; the message says what to do.
 
     The command-line tools print it without a traceback.
+
+    Args:
+        message: What is wrong, where, and what to do.
+        code: One of :data:`CODES`.
     """
+
+    code: str = ''
+
+    def __init__(self, message: str = '', code: str = '') -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def require_range(name: str, value: float, low: float, high: float = math.inf) -> None:
     """Raise InputError where a setting is not a finite number from ``low`` to ``high``."""
     if not (math.isfinite(value) and low <= value <= high):
         limits = f'at least {low:g}' if high == math.inf else f'between {low:g} and {high:g}'
-        raise InputError(f'{name}={value} must be {limits}')
+        raise InputError(f'{name}={value} must be {limits}', code='config.out_of_range')
 
 
 class MissingInputError(InputError, FileNotFoundError):
@@ -25,4 +58,4 @@ class MissingInputError(InputError, FileNotFoundError):
 
 
 class UnreadableError(InputError):
-    """Pictures that cannot be read, by file."""
+    """Images that cannot be read, by file."""

@@ -22,15 +22,15 @@ from crashing import in_child
 from describing import Scripted, describe, make_images
 from mmengine.config import Config
 
-from mmpretrain_lmmreg import table as tables
 from mmpretrain_lmmreg.checkpoints import files as checkpoints
-from mmpretrain_lmmreg.checksums import crc_of
 from mmpretrain_lmmreg.cli.upstream import build_runner
 from mmpretrain_lmmreg.clip import weights
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.datasets import demo
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.descriptions import lines
+from mmpretrain_lmmreg.io import table as tables
+from mmpretrain_lmmreg.io.checksums import crc_of
 
 IMAGES, DIM, CHUNK = 9_537, 1024, 1024
 

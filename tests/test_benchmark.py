@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
 from benchmarks.measure import Row, in_turns, markdown
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io.table import VectorTable
 
 TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'benchmark.py'
 
@@ -71,7 +71,7 @@ def test_a_sparse_table_is_read_like_any_other(tmp_path):
 
 def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monkeypatch):
     assert not memory.shuffled_epoch(tmp_path / 'small', 2000)['on_disk']
-    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.io.table.IN_MEMORY', 0)
     result = memory.shuffled_epoch(tmp_path / 'large', 2000)
     assert result['on_disk'] and 0.1 < result['gib'] < 10
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from child_process import inside, kill
 
-from mmpretrain_lmmreg.cache import atomic_write, remove_unfinished
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io.files import atomic_write, remove_unfinished
+from mmpretrain_lmmreg.io.table import VectorTable
 
 
 @pytest.fixture

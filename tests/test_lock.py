@@ -8,7 +8,7 @@ import pytest
 from child_process import inside, kill
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.lock import locked
+from mmpretrain_lmmreg.io.lock import locked
 
 
 @pytest.fixture

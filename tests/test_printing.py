@@ -14,7 +14,7 @@ from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.cli.runner import shorten_terminal
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence.tables import comma_separated
-from mmpretrain_lmmreg.printing import no_formula, plain, plain_json
+from mmpretrain_lmmreg.io.printing import no_formula, plain, plain_json
 
 EVIL = 'a\x1b]0;title\x07\x1b[2J\r\x9bm\u202eb\udcff'
 SAFE = re.compile('[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]*')

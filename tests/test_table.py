@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from mmpretrain_lmmreg import table as table_module
-from mmpretrain_lmmreg.cache import digest_tensors
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io import table as table_module
+from mmpretrain_lmmreg.io.files import digest_tensors
+from mmpretrain_lmmreg.io.table import VectorTable
 
 ABOUT = dict(weights='a', transforms=['x'])
 NUMBERS = count()

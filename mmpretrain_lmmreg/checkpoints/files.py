@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from mmengine.logging import print_log
 
-from ..cache import atomic_write
-from ..checksums import checksum
 from ..errors import InputError
+from ..io.checksums import checksum
+from ..io.files import atomic_write
 
 LAST = 'last_checkpoint'
 DIGEST = '.crc32'  # beside a checkpoint: its CRC-32 and its number of bytes

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import InputError
-from ..printing import plain, plain_json
+from ..io.printing import plain, plain_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Write the comparison of the runs that the command line names."""
     args = parser().parse_args()
-    from ..cache import atomic_write
+    from ..io.files import atomic_write
 
     try:
         from ..evidence import compare, figures, report, runs, tables

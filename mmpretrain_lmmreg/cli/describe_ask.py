@@ -15,7 +15,7 @@ from ..describe.summary import projection, tokens
 from ..describe.tally import Tally
 from ..descriptions.store import DescriptionStore, DescriptionWriter
 from ..errors import InputError
-from ..printing import plain
+from ..io.printing import plain
 from ..progress import Progress, duration
 from .describe_budget import chosen, describe_until
 from .describe_limits import build, hashes_of, kept_of, limits_of, named, print_hints

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..describe.images import ConfigImages
 from ..describe.loading import Task
 from ..errors import InputError
-from ..printing import plain
+from ..io.printing import plain
 
 
 def check_budget(args: Namespace) -> None:

@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..cache import cache_dir, digest
 from ..describe import batch, describers
 from ..describe.hashes import Hashes
 from ..describe.kept import Kept, settings_of
@@ -18,6 +17,7 @@ from ..describe.tally import Limit, Tally
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
+from ..io.files import cache_dir, digest
 
 
 def build(args: Namespace, prompt: str, **more: object) -> describers.Describer:

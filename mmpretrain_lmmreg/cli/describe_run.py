@@ -15,7 +15,7 @@ from ..describe.run import check_shard
 from ..describe.summary import summarize
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..printing import plain
+from ..io.printing import plain
 from .describe_ask import describe, describe_in_rounds
 from .describe_budget import check_budget, chosen, write_check
 from .describe_limits import run_batch

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..config import add_on
 from ..errors import InputError
-from ..printing import plain, plain_json
+from ..io.printing import plain, plain_json
 
 if TYPE_CHECKING:
     from ..deploy.predict import Prediction

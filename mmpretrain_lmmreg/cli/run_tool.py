@@ -11,7 +11,7 @@ from torch import distributed
 
 from ..config import config_folder
 from ..errors import InputError
-from ..printing import plain
+from ..io.printing import plain
 from .runner import shorten_terminal
 from .settings import hint_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
-from ..printing import plain
+from ..io.printing import plain
 
 # How messages begin that fill screens; the log file has them
 FILE_ONLY = (

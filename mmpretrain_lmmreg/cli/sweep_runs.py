@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 
 from ..evidence.processes import OUTPUT
 from ..evidence.sweep import Sweep
-from ..lock import locked
+from ..io.lock import locked
 from .run_tool import run_tool
 from .upstream import train
 

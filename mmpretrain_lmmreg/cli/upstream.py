@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 
 from ..config import check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
-from ..lock import locked
+from ..io.lock import locked
 from .components import check_settings
 from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp

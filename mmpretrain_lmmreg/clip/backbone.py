@@ -8,8 +8,8 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..cache import digest_tensors
 from ..errors import InputError
+from ..io.files import digest_tensors
 from .model import build_visual, load_visual
 from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cache import digest
 from ..errors import InputError, MissingInputError
+from ..io.files import digest
 from .adapter import build_adapter
 from .weights import read_state
 

@@ -11,8 +11,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from ..cache import digest, digest_tensors
 from ..errors import InputError
+from ..io.files import digest, digest_tensors
 from ..progress import Progress
 from .hf_text import HF_DIR, InstructedTokenizer, load_hf_text
 from .model import LOCAL_DIR, build_text, load_text, tokenizer_for

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from mmpretrain.models.utils import ClsDataPreprocessor
 from torch import Tensor
 
-from ..cache import digest_tensors
 from ..errors import InputError
+from ..io.files import digest_tensors
 from .weights import no_waiting_for_hub
 
 

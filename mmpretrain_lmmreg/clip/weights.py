@@ -19,8 +19,8 @@ from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
 from safetensors.torch import load_file
 from torch import nn
 
-from ..checksums import check_file
 from ..errors import InputError, MissingInputError
+from ..io.checksums import check_file
 
 _OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
 _POSITIONS = 'visual.positional_embedding'

@@ -1,6 +1,5 @@
 """Data sets: which images there are, how they are split, and what their classes are called."""
 
-from .balance import ClassWeightHook, class_weights
 from .bar import BAR
 from .base import SplitDataset
 from .demo import DemoActions
@@ -14,12 +13,10 @@ __all__ = [
     'BAR',
     'ERA',
     'UCF101',
-    'ClassWeightHook',
     'DemoActions',
     'LoadPicture',
     'OwnImages',
     'SplitDataset',
-    'class_weights',
     'find_classes',
     'unreadable_images',
 ]

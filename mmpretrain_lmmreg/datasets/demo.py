@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
-from ..checksums import check_file
 from ..demo.actions import CLASSES
 from ..demo.render import demo_folder
 from ..errors import InputError
+from ..io.checksums import check_file
 from .base import SplitDataset
 from .splits import Sample
 

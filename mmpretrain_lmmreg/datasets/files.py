@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ..errors import InputError, MissingInputError
-from ..printing import plain
+from ..io.printing import plain
 from ..progress import track
 from .pictures import read_rgb
 

@@ -13,11 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..cache import atomic_write
 from ..descriptions import DescriptionStore
 from ..descriptions.lines import encode
 from ..errors import InputError, MissingInputError
-from ..printing import plain
+from ..io.files import atomic_write
+from ..io.printing import plain
 from ..progress import track
 from .era import ERA
 from .files import class_folders, is_image, locate, some_of, unreadable_images

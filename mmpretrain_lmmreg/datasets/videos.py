@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..cache import atomic_write
 from ..errors import InputError
+from ..io.files import atomic_write
 from ..progress import track
 
 JPEG_QUALITY = 95  # without chroma subsampling: a fifth of a PNG's size

@@ -14,8 +14,8 @@ from random import Random
 from mmengine.logging import print_log
 from PIL import __version__ as pillow_version
 
-from ..cache import atomic_write, cache_dir, digest
-from ..checksums import write_checksums
+from ..io.checksums import write_checksums
+from ..io.files import atomic_write, cache_dir, digest
 from ..progress import track
 from .actions import CLASSES
 from .backgrounds import BACKGROUNDS

@@ -11,10 +11,10 @@ from rich.status import Status
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..checksums import write_checksums
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.model import LOCAL_DIR, load_open_clip
 from ..errors import InputError
+from ..io.checksums import write_checksums
 from . import folder, onnx_model, standalone
 from .classifier import Classifier
 from .head_form import HeadForm, head_form

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..cache import fsync_folder
 from ..clip.model import LOCAL_DIR, model_config
 from ..datasets.loading import LoadPicture
 from ..errors import InputError
-from ..lock import locked
+from ..io.files import fsync_folder
+from ..io.lock import locked
 from . import standalone
 from .classifier import Classifier
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from mmpretrain_lmmreg.checksums import check_file
-from mmpretrain_lmmreg.datasets.pictures import read_rgb
-from mmpretrain_lmmreg.printing import plain, plain_json
-from mmpretrain_lmmreg.torchvision_ops import define_missing_torchvision_ops
+from ..datasets.pictures import read_rgb
+from ..io.checksums import check_file
+from ..io.printing import plain, plain_json
+from ..torchvision_ops import define_missing_torchvision_ops
 
 define_missing_torchvision_ops()
 import open_clip  # noqa: E402  it imports torchvision

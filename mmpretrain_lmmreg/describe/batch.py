@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cache import atomic_write, digest
 from ..errors import InputError, MissingInputError
+from ..io.files import atomic_write, digest
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
 from .kept import Kept

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ..cache import atomic_write
 from ..datasets.thumbnails import thumbnail
-from ..printing import plain
+from ..io.files import atomic_write
+from ..io.printing import plain
 from .check import Check, shares_of
 
 

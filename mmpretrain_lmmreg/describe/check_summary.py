@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-from ..cache import atomic_write, sealed
 from ..descriptions.store import DescriptionStore
+from ..io.files import atomic_write, sealed
 from .check import Check, ClassCheck, shares_of
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from ..cache import digest
 from ..descriptions.lines import Record
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
 from ..features.keys import file_state
+from ..io.files import digest
 from .describers import Answer, Describer
 from .hashes import Hashes
 from .loading import Loaded, Task, load_image

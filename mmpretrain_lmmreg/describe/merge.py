@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..cache import atomic_write, digest
 from ..descriptions.lines import Record, encode, scan
 from ..descriptions.parse import STATUSES
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
+from ..io.files import atomic_write, digest
 from .verdict import judge
 
 _ORIGIN = ('sha256', 'model', 'settings')

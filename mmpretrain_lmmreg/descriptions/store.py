@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..cache import fsync_folder
 from ..errors import InputError
+from ..io.files import fsync_folder
 from .lines import RANKS, TAIL, Record, encode, open_for_reading, read_line, scan, unfinished
 from .parse import parse_reply
 

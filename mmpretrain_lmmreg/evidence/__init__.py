@@ -1,4 +1,1 @@
-from .checks import RunChecksHook
-from .hook import ResultsHook
-
-__all__ = ['ResultsHook', 'RunChecksHook']
+"""Statistics, comparison and the report: what runs showed."""

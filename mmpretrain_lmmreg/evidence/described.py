@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..cache import read_sealed
 from ..describe.check_summary import summary_path
 from ..errors import InputError
+from ..io.files import read_sealed
 from .runs import Method
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from ..cache import atomic_write
 from ..config import load_config
 from ..errors import InputError
+from ..hooks.run_folder import load_run
+from ..io.files import atomic_write
 from ..progress import Progress
-from .results import load_run
 
 TrainHere = Callable[[Path, Path, int], None]  # of a config, a folder and a number of threads
 OUTPUT = 'output.txt'  # in a run's folder: what it printed

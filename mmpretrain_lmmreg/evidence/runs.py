@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache import read_sealed
 from ..errors import InputError
-from .results import Predictions, load_predictions, load_run
+from ..hooks.run_folder import Predictions, load_predictions, load_run
+from ..io.files import read_sealed
 
 ALIGNED = ('label', 'group')
 

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from mmengine.config import Config
 
-from ..cache import atomic_write, sealed
 from ..config import load_config, method_file
 from ..errors import InputError
+from ..hooks.run_folder import load_predictions, load_run
+from ..io.files import atomic_write, sealed
 from ..progress import Progress
 from .grid import Options, check_budgets, grid_of, slug, tuning_of
 from .holdout import hold_out_validation
 from .processes import TrainHere, default_jobs, is_done, train_all, write_config
-from .results import load_predictions, load_run
 
 
 class Source(NamedTuple):

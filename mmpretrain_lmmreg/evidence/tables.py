@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 
-from ..printing import no_formula
+from ..io.printing import no_formula
 from .columns import (
     ANSWER,
     COLUMNS,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.samples import transforms_of
-from ..table import StoredRows
+from ..io.table import StoredRows
 from .trunk import TEXT_TRANSFORMS, trunk_features
 
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute

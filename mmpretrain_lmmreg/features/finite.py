@@ -8,7 +8,7 @@ from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..table import VectorTable, not_finite
+from ..io.table import VectorTable, not_finite
 from .dataset import FeatureDataset
 from .trunk import trunk_about
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Hashable, Mapping
 from typing import TypeVar
 
-from ..table import VectorTable
+from ..io.table import VectorTable
 
 BY_CONTENT = 'LMMREG_VERIFY_CONTENT'  # environment variable; 1 compares contents
 

@@ -24,13 +24,13 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
-from ..cache import atomic_write, cache_dir, digest, read_sealed, sealed
 from ..datasets.loading import LoadPicture
 from ..datasets.samples import describe_transform, iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, UnreadableError
+from ..io.files import atomic_write, cache_dir, digest, read_sealed, sealed
+from ..io.table import StoredRows, VectorTable, not_finite
 from ..progress import Progress
-from ..table import StoredRows, VectorTable, not_finite
 from .images import ImagesOf, collate, first_images
 from .keys import file_key, find_rows, row_key
 from .precision import IMAGES, compare_precisions, fastest_number

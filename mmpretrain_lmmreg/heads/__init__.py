@@ -7,7 +7,6 @@ from .cocoop import CoCoOpHead
 from .coop import CoOpHead
 from .cross_modal import CrossModalHead
 from .gda import GDAHead
-from .hook import ClassMeanHook
 from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
 from .labo import LaBoHead
@@ -27,7 +26,6 @@ __all__ = [
     'CLAPHead',
     'CLIPASelfHead',
     'CapSAdapterHead',
-    'ClassMeanHook',
     'ClassMeanRegHead',
     'ClassifyByDescriptionHead',
     'CoCoOpHead',

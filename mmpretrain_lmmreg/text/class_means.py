@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..table import StoredRows
+from ..io.table import StoredRows
 
 ROWS = 4096  # embeddings that are in float64 at a time
 

@@ -9,10 +9,10 @@ from mmengine.dist import all_reduce, barrier, get_dist_info
 from mmengine.logging import print_log
 from torch import Tensor
 
-from ..cache import digest
 from ..clip.text_tower import TextTower
 from ..errors import InputError
-from ..table import StoredRows, VectorTable, not_finite
+from ..io.files import digest
+from ..io.table import StoredRows, VectorTable, not_finite
 from .class_means import class_means, sums_by_class
 
 CHUNK = 4096  # texts that are kept on disk at a time

@@ -11,8 +11,8 @@ import torch
 from mmengine.logging import MessageHub
 
 from mmpretrain_lmmreg.checkpoints import files
-from mmpretrain_lmmreg.checkpoints.hook import WholeCheckpointHook
 from mmpretrain_lmmreg.checkpoints.trust import read_checkpoint
+from mmpretrain_lmmreg.hooks.checkpoint import WholeCheckpointHook
 
 CALLS = 22  # one more than a resumed run that saves a checkpoint makes
 MODES = ('before', 'half', 'after', 'unsynced')

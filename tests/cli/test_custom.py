@@ -14,8 +14,8 @@ from mmengine.config import Config
 from mmpretrain_lmmreg.cli import export, predict, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import method_file
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 from .conftest import CHILD, train
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmpretrain_lmmreg.cli import predict, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 from .conftest import CHILD, train
 

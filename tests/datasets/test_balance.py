@@ -7,8 +7,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import HOOKS, MODELS
 
-from mmpretrain_lmmreg.datasets import class_weights
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.hooks import class_weights
 
 
 def runner(head, labels):

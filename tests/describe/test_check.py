@@ -9,7 +9,6 @@ import pytest
 from describing import make_images
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cache import read_sealed
 from mmpretrain_lmmreg.cli.describe import parser
 from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.check import check
@@ -20,6 +19,7 @@ from mmpretrain_lmmreg.describe.summary import class_pattern
 from mmpretrain_lmmreg.describe.worth import Share, distances, gist, names_in, repeated
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.io.files import read_sealed
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
 DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']

@@ -9,8 +9,8 @@ from PIL import Image
 from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
 from mmpretrain_lmmreg.evidence import report
 from mmpretrain_lmmreg.evidence.compare import compare
-from mmpretrain_lmmreg.evidence.results import Predictions, save_predictions, save_run
 from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.hooks.run_folder import Predictions, save_predictions, save_run
 
 CLASSES = ['climbing', 'pole vaulting', '<b>ra$ci$ng</b>']
 

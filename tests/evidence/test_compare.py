@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmpretrain_lmmreg.cache import sealed
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.evidence import figures, tables
 from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.inference import mcnemar_test
 from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.io.files import sealed
 
 from .conftest import made_up
 

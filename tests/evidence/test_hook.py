@@ -16,9 +16,9 @@ from mmpretrain.structures import DataSample
 from PIL import Image
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.hook import ResultsHook
-from mmpretrain_lmmreg.evidence.record import join_rows
-from mmpretrain_lmmreg.evidence.results import load_predictions, load_run, save_run
+from mmpretrain_lmmreg.hooks.record import join_rows
+from mmpretrain_lmmreg.hooks.results import ResultsHook
+from mmpretrain_lmmreg.hooks.run_folder import load_predictions, load_run, save_run
 
 
 @pytest.fixture(scope='module', autouse=True)

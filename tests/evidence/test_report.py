@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmpretrain_lmmreg.cache import sealed
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import confusion, report
 from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.io.files import sealed
 
 from .conftest import made_up
 

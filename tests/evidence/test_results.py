@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
-from mmpretrain_lmmreg.evidence.results import (
+from mmpretrain_lmmreg.hooks.run_folder import (
     Predictions,
     load_predictions,
     load_run,

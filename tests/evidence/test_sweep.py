@@ -16,14 +16,14 @@ from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import sweep as module
 from mmpretrain_lmmreg.evidence.grid import check_budgets, grid_of, slug
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
-from mmpretrain_lmmreg.evidence.results import (
+from mmpretrain_lmmreg.evidence.runs import load_methods
+from mmpretrain_lmmreg.evidence.sweep import Source, Sweep
+from mmpretrain_lmmreg.hooks.run_folder import (
     load_predictions,
     load_run,
     save_predictions,
     save_run,
 )
-from mmpretrain_lmmreg.evidence.runs import load_methods
-from mmpretrain_lmmreg.evidence.sweep import Source, Sweep
 
 from .conftest import made_up
 

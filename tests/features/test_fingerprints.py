@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmpretrain.registry import DATASETS, MODELS
 
-from mmpretrain_lmmreg.cache import digest
 from mmpretrain_lmmreg.features.keys import file_key
 from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.io.files import digest
 
 COUNT = st.fixed_dictionaries(
     {

@@ -16,7 +16,7 @@ from mmpretrain_lmmreg.datasets.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features import trunk
 from mmpretrain_lmmreg.features.dataset import FeatureDataset
-from mmpretrain_lmmreg.table import StoredRows
+from mmpretrain_lmmreg.io.table import StoredRows
 
 PLAIN = {
     'train_cfg.type': 'EpochBasedTrainLoop',
@@ -89,7 +89,7 @@ def test_same_weights_where_dropout_trains(tiny_config, batch_norm_clip, tmp_pat
 
 def test_same_weights_from_a_table_on_disk(tiny_config, monkeypatch):
     in_memory = train(tiny_config, 'memory')
-    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.io.table.IN_MEMORY', 0)
     monkeypatch.setattr('mmpretrain_lmmreg.features.dataset.KEPT_SAMPLES', 3)
     on_disk = train(tiny_config, 'disk')
     assert isinstance(on_disk.train_dataloader.dataset.features, StoredRows)

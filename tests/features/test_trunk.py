@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmpretrain.registry import DATASETS, MODELS
 
-from mmpretrain_lmmreg.cache import digest
 from mmpretrain_lmmreg.features.keys import BY_CONTENT, content_of, file_key, find_rows, row_key
 from mmpretrain_lmmreg.features.trunk import trunk_about
-from mmpretrain_lmmreg.table import VectorTable
+from mmpretrain_lmmreg.io.files import digest
+from mmpretrain_lmmreg.io.table import VectorTable
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from mmengine.hooks import EMAHook, Hook
 from mmpretrain.registry import HOOKS
 
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 EMA = dict(type='EMAHook', momentum=0.3)
 OPTIONS = {

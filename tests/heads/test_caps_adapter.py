@@ -8,7 +8,7 @@ from mmpretrain.registry import MODELS
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from mmpretrain_lmmreg.cli.inputs import missing_inputs
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
-from mmpretrain_lmmreg.heads import ClassMeanHook
+from mmpretrain_lmmreg.hooks import ClassMeanHook
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.embedding import embed, embed_class_means
 
 

@@ -9,8 +9,8 @@ from torch.nn.functional import layer_norm, normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.clip_a_self import SentenceAttention
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 SENTENCES = {
     'red': ['Tomatoes.', 'Blood.', 'A brick.'],

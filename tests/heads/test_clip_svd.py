@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 ON_IMAGES = {
     'model.backbone.trainable': 'svd_all',

@@ -6,7 +6,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text import prompt_learning
 from mmpretrain_lmmreg.text.prompt_learning import PromptTower
 

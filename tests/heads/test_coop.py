@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 ZERO_SHOT = {'model.head.words': 'a photo of a', 'model.head.length': 4}
 WIDTH = {'model.head.width': 16}

@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads import cross_modal
 from mmpretrain_lmmreg.heads.draws import generator_of_step
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 SAMPLES = [DataSample().set_gt_label(label) for label in (1, 0)]
 TEXTS = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])

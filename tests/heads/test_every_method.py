@@ -20,9 +20,9 @@ from mmpretrain_lmmreg.cli import export, predict, upstream
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.deploy import standalone
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_predictions, load_run
 from mmpretrain_lmmreg.heads.learned_text import LearnedTextHead
 from mmpretrain_lmmreg.heads.zero_shot import ZeroShotHead
+from mmpretrain_lmmreg.hooks.run_folder import load_predictions, load_run
 
 METHODS = sorted(path.stem for path in (config_folder() / 'methods').glob('*.py'))
 ON_IMAGES = [

@@ -13,8 +13,8 @@ from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.names import BAR_CLASSES
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads import GDAHead, WiSEFTHead
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed_class_means
 

@@ -11,7 +11,7 @@ from mmpretrain.structures import DataSample
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 BAR = config_folder() / 'lmmreg_bar.py'
 EMOTIONS = 'which emotions?'

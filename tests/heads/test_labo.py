@@ -13,12 +13,12 @@ from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.concepts import (
     candidate_concepts,
     discriminability,
     select_concepts,
 )
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 
 def worth(chosen, scores, embeddings, coverage):

@@ -6,8 +6,8 @@ from mmpretrain.registry import MODELS
 from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.lp_plus_plus import fit_lp_plus_plus, step_sizes
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 
 @pytest.fixture

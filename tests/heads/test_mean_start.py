@@ -10,7 +10,6 @@ from scipy.optimize import minimize
 from torch.nn.functional import cross_entropy, linear, normalize
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.stacking import (
     SMOOTHING,
     left_out_scores,
@@ -18,6 +17,7 @@ from mmpretrain_lmmreg.heads.stacking import (
     stacking_weights,
     text_classifier,
 )
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.class_means import alignment
 
 

@@ -10,8 +10,8 @@ from mmpretrain.structures import DataSample
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.nola import NoLAHead, surest, train_labeller
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 STEPS = {'param_scheduler': [], 'model.head.epochs': 30}
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from mmpretrain_lmmreg.cache import cache_dir
 from mmpretrain_lmmreg.checkpoints.files import digest_file
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.table import StoredRows
+from mmpretrain_lmmreg.io.files import cache_dir
+from mmpretrain_lmmreg.io.table import StoredRows
 
 NAN, INF = math.nan, math.inf
 ALL = range(24)

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 ATTRIBUTES = [['', ', outdoors'], ['', ', near', ', afar']]
 

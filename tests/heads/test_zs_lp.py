@@ -8,8 +8,8 @@ from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence.results import load_run
 from mmpretrain_lmmreg.heads.clap import class_multipliers
+from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 TEXTS = torch.tensor([[3.0, 0.0], [0.0, 2.0]])
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg.clip.text_tower import TextTower
-from mmpretrain_lmmreg.table import StoredRows
+from mmpretrain_lmmreg.io.table import StoredRows
 from mmpretrain_lmmreg.text import embedding
 from mmpretrain_lmmreg.text.embedding import (
     embed,
@@ -96,7 +96,7 @@ def test_any_text_is_found_under_a_name_of_its_own(few, more):
 def test_class_means_from_disk_are_those_from_memory(texts, tower, normalize, monkeypatch):
     counts = [Counter({i: 1 + i % 2 for i in range(c, len(texts), 3)}) for c in range(3)]
     means = embed_class_means(texts, counts, tower, normalize)
-    monkeypatch.setattr('mmpretrain_lmmreg.table.IN_MEMORY', 0)
+    monkeypatch.setattr('mmpretrain_lmmreg.io.table.IN_MEMORY', 0)
     monkeypatch.setattr(embedding, 'embed', lambda *_: pytest.fail('all are read at once'))
     assert isinstance(embeddings_of(texts, tower), StoredRows)
     assert torch.equal(embed_class_means(texts, counts, tower, normalize), means)

@@ -12,8 +12,8 @@ from mmpretrain.utils import get_ori_model
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.loops import FrozenTrunkTrainLoop
+from ..heads.inputs import SOURCES, HeadInputs
 from ..text.prompts import TEMPLATES
-from .inputs import SOURCES, HeadInputs
 
 
 @HOOKS.register_module()

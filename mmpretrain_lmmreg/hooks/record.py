@@ -13,7 +13,6 @@ from mmengine.runner import Runner
 from mmpretrain.utils import get_ori_model
 from torch import nn
 
-from ..cache import digest
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
 from ..descriptions.attach import texts_of
@@ -24,7 +23,8 @@ from ..features.dataset import source_of
 from ..features.loops import FrozenTrunkTrainLoop
 from ..features.trunk import trunk_about
 from ..heads import ClassMeanRegHead
-from .results import Predictions
+from ..io.files import digest
+from .run_folder import Predictions
 
 PACKAGES = (
     'mmpretrain-lmmreg',

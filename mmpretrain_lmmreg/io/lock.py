@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mmengine.logging import print_log
 
-from .cache import is_at
-from .errors import InputError
+from ..errors import InputError
+from .files import is_at
 
 try:
     import fcntl

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import torch
 
-from .errors import InputError
+from ..errors import InputError
 
 UNFINISHED = '.part'  # how a file's name ends while it is written
 CHECKSUM = 'checksum'  # of a JSON object: the digest of what else is in it

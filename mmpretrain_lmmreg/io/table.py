@@ -15,9 +15,9 @@ from mmengine.logging import print_log
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .cache import atomic_write, cache_dir, digest, remove_unfinished
+from ..errors import InputError
 from .checksums import crc_of
-from .errors import InputError
+from .files import atomic_write, cache_dir, digest, remove_unfinished
 
 AT_A_TIME = 4096  # rows that are looked at
 IN_MEMORY = 2**30  # bytes of rows up to which all are read at once

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..cache import atomic_write, digest, read_sealed, sealed
 from ..errors import InputError, MissingInputError
+from ..io.files import atomic_write, digest, read_sealed, sealed
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from .files import DIGEST, remove, remove_unfinished, write_last
+from ..checkpoints.files import DIGEST, remove, remove_unfinished, write_last
 
 OUTDATED = 'outdated_checkpoint'  # in the message hub: what goes once this one is written
 

@@ -25,7 +25,7 @@ from .record import (
     join_rows,
     split_name,
 )
-from .results import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
+from .run_folder import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
 
 SECONDS = 'train_seconds'  # in the message hub, and so in each checkpoint
 

@@ -1,0 +1,1 @@
+"""Files written whole, checksums, locks, the vector table, and text made safe to print."""
