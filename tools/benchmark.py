@@ -40,8 +40,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--run-config',
         type=Path,
-        help='config of the whole run (default: BAR with lite0-minilm where $BAR_ROOT and '
-        '$LITE0_ROOT have them, else the demo)',
+        help='config of the whole run (default: BAR with lite0-minilm where $BAR_ROOT '
+        'has it, else the demo)',
     )
     return parser.parse_args()
 

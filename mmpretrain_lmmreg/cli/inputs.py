@@ -61,8 +61,8 @@ def _missing_weights(backbone: dict) -> list[str]:
     name, weights = backbone.get('model_name', ''), backbone.get('pretrained')
     if name.startswith('local-dir:') and not Path(name.removeprefix('local-dir:')).is_dir():
         return [
-            f"the model folder '{name.removeprefix('local-dir:')}' is not there; lite0-minilm "
-            'is made by: python tools/build_lite0_minilm.py FOLDER'
+            f"the model folder '{name.removeprefix('local-dir:')}' is not there; "
+            "model_name='lite0-minilm' needs no folder"
         ]
     if weights and Path(weights).suffix and not Path(weights).exists():
         return [

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..io.files import digest_tensors
-from .model import build_visual, load_visual
+from .model import build_visual, has_weights, load_visual
 from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower
 
@@ -136,7 +136,7 @@ class OpenCLIPVisual(BaseBackbone):
     def init_weights(self) -> None:
         """Load ``pretrained``; see :func:`mmpretrain_lmmreg.clip.model.load_visual`."""
         self._is_init = True
-        if self.pretrained is None and not self.model_name.startswith('local-dir:'):
+        if self.pretrained is None and not has_weights(self.model_name):
             print_log(
                 f"'{self.model_name}' starts from random weights; give pretrained= an "
                 'open_clip tag or a checkpoint file',

@@ -15,22 +15,48 @@ from open_clip.tokenizer import SimpleTokenizer
 from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
+from ..demo import CLIP_FOLDER
 from ..errors import InputError, MissingInputError
+from . import lite0_minilm
 from . import weights as clip_weights
 from .long_text import merge_positions, stretch_state
 from .tokens import read_no_further
 
 LOCAL_DIR = 'local-dir:'
+DEMO, DEMO_TAG = 'demo-clip', 'demo'
+
+
+def open_clip_name(model_name: str) -> str:
+    """Return what open_clip calls a model.
+
+    The package's own models become the ``local-dir:`` folders that hold them: ``lite0-minilm``,
+    built on first use by :mod:`mmpretrain_lmmreg.clip.lite0_minilm`, and ``demo-clip``, the tiny
+    CLIP of the demo's drawings. OpenAI's names are taken, too.
+
+    >>> open_clip_name('ViT-L/14')
+    'ViT-L-14'
+    """
+    if model_name == lite0_minilm.NAME:
+        return f'{LOCAL_DIR}{lite0_minilm.folder()}'
+    if model_name == DEMO:
+        return f'{LOCAL_DIR}{CLIP_FOLDER}'
+    return model_name if model_name.startswith(LOCAL_DIR) else model_name.replace('/', '-')
+
+
+def has_weights(model_name: str) -> bool:
+    """Tell whether a model is a folder with its own weights, so that none need be named."""
+    return model_name in (DEMO, lite0_minilm.NAME) or model_name.startswith(LOCAL_DIR)
 
 
 def model_config(model_name: str) -> dict:
     """Return open_clip's configuration of a model: embed_dim, vision_cfg, text_cfg, ...
 
     ``model_name`` is a name that open_clip lists (its own, or registered by
-    ``open_clip.add_model_config``) or ``local-dir:FOLDER``, open_clip's own schema.
+    ``open_clip.add_model_config``), ``local-dir:FOLDER``, open_clip's own schema, or one of the
+    package's own models, see :func:`open_clip_name`.
     Raises InputError for an unknown name and for CoCa, MissingInputError for a missing folder.
     """
-    if model_name.startswith(LOCAL_DIR):
+    if has_weights(model_name):
         config = _folder_config(model_name)['model_cfg']
     elif model_name.startswith('hf-hub:'):
         raise InputError(
@@ -38,7 +64,7 @@ def model_config(model_name: str) -> dict:
             f"the model '{LOCAL_DIR}FOLDER'"
         )
     else:
-        config = open_clip.get_model_config(_plain(model_name))
+        config = open_clip.get_model_config(open_clip_name(model_name))
     if config is None:
         raise InputError(f'open_clip knows no model {model_name!r}{_closest_names(model_name)}')
     if 'multimodal_cfg' in config:
@@ -56,6 +82,20 @@ def uses_quick_gelu(model_name: str) -> bool:
     return bool(model_config(model_name).get('quick_gelu', False))
 
 
+def preprocess_config(model_name: str, pretrained: str | Path | None = None) -> dict:
+    """Return how a model's images are prepared, in open_clip's words.
+
+    Those are ``size`` in pixels, ``mean`` and ``std`` of channels from 0 to 1, ``interpolation``
+    and ``resize_mode``; of tags, what open_clip lists for them, else CLIP's own.
+    """
+    if has_weights(model_name):
+        expected = _folder_config(model_name).get('preprocess_cfg', {})
+    else:
+        expected = open_clip.get_pretrained_cfg(open_clip_name(model_name), str(pretrained))
+    size = model_config(model_name)['vision_cfg'].get('image_size', PreprocessCfg().size)
+    return merge_preprocess_dict({**vars(PreprocessCfg()), 'size': size}, expected)
+
+
 def tokenizer_for(model_name: str, context: int | None = None):
     """Return open_clip's tokenizer of a model: a list of texts -> tokens (B, context length).
 
@@ -65,7 +105,7 @@ def tokenizer_for(model_name: str, context: int | None = None):
     """
     model_config(model_name)  # open_clip would answer an unknown name with CLIP's tokenizer
     with _from_hub(model_name, 'tokenizer'):
-        tokenizer = open_clip.get_tokenizer(_plain(model_name), context_length=context)
+        tokenizer = open_clip.get_tokenizer(open_clip_name(model_name), context_length=context)
     is_own = isinstance(tokenizer, SimpleTokenizer)
     return read_no_further(tokenizer) if is_own else tokenizer
 
@@ -139,14 +179,8 @@ def load_text(
     return holder.get_submodule('text').float().eval()
 
 
-def _plain(model_name: str) -> str:
-    """``model_name`` as open_clip registers it: it also takes OpenAI's 'ViT-L/14'."""
-    is_folder = model_name.startswith(LOCAL_DIR)
-    return model_name if is_folder else model_name.replace('/', '-')
-
-
 def _folder(model_name: str) -> Path:
-    return Path(model_name.removeprefix(LOCAL_DIR))
+    return Path(open_clip_name(model_name).removeprefix(LOCAL_DIR))
 
 
 def _folder_config(model_name: str) -> dict:
@@ -243,15 +277,19 @@ def _read_weights(
     positions of its text tower where they are not the model's own (Long-CLIP)."""
     quick_gelu = uses_quick_gelu(model_name)
     tagged = None
+    if (model_name, pretrained) == (DEMO, DEMO_TAG):
+        pretrained = None
     if pretrained is not None:
-        tagged = clip_weights.tagged_file(_plain(model_name), str(pretrained), quick_gelu)
+        tagged = clip_weights.tagged_file(open_clip_name(model_name), str(pretrained), quick_gelu)
         file = tagged or Path(pretrained).expanduser()
-    elif model_name.startswith(LOCAL_DIR):
+    elif has_weights(model_name):
         file = clip_weights.folder_file(_folder(model_name))
     else:
         raise InputError(f'{model_name!r}: no weights are named; give pretrained=TAG or FILE')
     if not file.is_file():
-        tags = ', '.join(open_clip.list_pretrained_tags_by_model(_plain(model_name))) or 'none'
+        tags = (
+            ', '.join(open_clip.list_pretrained_tags_by_model(open_clip_name(model_name))) or 'none'
+        )
         raise MissingInputError(
             f'the weights {str(pretrained)!r} of {model_name!r} are not there: give the path of '
             f'a file, or a tag that open_clip has for this model ({tags})'
@@ -260,7 +298,7 @@ def _read_weights(
     state, context = merge_positions(state)
     needs_quick_gelu = from_openai or context is not None
     if needs_quick_gelu and not quick_gelu:
-        other = clip_weights.sibling(_plain(model_name), True)
+        other = clip_weights.sibling(open_clip_name(model_name), True)
         known = other in open_clip.list_models()
         raise InputError(
             f"{file} is {'OpenAI' if from_openai else 'Long-CLIP'}'s own archive, which needs "
@@ -282,10 +320,6 @@ def _finish(
     visual: Any = model.visual
     if image_size is not None and isinstance(visual, TimmModel):
         visual.set_input_size(image_size)
-    if model_name.startswith(LOCAL_DIR):
-        expected = _folder_config(model_name).get('preprocess_cfg', {})
-    else:
-        expected = open_clip.get_pretrained_cfg(_plain(model_name), str(pretrained))
-    preprocess = merge_preprocess_dict(vars(PreprocessCfg()), expected)
+    preprocess = preprocess_config(model_name, pretrained)
     set_model_preprocess_cfg(model, {**preprocess, 'size': visual.image_size})
     return model.float().eval()

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..io.files import digest, digest_tensors
 from ..progress import Progress
 from .hf_text import HF_DIR, InstructedTokenizer, load_hf_text
-from .model import LOCAL_DIR, build_text, load_text, tokenizer_for
+from .model import build_text, has_weights, load_text, tokenizer_for
 from .packing import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
 
 PACK_TOKENS = 512  # beyond, attention between a pack's unrelated texts costs more than it saves
@@ -53,7 +53,7 @@ class TextTower:
                 )
             self._set_up(*load_hf_text(model_name, text_context), device)
             return
-        if pretrained is None and not model_name.startswith(LOCAL_DIR):
+        if pretrained is None and not has_weights(model_name):
             print_log(
                 f'the text tower of {model_name!r} has random weights: none are named',
                 logger='current',

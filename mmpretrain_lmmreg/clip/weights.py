@@ -65,7 +65,11 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
     models = open_clip.list_pretrained_models_by_tag(tag)
     if not config and sibling(name, not quick_gelu) not in models:
         if models:
-            raise InputError(f'{tag!r} are weights of {", ".join(models[:4])}, not of {name!r}')
+            own = ': set pretrained=None for its own' * name.startswith('local-dir:')
+            raise InputError(
+                f'{tag!r} are weights of {", ".join(models[:4])}, not of {name!r}{own}',
+                code='clip.other_model',
+            )
         return None
     if not config or bool(config.get('quick_gelu', False)) != quick_gelu:
         ours, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')

@@ -10,9 +10,7 @@ from pathlib import Path
 from ..errors import InputError, MissingInputError
 from ..io.printing import plain
 from ..progress import track
-from .pictures import read_rgb
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
+from .pictures import IMAGE_SUFFIXES, read_rgb
 
 
 def natural_key(name: str) -> tuple:

@@ -5,12 +5,18 @@ Needs pillow and NumPy alone: exported classifiers carry a copy of this file.
 
 import os
 import stat
+from collections.abc import Sequence
 from os import PathLike
-from typing import IO
+from pathlib import Path
+from typing import IO, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
 
+#: What people have as images: a file or folder, a PIL image, a uint8 array (H, W, 3) in RGB, or
+#: a batch of all these.
+Images: TypeAlias = 'str | PathLike | Image.Image | np.ndarray | Sequence[Images]'
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
 LONGEST = 200  # times the shorter side; the resized strip would take gigabytes
 
 
@@ -52,10 +58,45 @@ def read_rgb(file: str | PathLike | IO[bytes], draft: int | None = None) -> Imag
         if draft is not None:
             image.draft(None, (draft, draft))
         ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == 'F' or image.mode.startswith('I'):
-            return _scaled(image).convert('RGB')
         image.load()  # else a file that is in RGB already stays undecoded
-        return image if image.mode == 'RGB' else image.convert('RGB')
+        return _eight_bits(image)
+
+
+def list_images(images: Images) -> list[Path | Image.Image | np.ndarray]:
+    """Single images out of what people have: those of a folder sorted by path.
+
+    >>> list_images(['a.jpg', 'b.jpg'])
+    [PosixPath('a.jpg'), PosixPath('b.jpg')]
+    """
+    if isinstance(images, str | PathLike):
+        path = Path(images)
+        if not path.is_dir():
+            return [path]
+        return sorted(p for p in path.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+    if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        return [images]
+    return [image for part in images for image in list_images(part)]
+
+
+def to_rgb(image: str | PathLike | Image.Image | np.ndarray) -> Image.Image:
+    """Decode one image, upright and in RGB, 8 bits a channel; files as :func:`read_rgb` does.
+
+    Raises:
+        ValueError: an array that is not uint8 (H, W, 3); what :func:`read_rgb` raises.
+    """
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f'an array is {image.dtype} {image.shape}, not uint8 (H, W, 3)')
+        return Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return _eight_bits(ImageOps.exif_transpose(image))
+    return read_rgb(image)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == 'F' or image.mode.startswith('I'):
+        image = _scaled(image)
+    return image if image.mode == 'RGB' else image.convert('RGB')
 
 
 def _scaled(image: Image.Image) -> Image.Image:

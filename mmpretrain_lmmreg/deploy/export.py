@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..clip.backbone import OpenCLIPVisual
-from ..clip.model import LOCAL_DIR, load_open_clip
+from ..clip.model import has_weights, load_open_clip
 from ..errors import InputError
 from ..io.checksums import write_checksums
 from . import folder, onnx_model, standalone
@@ -111,7 +111,7 @@ def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
     """State dict under open_clip's names; without the text tower, also the reason why."""
     visual = backbone.visual_state()
     state, reason = {f'visual.{name}': tensor for name, tensor in visual.items()}, ''
-    if backbone.pretrained is None and not backbone.model_name.startswith(LOCAL_DIR):
+    if backbone.pretrained is None and not has_weights(backbone.model_name):
         reason = 'the config names no pretrained weights'
     else:
         try:

