@@ -21,7 +21,7 @@ from mmpretrain_lmmreg.describe.until import choose
 from mmpretrain_lmmreg.describe.untrained import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
-from mmpretrain_lmmreg.io.files import atomic_write
+from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 
 DATA = {'demo': 'lmmreg_demo.py', 'bar': 'lmmreg_bar_lite0.py'}  # of BAR the described images
@@ -72,7 +72,7 @@ def prepare(out: Path) -> None:
                 chosen = [] if cache.is_file() else choose(images, limit(count), seed)
                 records = [store.record(task.image, prompt) for task in chosen]
                 if records:
-                    with atomic_write(cache) as file:
+                    with save_atomic(cache) as file:
                         file.writelines(encode(record) for record in records if record)
                 for method in METHODS:
                     write_config(out, data, method, count, seed, cache)
@@ -89,7 +89,7 @@ def write_config(out: Path, data: str, method: str, count, seed: int, cache: Pat
         method=f'{method}-{count}',
         pipeline=PIPELINE.format(cache=str(cache)) if cache else '',
     )
-    with atomic_write(out / 'configs' / f'{data}-{seed}' / f'{method}-{count}.py') as file:
+    with save_atomic(out / 'configs' / f'{data}-{seed}' / f'{method}-{count}.py') as file:
         file.write(text.encode())
 
 
@@ -121,7 +121,7 @@ def table(out: Path) -> None:
     for data in DATA:
         cache = out / f'{data}-nearest.json'
         if not cache.is_file():
-            with atomic_write(cache) as file:
+            with save_atomic(cache) as file:
                 file.write(json.dumps(nearest(data)).encode())
         found[data] = {NEAREST: json.loads(cache.read_text())}
         for path in sorted(out.glob(f'runs/{data}-*/runs/*/*/seed*/results/run.json')):
@@ -140,7 +140,7 @@ def table(out: Path) -> None:
         lines.append('')
     print('\n'.join(lines))
     for name, text in (('table.md', '\n'.join(lines)), ('table.json', json.dumps(found, indent=1))):
-        with atomic_write(out / name) as file:
+        with save_atomic(out / name) as file:
             file.write(text.encode())
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from child_process import inside, kill
 
-from mmpretrain_lmmreg.io.files import atomic_write, remove_unfinished
+from mmpretrain_lmmreg.io.files import remove_unfinished, save_atomic
 from mmpretrain_lmmreg.io.table import VectorTable
 
 
@@ -18,7 +18,7 @@ def writer(tmp_path):
 
     @contextmanager
     def half():
-        with atomic_write(tmp_path / 'file') as file:
+        with save_atomic(tmp_path / 'file') as file:
             file.write(b'half')
             file.flush()
             yield
@@ -33,7 +33,7 @@ def names(folder: Path) -> set[str]:
 
 
 def write(path: Path, content: bytes) -> None:
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         file.write(content)
 
 
@@ -59,7 +59,7 @@ def test_files_have_the_usual_mode_and_errors_leave_nothing(tmp_path, writer):
     for name in ('file', 'other'):  # beside a living writer, and alone
         write(tmp_path / name, b'')
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~umask
-    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / 'third'):
+    with pytest.raises(ZeroDivisionError), save_atomic(tmp_path / 'third'):
         raise ZeroDivisionError
     assert names(tmp_path) == {'file', 'other', '.file.part'}
 

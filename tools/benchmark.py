@@ -15,7 +15,7 @@ from benchmarks.machine import describe_machine, not_judged
 from benchmarks.measure import Row, markdown
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.io.files import atomic_write
+from mmpretrain_lmmreg.io.files import save_atomic
 
 PARTS = ('trunk', 'text', 'train', 'run', 'memory', 'scale')
 ENDINGS = ('.jpg', '.jpeg', '.png')
@@ -156,7 +156,7 @@ def main() -> None:
             rows.append(replace(row, not_judged=not_judged(row.name, machine)))
             print(f'{row.name}: {row.ratio:.3g} ({rows[-1].goal})', file=sys.stderr, flush=True)
             if args.json:  # after each, since all of them take long
-                with atomic_write(args.json) as file:
+                with save_atomic(args.json) as file:
                     file.write(json.dumps([r.as_json(machine) for r in rows], indent=1).encode())
     print(markdown(rows))
     if not all(holds for row in rows for holds in row.correct.values()):

@@ -23,7 +23,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
 # ruff: noqa: E402, I001  the package comes first: it repairs torchvision for open_clip
-from mmpretrain_lmmreg.io.files import atomic_write
+from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.io.checksums import write_checksums
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
@@ -216,7 +216,7 @@ def whole_vocabulary(state: dict[str, Tensor], kept: Tensor) -> dict[str, Tensor
 
 def write(state: dict[str, Tensor], folder: Path) -> None:
     """Write a folder that open_clip loads as ``local-dir:``."""
-    with atomic_write(folder / WEIGHTS_FILE) as file:
+    with save_atomic(folder / WEIGHTS_FILE) as file:
         file.write(save(state))
     if folder.resolve() != CLIP_FOLDER.resolve():
         shutil.copy(CLIP_FOLDER / CONFIG_FILE, folder)

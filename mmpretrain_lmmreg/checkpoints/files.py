@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 
 from ..errors import InputError
 from ..io.checksums import checksum
-from ..io.files import atomic_write
+from ..io.files import save_atomic
 
 LAST = 'last_checkpoint'
 DIGEST = '.crc32'  # beside a checkpoint: its CRC-32 and its number of bytes
@@ -41,11 +41,11 @@ def write_whole(checkpoint: dict, path: str | Path) -> None:
         content = buffer.getbuffer()
         text = f'{zlib.crc32(content):08x} {len(content)}\n'
         try:
-            with atomic_write(path) as file:
+            with save_atomic(path) as file:
                 file.write(content)
                 file.flush()
                 digest_file(path).unlink(missing_ok=True)
-            with atomic_write(digest_file(path)) as file:
+            with save_atomic(digest_file(path)) as file:
                 file.write(text.encode())
         except OSError as error:
             raise InputError(
@@ -94,7 +94,7 @@ def _broken_archive(path: str | Path) -> str:
 
 def write_last(folder: str | Path, path: str) -> None:
     """Name the newest checkpoint in ``last_checkpoint``."""
-    with atomic_write(Path(folder, LAST)) as file:
+    with save_atomic(Path(folder, LAST)) as file:
         file.write(path.encode())
 
 

@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Write the comparison of the runs that the command line names."""
     args = parser().parse_args()
-    from ..io.files import atomic_write
+    from ..io.files import save_atomic
 
     try:
         from ..evidence import compare, figures, report, runs, tables
@@ -44,7 +44,7 @@ def main() -> None:
         'report.html': plain(report.render(comparison, methods)).encode(),
     }
     for name, content in contents.items():
-        with atomic_write(args.out / name) as file:
+        with save_atomic(args.out / name) as file:
             file.write(content)
     print(plain(tables.short(comparison)))
     print(f'{args.out / "table.md"} has all columns, {args.out / "report.html"} figures and images')

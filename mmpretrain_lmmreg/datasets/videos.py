@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import InputError
-from ..io.files import atomic_write
+from ..io.files import save_atomic
 from ..progress import track
 
 JPEG_QUALITY = 95  # without chroma subsampling: a fifth of a PNG's size
@@ -67,7 +67,7 @@ def import_av():
 def write_frame(video: Path, image: Path, position: float) -> None:
     """Write one frame of a video as JPEG, whole or not at all."""
     frame = read_frame(video, position)
-    with atomic_write(image) as file:
+    with save_atomic(image) as file:
         frame.save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
 
 

@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from PIL import __version__ as pillow_version
 
 from ..io.checksums import write_checksums
-from ..io.files import atomic_write, cache_dir, digest
+from ..io.files import cache_dir, digest, save_atomic
 from ..progress import track
 from .actions import CLASSES
 from .backgrounds import BACKGROUNDS
@@ -89,7 +89,7 @@ def render_into(folder: Path, seed: str = SEED) -> None:
         sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
         records.append(_record(image, scene, sha256, seed))
     for name, lines in (('scenes.jsonl', scene_lines), ('descriptions.jsonl', records)):
-        with atomic_write(folder / name) as file:
+        with save_atomic(folder / name) as file:
             file.writelines(json.dumps(line).encode() + b'\n' for line in lines)
     write_checksums([folder / 'scenes.jsonl'], folder)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingInputError
-from ..io.files import atomic_write, digest
+from ..io.files import digest, save_atomic
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
 from .kept import Kept
@@ -30,7 +30,7 @@ def write(run: Kept, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, 
     while line is not None:
         file = path if number == 1 else path.with_name(f'{path.stem}-{number}{path.suffix}')
         count = size = 0
-        with atomic_write(file) as out:
+        with save_atomic(file) as out:
             while line is not None and count < MOST_REQUESTS and size + len(line) <= MOST_BYTES:
                 out.write(line)
                 count, size = count + 1, size + len(line)

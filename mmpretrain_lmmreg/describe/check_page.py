@@ -6,7 +6,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..datasets.thumbnails import thumbnail
-from ..io.files import atomic_write
+from ..io.files import save_atomic
 from ..io.printing import plain
 from .check import Check, shares_of
 
@@ -30,5 +30,5 @@ def render(found: Check) -> str:
 def write_page(found: Check, path: Path) -> None:
     """Write the page, whole or not at all."""
     page = plain(render(found))
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         file.write(page.encode())

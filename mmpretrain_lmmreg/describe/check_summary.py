@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..descriptions.store import DescriptionStore
-from ..io.files import atomic_write, sealed
+from ..io.files import save_atomic, sealed
 from .check import Check, ClassCheck, shares_of
 
 
@@ -66,5 +66,5 @@ def _total(classes: list[ClassCheck]) -> ClassCheck:
 def write_summary(found: Check, path: Path) -> None:
     """Write the figures, whole or not at all."""
     content = sealed(summarize(found))
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         file.write(content)

@@ -9,14 +9,14 @@ from threading import Lock
 
 import numpy as np
 
-from ..features.keys import contents_compared, file_state
+from ..features.keys import contents_compared, stat_signature
 
 _ROW = np.dtype([('name', '<u8'), ('content', '<u8')])
 _UNSAVED = 1 << 10  # rows that a crash may lose
 
 
 class Hashes:
-    """What files hold, by their path and state, 16 bytes each; see :func:`file_state`.
+    """What files hold, by their path and state, 16 bytes each; see :func:`stat_signature`.
 
     A damaged or lost row costs one reading of a file: contents decide wherever an image is asked
     about. With ``$LMMREG_VERIFY_CONTENT=1`` all rows are forgotten, and each file is read again.
@@ -39,7 +39,7 @@ class Hashes:
         """The first 16 hex digits of a file's SHA-256, or None where its state is not known."""
         if not len(self._rows):
             return None
-        name = np.uint64(_name(path, file_state(path)))
+        name = np.uint64(_name(path, stat_signature(path)))
         at = int(np.searchsorted(self._rows['name'], name, 'right')) - 1  # the latest of a name
         if at < 0 or self._rows['name'][at] != name:
             return None

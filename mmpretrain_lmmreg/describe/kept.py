@@ -7,7 +7,7 @@ from functools import partial
 from ..descriptions.lines import Record
 from ..descriptions.samples import names_class
 from ..descriptions.store import DescriptionWriter
-from ..features.keys import file_state
+from ..features.keys import stat_signature
 from ..io.files import digest
 from .describers import Answer, Describer
 from .hashes import Hashes
@@ -61,7 +61,7 @@ class Kept:
 
     def read(self, task: Task, decode: bool = True) -> Loaded:
         """Read an image; prepared for the describer if it needs asking and is to be decoded."""
-        state = file_state(task.path)
+        state = stat_signature(task.path)
         wanted = partial(self.tries_left, task) if decode else lambda _: 0
         loaded = self.load(task.path, self.describer.prepare, wanted)
         if loaded.sha256:

@@ -9,7 +9,7 @@ from ..descriptions.lines import Record, encode, scan
 from ..descriptions.parse import STATUSES
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
-from ..io.files import atomic_write, digest
+from ..io.files import digest, save_atomic
 from .verdict import judge
 
 _ORIGIN = ('sha256', 'model', 'settings')
@@ -66,7 +66,7 @@ def merge(
     if first:
         with DescriptionWriter(out) as writer:
             return append_many(writer, new)
-    with atomic_write(out) as file:
+    with save_atomic(out) as file:
         for count, record in enumerate(new, 1):  # noqa: B007  used below
             file.write(encode(record))
     return count

@@ -15,7 +15,7 @@ from mmengine.device import get_device
 from ..config import load_config
 from ..errors import InputError
 from ..hooks.run_folder import load_run
-from ..io.files import atomic_write
+from ..io.files import save_atomic
 from ..progress import Progress
 
 TrainHere = Callable[[Path, Path, int], None]  # of a config, a folder and a number of threads
@@ -42,7 +42,7 @@ def write_config(cfg: Config, folder: Path) -> Path:
             )
         return path
     lines = [f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in settings.items()]
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         file.write(''.join(lines).encode())
     return path
 

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from ..config import load_config, method_file
 from ..errors import InputError
 from ..hooks.run_folder import load_predictions, load_run
-from ..io.files import atomic_write, sealed
+from ..io.files import save_atomic, sealed
 from ..progress import Progress
 from .grid import Options, check_budgets, grid_of, slug, tuning_of
 from .holdout import hold_out_validation
@@ -125,7 +125,7 @@ class Sweep:
             selection=chosen,
             runs=runs,
         )
-        with atomic_write(path) as file:
+        with save_atomic(path) as file:
             file.write(sealed(summary))
         return path
 

@@ -13,14 +13,14 @@ Name = TypeVar('Name', bound=Hashable)
 
 
 def file_key(path: str, batch_size: int, view: str = '') -> str:
-    """Path, batch size, view and :func:`file_state` of an image file, without its content.
+    """Path, batch size, view and :func:`stat_signature` of an image file, without its content.
 
     Rounding may depend on the batch size, so rows of one are not used in place of another's.
     """
-    return f'{os.path.abspath(path)}\t{batch_size} {view}\t{file_state(path)}'
+    return f'{os.path.abspath(path)}\t{batch_size} {view}\t{stat_signature(path)}'
 
 
-def file_state(path: str) -> str:
+def stat_signature(path: str) -> str:
     """Size, times of writing and of change, and inode of a file; ``'missing'`` without one.
 
     A file that was replaced, or written again in place, has another state.
@@ -84,3 +84,6 @@ def _path(key: str) -> str:
 def _without_state(row: str) -> str:
     file, _, content = row.rsplit('\t', 2)
     return f'{file}\t{content}'
+
+
+file_state = stat_signature  # the old name, while the callers move

@@ -28,7 +28,7 @@ from ..datasets.loading import LoadPicture
 from ..datasets.samples import describe_transform, iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, UnreadableError
-from ..io.files import atomic_write, cache_dir, digest, read_sealed, sealed
+from ..io.files import cache_dir, digest, read_sealed, save_atomic, sealed
 from ..io.table import StoredRows, VectorTable, not_finite
 from ..progress import Progress
 from .images import ImagesOf, collate, first_images
@@ -235,7 +235,7 @@ def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
         chosen = deepcopy(model.backbone)
         chosen.use_precision(found['precision'])
         found['at_a_time'] = fastest_number(chosen, data['inputs'])
-        with atomic_write(path) as file:
+        with save_atomic(path) as file:
             file.write(sealed(dict(found, about=about)))
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, MissingInputError
-from ..io.files import atomic_write, digest, read_sealed, sealed
+from ..io.files import digest, read_sealed, save_atomic, sealed
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def save_predictions(work_dir: str | Path, predictions: Predictions) -> Path:
     """Write ``<work_dir>/results/<split>.npz``, whole or not at all."""
     path = Path(work_dir) / 'results' / f'{predictions.split}.npz'
     p = predictions  # plain dtypes only: an object array would be pickled
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         np.savez_compressed(
             file,
             rel_path=np.asarray(p.rel_path, dtype=str),
@@ -125,7 +125,7 @@ def belongs(predictions: Predictions, run: dict, origin: dict) -> bool:
 def save_run(work_dir: str | Path, run: dict) -> Path:
     """Write ``<work_dir>/results/run.json``, whole or not at all."""
     path = Path(work_dir) / 'results' / 'run.json'
-    with atomic_write(path) as file:
+    with save_atomic(path) as file:
         file.write(sealed(run))
     return path
 

@@ -27,6 +27,12 @@ def cache_dir(name: str) -> Path:
     return Path(root).expanduser() / name
 
 
+def __getattr__(name: str) -> Any:  # the old name, while the callers move
+    if name == 'atomic_write':
+        return save_atomic
+    raise AttributeError(name)
+
+
 def fsync_folder(folder: Path) -> None:
     """Make a rename or a new file name in ``folder`` durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -37,7 +43,7 @@ def fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def save_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Write a whole file or none: temporary file, fsync, rename, fsync of the folder.
 
     The temporary file lies beside ``path`` and is removed if the body raises; one that a killed

@@ -17,7 +17,7 @@ from safetensors.torch import save
 
 from ..errors import InputError
 from .checksums import crc_of
-from .files import atomic_write, cache_dir, digest, remove_unfinished
+from .files import cache_dir, digest, remove_unfinished, save_atomic
 
 AT_A_TIME = 4096  # rows that are looked at
 IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
@@ -43,7 +43,7 @@ class VectorTable:
     def __init__(self, kind: str, about: Mapping[str, Any]) -> None:
         self.folder = cache_dir(kind) / digest(about)
         if not (self.folder / 'about.json').exists():
-            with atomic_write(self.folder / 'about.json') as file:
+            with save_atomic(self.folder / 'about.json') as file:
                 file.write(json.dumps(about, indent=2, default=str).encode())
         remove_unfinished(self.folder)  # chunks' names are never used again
         self._chunks: list[Path] = []
@@ -115,7 +115,7 @@ class VectorTable:
         total = crc32(rows.view(torch.uint8).numpy().data)
         about = chunk_metadata(keys, list(rows.shape), dtype, total)
         path = self.folder / f'{len(self._chunks):06d}-{os.getpid()}-{uuid.uuid4().hex}.safetensors'
-        with atomic_write(path) as file:
+        with save_atomic(path) as file:
             file.write(save({'rows': rows}, about))
         self._index(path, checked=True)
 

@@ -24,7 +24,7 @@ from mmpretrain_lmmreg.describe.loading import Loaded, Task
 from mmpretrain_lmmreg.describe.merge import merge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
-from mmpretrain_lmmreg.features.keys import file_state
+from mmpretrain_lmmreg.features.keys import stat_signature
 
 
 class MadeUp:
@@ -69,7 +69,7 @@ def replies(root: Path, count: int = 1_000_000, shards: int = 4) -> None:
                 with open(path, 'wb') as part:
                     for task in MadeUp(number * size, (number + 1) * size):
                         record = made_up_record(task)
-                        known.add(task.path, file_state(task.path), record['sha256'])
+                        known.add(task.path, stat_signature(task.path), record['sha256'])
                         line = encode(record)
                         whole.write(line)
                         part.write(line)

@@ -160,8 +160,8 @@ def test_a_resumed_run_reads_what_has_changed_only(tasks, out, tmp_path, monkeyp
 def test_contents_behind_the_same_state_show_when_contents_are_compared(
     tasks, out, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr('mmpretrain_lmmreg.describe.hashes.file_state', lambda _: 'the same')
-    monkeypatch.setattr('mmpretrain_lmmreg.describe.kept.file_state', lambda _: 'the same')
+    monkeypatch.setattr('mmpretrain_lmmreg.describe.hashes.stat_signature', lambda _: 'the same')
+    monkeypatch.setattr('mmpretrain_lmmreg.describe.kept.stat_signature', lambda _: 'the same')
     cache = tmp_path / 'x.hashes'
     resume(out, tasks, cache)
     with open(tasks[0].path, 'ab') as file:
