@@ -19,7 +19,7 @@ import os
 
 from mmpretrain_lmmreg.datasets import find_classes
 
-data_root = '{{$CUSTOM_ROOT:data/custom}}'
+data_root = os.environ.get('CUSTOM_ROOT') or 'data/custom'
 ann_file = os.environ.get('CUSTOM_LIST', '')
 class_names = os.environ.get('CUSTOM_NAMES', '')
 data = dict(

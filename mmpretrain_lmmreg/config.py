@@ -7,6 +7,7 @@ names, by default the demo's. The commands set it by ``--on CONFIG``.
 from __future__ import annotations
 
 import os
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,12 @@ if TYPE_CHECKING:  # parsers import this file before torch is there
     from mmengine.config import Config
 
 ON = 'LMMREG_ON'
+# How a method's file asks for the config that it inherits from
+_ASKS_ON = re.compile(r"environ\.get\('LMMREG_ON'\)|\{\{\$LMMREG_ON:")
+# What mmengine replaces in the text of a config, so that a run's own config would read otherwise
+_REPLACED = re.compile(
+    r'\{\{[\'"]?\s*(\$\w+\s*:|_base_\.|file(Dirname|Basename|Extname)\w*\s*\}\})'
+)
 
 
 def config_folder() -> Path:
@@ -38,8 +45,9 @@ def method_file(name: str) -> str:
     if name in known:
         return str(known[name])
     if not Path(name).is_file():
-        raise InputError(
-            f'there is no method {name!r}; give a config file, or one of {", ".join(known)}'
+        raise MissingInputError(
+            f'there is no method {name!r}; give a config file, or one of {", ".join(known)}',
+            code='config.no_method',
         )
     return name
 
@@ -59,7 +67,7 @@ def put_on(on: str | Path | None) -> Iterator[None]:
     """Inside, methods inherit from the config ``on``; None changes nothing."""
     before = os.environ.get(ON)
     if on is not None:
-        os.environ[ON] = Path(on).absolute().as_posix()
+        os.environ[ON] = os.path.abspath(on)
     try:
         yield
     finally:
@@ -72,34 +80,86 @@ def put_on(on: str | Path | None) -> Iterator[None]:
 def load_config(path: str | Path, on: str | Path | None = None) -> Config:
     """Read a config; a method's is put on the config ``on``.
 
+    Args:
+        path: The config.
+        on: The config that a method inherits from; by default what ``LMMREG_ON`` names, else the
+            demo's.
+
+    Returns:
+        The config; a method's remembers ``LMMREG_ON`` in ``env_variables``.
+
     Raises:
         MissingInputError: ``on`` is not there.
-        InputError: ``on`` is itself a method, or lacks what the method takes from it; ``path``
-            would be the same without it.
+        InputError: a config cannot be read; ``on`` is itself a method, or lacks what the method
+            takes from it; ``path`` would be the same without it.
     """
-    from mmengine.config import Config
-
     if on is None:
-        return Config.fromfile(path)
+        return _read(path)
     if not Path(on).is_file():
-        raise MissingInputError(f'--on {on}: there is no such config')
+        raise MissingInputError(f'--on {on}: there is no such config', code='config.missing')
+    if '::' in os.path.abspath(on):
+        raise InputError(
+            f"--on {on}: mmengine reads '::' in a path as a package's name; rename the folder",
+            code='config.unreadable',
+        )
     with put_on(config_folder() / 'lmmreg_demo.py'):
-        if ON in Config.fromfile(on).env_variables:
-            raise InputError(f"--on {on}: this is itself a method; give a data set's config")
+        if _ASKS_ON.search(_read(on).text):
+            raise InputError(
+                f"--on {on}: this is itself a method; give a data set's config",
+                code='config.on_is_method',
+            )
     with put_on(on):
         try:
-            cfg = Config.fromfile(path)
+            cfg = _read(path)
         except (AttributeError, KeyError) as error:
             raise InputError(
                 f'{path} cannot be put on {on}, which lacks something that the method takes from '
-                f'it ({error}); let it inherit from one of {config_folder()}/lmmreg_*.py'
+                f'it ({error}); let it inherit from one of {config_folder()}/lmmreg_*.py',
+                code='config.on_unfit',
             ) from error
-    if ON not in cfg.env_variables:
+    if not _ASKS_ON.search(cfg.text):
         raise InputError(
             f'--on {on}: {path} is no method and would not change; the methods are in '
-            f'{config_folder() / "methods"}'
+            f'{config_folder() / "methods"}',
+            code='config.not_a_method',
         )
     return cfg
+
+
+def _read(path: str | Path) -> Config:
+    """Read a config file; a method's remembers what ``LMMREG_ON`` named."""
+    from mmengine.config import Config
+
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, re.error) as error:
+        raise InputError(
+            f'{path} is no config that can be read: {error}. Where it has {{{{$NAME:default}}}}, '
+            "a quote or backslash in the variable's value breaks it: write "
+            "os.environ['NAME'] instead",
+            code='config.unreadable',
+        ) from error
+    if _ASKS_ON.search(cfg.text) and os.environ.get(ON):
+        cfg.env_variables[ON] = os.environ[ON]
+    check_braces(cfg)
+    return cfg
+
+
+def check_braces(cfg: Config) -> None:
+    """Refuse texts that mmengine would replace when it reads the run's own config again.
+
+    Raises:
+        InputError: a value has ``{{`` and a variable's name, as a folder's name may.
+    """
+    for part in dicts_in(cfg.to_dict()):
+        for key, value in part.items():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and _REPLACED.search(text):
+                    raise InputError(
+                        f'{key}={text!r}: mmengine would replace the text in {{{{ }}}} when it '
+                        "reads the run's config again; rename the file or folder",
+                        code='config.braces',
+                    )
 
 
 def is_on_the_demo(cfg: Config, path: str) -> bool:
@@ -125,14 +185,18 @@ def check_files(config: str, checkpoint: str | None = None) -> None:
     if (checkpoint or '').endswith('.py') or config.endswith(('.pth', '.pt')):
         raise InputError(
             f'{config} is taken for the config and {checkpoint or "nothing"} for the '
-            'checkpoint: give the config (.py) first, then the checkpoint (.pth)'
+            'checkpoint: give the config (.py) first, then the checkpoint (.pth)',
+            code='config.swapped',
         )
     if not Path(config).is_file():
         raise MissingInputError(
-            f'config {config} is not there; the configs that come along are in {config_folder()}'
+            f'config {config} is not there; the configs that come along are in {config_folder()}',
+            code='config.missing',
         )
     if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():
-        raise MissingInputError(f'checkpoint: there is no file {checkpoint}')
+        raise MissingInputError(
+            f'checkpoint: there is no file {checkpoint}', code='config.no_checkpoint'
+        )
 
 
 def is_type(part: dict, cls: type) -> bool:

@@ -28,6 +28,15 @@ CODES: dict[str, str] = {
     # --- evidence: comparing runs, sweeps
     # --- fit: choosing a method
     # --- config: settings and commands
+    'config.missing': 'a config file is not there',
+    'config.no_checkpoint': 'a checkpoint file is not there',
+    'config.swapped': "config and checkpoint stand in each other's place",
+    'config.unreadable': 'a config file cannot be read',
+    'config.braces': 'a setting has text that mmengine would replace',
+    'config.no_method': 'no method has this name',
+    'config.not_a_method': '--on is given with a config that is no method',
+    'config.on_is_method': "--on names a method in place of a data set's config",
+    'config.on_unfit': '--on names a config that lacks what the method takes from it',
     'config.out_of_range': 'a number among the settings is not in its range',
 }
 

@@ -9,7 +9,7 @@ gamma=0.1 and delta=0.5 unless tools/sweep.py chooses:
 --grid caps_adapter:model.head.delta=0.2,0.5,0.8; see CapSAdapterHead.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'caps_adapter'
 protocol = 'all training images, no gradient step; class names and descriptions'

@@ -6,7 +6,7 @@ If this does as well as LMM-Reg., the class names alone suffice. The prompts are
 `templates`.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'class_names'
 default_hooks = dict(class_means=dict(source='class_names'))

@@ -7,7 +7,7 @@ all CLIP models. Ours: the data's `sentences`, without any the descriptions of t
 as they are. What decided: tools/predict.py --explain.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'classify_by_description'
 source = 'LLM descriptors' if _base_.sentences else 'descriptions of all training images'

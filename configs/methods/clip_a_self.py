@@ -13,7 +13,7 @@ no LayerNorm (model.head.layer_norm=True adds it), ratio=0.2 unless tools/sweep.
 The class means of the sentences alone: --cfg-options model.head.ratio=0 train_cfg.max_epochs=1
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'clip_a_self'
 source = 'LLM sentences' if _base_.sentences else 'descriptions'

@@ -6,7 +6,7 @@ As cross_modal, whose texts are the class names in templates; here the descripti
 images, each a sample of its image's class.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'cross_modal_descriptions'
 protocol = 'all training images, last epoch; descriptions'

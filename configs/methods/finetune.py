@@ -3,7 +3,7 @@
 python tools/train.py configs/methods/finetune.py --on configs/lmmreg_bar.py
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'finetune'
 model = dict(head=dict(alpha=0))

@@ -5,7 +5,7 @@
 If this does as well as LMM-Reg., no text is needed.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'image_means'
 default_hooks = dict(class_means=dict(source='images'))

@@ -7,7 +7,7 @@ Original (Tzelepi and Mezaris, EANN 2024): MiniGPT-4's ten descriptions of each 
 ViT-L/14, one linear layer. Ours: that, with this project's schedule.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'image_text'
 protocol = 'all training images, last epoch; descriptions at test time'

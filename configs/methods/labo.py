@@ -12,7 +12,7 @@ most 50 a class. The weights of the choice unless tools/sweep.py chooses:
 --grid labo:model.head.discriminability=20,200 --grid labo:model.head.coverage=1,10,100
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'labo'
 source = 'LLM sentences' if _base_.sentences else 'descriptions'

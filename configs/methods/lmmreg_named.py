@@ -8,7 +8,7 @@ python tools/describe.py configs/lmmreg_bar.py --describer openai --model NAME \
 Not the paper's method, whose prompt tells nothing: if this does better, the texts gain by the name.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'lmmreg_named'
 protocol = 'all training images, last epoch; the LMM is told the class (control)'

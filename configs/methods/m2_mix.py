@@ -8,7 +8,7 @@ classifier, with LMM-Reg.'s class means, schedule and batches; see M2MixHead. Th
 0.01 unless tools/sweep.py chooses: --grid m2_mix:model.head.alpha=0.001,0.01,0.1
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'm2_mix'
 model = dict(head=dict(type='M2MixHead', alpha=0.01))

@@ -5,7 +5,7 @@
 Only the differences between the classes then pull, not the gap between texts and images.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'match_gap'
 default_hooks = dict(class_means=dict(match_gap=True))

@@ -6,7 +6,7 @@ This project's own: see MeanStartHead. Others: model.head.texts=[descriptions], 
 images alone. At least 600 steps, also with few images.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'mean_start'
 protocol = 'all training images, last epoch; class names'

@@ -5,7 +5,7 @@
 If this does as well as LMM-Reg., what the descriptions say does not matter.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'shuffled'
 default_hooks = dict(class_means=dict(shuffled=True))

@@ -5,7 +5,7 @@
 No paper: what the targets of the regulariser (eq. 1) are worth by themselves.
 """
 
-_base_ = '{{$LMMREG_ON:../lmmreg_demo.py}}'
+_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
 
 method = 'zero_shot_descriptions'
 protocol = 'descriptions of all training images, no training'

@@ -7,9 +7,9 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import HOOKS, LOOPS, MODELS, TRANSFORMS
+from refused import refused
 
 from mmpretrain_lmmreg.config import ON, load_config, method_file, put_on, work_dir_of
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 DATA = sorted(CONFIGS.glob('*.py'))
@@ -122,20 +122,72 @@ def test_variable_is_set_inside_only(monkeypatch):
 
 
 def test_mistakes(other, tmp_path):
-    with pytest.raises(MissingInputError, match='--on lost.py: there is no such config'):
+    with refused('config.missing'):
         load_config(method_file('gda'), 'lost.py')
-    with pytest.raises(InputError, match='lmmreg_era.py is no method.*configs/methods'):
+    with refused('config.not_a_method'):
         load_config(CONFIGS / 'lmmreg_era.py', other)
-    with pytest.raises(InputError, match='--on .*/logreg.py: this is itself a method'):
+    with refused('config.on_is_method'):
         load_config(method_file('gda'), method_file('logreg'))
     lone = tmp_path / 'lone.py'
     lone.write_text('model = dict(head=dict(num_classes=2, in_channels=3))')
-    with pytest.raises(InputError, match='cannot be put on .*lone.py.*train_dataloader.*inherit'):
+    with refused('config.on_unfit', match='lone.py.*train_dataloader'):
         load_config(method_file('gda'), lone)
-    with pytest.raises(
-        InputError, match="no method 'dga'; give .*clip_a_self, clip_svd, cocoop.*zero_shot"
-    ):
+    with refused('config.no_method', match='clip_a_self, clip_svd, cocoop.*zero_shot'):
         method_file('dga')
+
+
+AWKWARD = (
+    "Ann's",
+    'a"b',
+    'back\\new',
+    '{brace}',
+    '{{x}}',
+    'line\nfeed',
+    'tab\t',
+    '$HOME',
+    '%d',
+    'é',
+)
+
+
+@pytest.mark.parametrize('name', AWKWARD)
+def test_names_of_folders_are_no_python(name, other, tmp_path, pictures, monkeypatch):
+    """Roots, lists and --on may have any name; the written config reads alike."""
+    root = tmp_path / name
+    root.symlink_to(pictures)
+    for variable in ('CUSTOM_ROOT', 'BAR_ROOT', 'ERA_ROOT', 'UCF101_ROOT', 'UCF101_SENTENCES'):
+        monkeypatch.setenv(variable, str(root))
+    for data in ('custom', 'bar', 'era', 'ucf101'):
+        cfg = load_config(CONFIGS / f'lmmreg_{data}.py')
+        assert cfg.train_dataloader.dataset.data_root == str(root)
+        cfg.dump(tmp_path / 'dumped.py')
+        assert load_config(tmp_path / 'dumped.py').to_dict() == cfg.to_dict()
+    assert cfg.sentences == str(root)
+    folder = tmp_path / 'configs' / name
+    folder.mkdir(parents=True)
+    there = other.rename(folder / f'{name}.py')
+    assert load_config(method_file('gda'), there).templates == ['a drawing of {}.']
+    monkeypatch.setenv(ON, str(there))
+    cfg = Config.fromfile(method_file('gda'))  # as mmpretrain's own tools read it
+    assert cfg.templates == ['a drawing of {}.']
+
+
+def test_names_that_mmengine_would_replace_are_refused(pictures, tmp_path, monkeypatch):
+    for name in ('{{ fileDirname }}', '{{$HOME:x}}', '{{_base_.model}}'):
+        (tmp_path / name).symlink_to(pictures)
+        monkeypatch.setenv('CUSTOM_ROOT', str(tmp_path / name))
+        with refused('config.braces', match='data_root='):
+            load_config(CONFIGS / 'lmmreg_custom.py')
+    (tmp_path / 'a::b').mkdir()
+    on = tmp_path / 'a::b' / 'on.py'
+    on.write_text(OTHER)
+    with refused('config.unreadable', match='a::b'):
+        load_config(method_file('gda'), on)
+    monkeypatch.setenv('LMMREG_CONFIGS', "/Ann's")
+    on = tmp_path / 'pasted.py'
+    on.write_text(OTHER)
+    with refused('config.unreadable', match='pasted.py.*LMMREG|pasted.py.*NAME'):
+        load_config(on)
 
 
 def test_work_folders(other, monkeypatch):

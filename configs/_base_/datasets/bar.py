@@ -1,6 +1,7 @@
 _base_ = ['clip_images.py']
+import os
 
-data_root = '{{$BAR_ROOT:data/bar}}'
+data_root = os.environ.get('BAR_ROOT') or 'data/bar'
 data = dict(dataset=dict(type='BAR', data_root=data_root))
 train_dataloader = data
 val_dataloader = data

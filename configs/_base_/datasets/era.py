@@ -1,6 +1,7 @@
 _base_ = ['clip_images.py']
+import os
 
-data_root = '{{$ERA_ROOT:data/era}}'
+data_root = os.environ.get('ERA_ROOT') or 'data/era'
 data = dict(dataset=dict(type='ERA', data_root=data_root))
 train_dataloader = data
 val_dataloader = data
