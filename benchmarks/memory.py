@@ -13,8 +13,7 @@ from zlib import crc32
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
-from mmpretrain_lmmreg.features.keys import file_key, row_key
-from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, row_key
 from mmpretrain_lmmreg.io.table import VectorTable, chunk_metadata
 
 from .measure import Row
@@ -69,7 +68,7 @@ def shuffled_epoch(folder: Path, rows: int) -> dict:
     cfg.train_dataloader.batch_size = 1024
     runner = Runner.from_cfg(cfg)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    table = VectorTable('features', trunk_about(runner.model, dataset))
+    table = VectorTable('features', feature_cache_key(runner.model, dataset))
     for start in range(0, rows, CHUNK):
         infos = map(dataset.get_data_info, range(start, min(rows, start + CHUNK)))
         keys = [row_key(file_key(info['img_path'], 1024), '') for info in infos]

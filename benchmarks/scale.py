@@ -26,8 +26,7 @@ from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.report import render
 from mmpretrain_lmmreg.evidence.runs import load_methods
-from mmpretrain_lmmreg.features.keys import file_key, find_rows, row_key
-from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, find_rows, row_key
 from mmpretrain_lmmreg.heads.inputs import HeadInputs
 from mmpretrain_lmmreg.hooks.record import count_described, join_rows
 from mmpretrain_lmmreg.hooks.run_folder import save_predictions, save_run
@@ -162,7 +161,7 @@ def epoch(folder: Path, size: int, classes: int = 100) -> Work:
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     paths = (dataset.get_data_info(index)['img_path'] for index in range(size))
     names = [row_key(file_key(path, min(BATCH, size)), '') for path in paths]
-    fill(VectorTable('features', trunk_about(runner.model, dataset)), names, WIDTH)
+    fill(VectorTable('features', feature_cache_key(runner.model, dataset)), names, WIDTH)
     runner.register_hook(DescribeStart())
 
     def work() -> bool:

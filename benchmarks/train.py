@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from mmpretrain_lmmreg.config import config_folder
-from mmpretrain_lmmreg.features.keys import file_key, row_key
-from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, row_key
 from mmpretrain_lmmreg.io.table import VectorTable
 
 from .measure import Row
@@ -125,7 +124,7 @@ def _run(
     cfg = made_up_config(folder, len(features), classes, epochs, fused)
     runner = Runner.from_cfg(cfg)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    table = VectorTable('features', trunk_about(runner.model, dataset))
+    table = VectorTable('features', feature_cache_key(runner.model, dataset))
     paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
     size = cfg.train_dataloader.batch_size
     table.add([row_key(file_key(path, size), '') for path in paths], features)

@@ -16,9 +16,11 @@ from .visual_tower import split_tower
 
 TRAINABLE = ('none', 'proj', 'svd', 'svd_all', 'last_block', 'all')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
-# Images of a frozen trunk at a time on a CPU, unless measured; rounding may depend on it. malloc
-# may map and clear more than 32 MiB, as 8 images of ViT-L/14 take in float32, each time anew.
-AT_A_TIME = {'auto': 4, 'float32': 4, 'bfloat16': 16}
+# Images of a frozen trunk at a time on a CPU; rounding may depend on it. ViT-L/14 in bfloat16 with
+# AVX-512 takes 1.81 images/s 2 at a time, 2.11 with 4, 2.17 with 8 and 2.07 with 16.
+CPU_BATCH = 8
+# Buffers of checkpoints up to version 0.8, which kept a measured precision='auto'.
+OLD_BUFFERS = ('decided_precision', 'decided_at_a_time')
 
 
 @MODELS.register_module()
@@ -37,9 +39,10 @@ class OpenCLIPVisual(BaseBackbone):
             ``'last_block'``: that and the last block of the trunk; ``'none'`` or ``'all'``.
             Everything else is frozen and stays in eval mode.
         precision: Of a frozen trunk: ``'float32'``; ``'bfloat16'`` (weights and activations; the
-            projection stays in float32); or ``'auto'``, which the feature table decides once, by
-            measuring, and the checkpoint keeps (until then it is float32). On a CPU the trunk takes
-            4 images at a time, 16 in bfloat16; with ``'auto'`` that is measured and kept, too.
+            projection stays in float32); or ``'auto'``, with which features for the feature table
+            are computed in bfloat16 where the device has it and the cosine to float32 is at least
+            0.999 on the first eight images, and everything else is in float32. On a CPU the trunk
+            takes 8 images at a time, on a GPU a batch, halved while its memory is short.
         image_size: Pixels of a square input other than the model's own; the position embeddings
             are then interpolated.
 
@@ -71,9 +74,6 @@ class OpenCLIPVisual(BaseBackbone):
         self._freeze()
         self._train_whole = self._modules_that_train()
         self.svd = self._singular_values()
-        if precision == 'auto':
-            self.register_buffer('decided_precision', torch.tensor(0))
-            self.register_buffer('decided_at_a_time', torch.tensor(0))
         self.use_precision(precision)
         self.gpu_batch: int | None = None  # what its memory holds, once that is known
         self._hashed: tuple[list, str] | None = None  # state of the trunk's tensors, their digest
@@ -149,24 +149,17 @@ class OpenCLIPVisual(BaseBackbone):
         if self.svd is not None:
             self.svd.decompose(self.visual)
 
-    def use_precision(self, precision: str, at_a_time: int | None = None) -> None:
-        """Run the trunk so from now on, on a CPU on ``at_a_time`` images at a time (None: the
-        precision's rule); the checkpoint keeps a decided 'auto'."""
+    def use_precision(self, precision: str) -> None:
+        """Run the trunk in another precision from now on."""
         projection = {name: self.visual.get_parameter(name).data for name in self._projection_names}
         self.visual.to(PRECISIONS[precision])
         for name, values in projection.items():
             self.visual.get_parameter(name).data = values
-        self.precision, self.at_a_time = precision, at_a_time or AT_A_TIME[precision]
-        if hasattr(self, 'decided_precision'):
-            self.decided_precision.fill_(list(PRECISIONS).index(precision))
-            self.decided_at_a_time.fill_(self.at_a_time)
+        self.precision = precision
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        decided = state_dict.get(f'{prefix}decided_precision')
-        if decided is not None and hasattr(self, 'decided_precision'):
-            # before the weights are copied; older checkpoints are of four at a time
-            number = state_dict.setdefault(f'{prefix}decided_at_a_time', torch.tensor(4))
-            self.use_precision(list(PRECISIONS)[int(decided)], int(number))
+        for name in OLD_BUFFERS:
+            state_dict.pop(f'{prefix}{name}', None)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward_trunk(self, images: Tensor) -> Tensor:
@@ -191,8 +184,8 @@ class OpenCLIPVisual(BaseBackbone):
         return trunk(images).to(dtype)
 
     def _trunk_in_parts(self, images: Tensor) -> Tensor:
-        """Run so many images at a time as a GPU's memory holds, which is found by halving."""
-        size = self.gpu_batch or (self.at_a_time if images.device.type == 'cpu' else len(images))
+        """Run 8 images at a time on a CPU; on a GPU what its memory holds, found by halving."""
+        size = self.gpu_batch or (CPU_BATCH if images.device.type == 'cpu' else len(images))
         while True:
             try:
                 return torch.cat([self.tower.trunk(part) for part in images.split(size)])
@@ -237,7 +230,6 @@ class OpenCLIPVisual(BaseBackbone):
             model_name=self.model_name,
             image_size=self.image_size,
             precision=self.precision,
-            at_a_time=self.at_a_time,
             weights=self._hashed[1],
         )
 

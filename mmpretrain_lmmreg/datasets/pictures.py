@@ -62,7 +62,7 @@ def read_rgb(file: str | PathLike | IO[bytes], draft: int | None = None) -> Imag
         return _eight_bits(image)
 
 
-def list_images(images: Images) -> list[Path | Image.Image | np.ndarray]:
+def list_images(images: Images) -> Sequence[Path | Image.Image | np.ndarray]:
     """Single images out of what people have: those of a folder sorted by path.
 
     >>> list_images(['a.jpg', 'b.jpg'])

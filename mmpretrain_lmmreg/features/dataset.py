@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.samples import transforms_of
 from ..io.table import StoredRows
-from .trunk import TEXT_TRANSFORMS, trunk_features
+from .keys import TEXT_TRANSFORMS
+from .trunk import trunk_features
 
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..io.table import VectorTable, not_finite
 from .dataset import FeatureDataset
-from .trunk import trunk_about
+from .keys import feature_cache_key
 
 FAR = 1000  # times the median length of a batch's features that no image's are
 
@@ -36,7 +36,7 @@ def damage(model: nn.Module, dataset: Any, inputs: object, names: Sequence[str])
     if isinstance(inputs, Tensor) and isinstance(dataset, FeatureDataset):
         odd = odd_rows(inputs).nonzero().flatten().tolist()
         if odd:
-            folder = VectorTable('features', trunk_about(model, dataset.source)).folder
+            folder = VectorTable('features', feature_cache_key(model, dataset.source)).folder
             return (
                 f'the feature table {folder} is damaged: it holds impossible values for '
                 f'{", ".join(names[i] for i in odd[:5])}. Delete it; it will be computed again'

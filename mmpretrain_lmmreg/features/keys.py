@@ -1,15 +1,47 @@
-"""How rows of the feature table are found: by an image file's state, or by its content."""
+"""What names a feature table, and how its rows are found: by a file's state or content."""
 
 import hashlib
 import os
 from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mmpretrain.datasets import PackInputs
+from mmpretrain.models import ImageClassifier
+
+from ..datasets.samples import describe_transform, transforms_of
+from ..descriptions import AttachDescriptions
 from ..io.table import VectorTable
 
+TEXT_TRANSFORMS = (AttachDescriptions, PackInputs)  # they leave the pixels as they are
 BY_CONTENT = 'LMMREG_VERIFY_CONTENT'  # environment variable; 1 compares contents
 
 Name = TypeVar('Name', bound=Hashable)
+
+
+def feature_cache_key(model: ImageClassifier, dataset: Any, backbone: Any = None) -> dict:
+    """Everything but the image file itself that determines a row of the feature table.
+
+    Args:
+        model: The classifier, whose preprocessor and backbone count.
+        dataset: Its pipeline counts, less what leaves the pixels as they are.
+        backbone: Instead of the classifier's.
+    """
+    pixels = [
+        describe_transform(t) for t in transforms_of(dataset) if type(t) not in TEXT_TRANSFORMS
+    ]
+    prep = model.data_preprocessor
+    settings = {
+        name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor', 'pad_value')
+    }
+    for name in ('mean', 'std'):
+        value = getattr(prep, name, None)
+        settings[name] = None if value is None else value.flatten().tolist()
+    return dict(
+        kind='trunk features',
+        transforms=pixels,
+        preprocessor=settings,
+        trunk=(backbone or model.backbone).trunk_fingerprint(),
+    )
 
 
 def file_key(path: str, batch_size: int, view: str = '') -> str:

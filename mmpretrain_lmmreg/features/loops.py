@@ -146,8 +146,7 @@ def _use_features(loop) -> None:
     loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader, views)
     for hook in loop.runner.hooks:
         if isinstance(hook, EMAHook):  # its copy of the model is older than precision='auto'
-            average = hook.ema_model.module.backbone
-            average.use_precision(backbone.precision, backbone.at_a_time)
+            hook.ema_model.module.backbone.use_precision(backbone.precision)
 
 
 def _shorten_histories(loop: FrozenTrunkTrainLoop) -> None:

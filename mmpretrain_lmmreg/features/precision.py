@@ -1,74 +1,76 @@
-"""Whether a frozen trunk may run in bfloat16, and on how many images at a time it is fastest."""
+"""Whether ``precision='auto'`` of a frozen trunk is bfloat16."""
 
-import time
-from copy import copy, deepcopy
-from dataclasses import dataclass
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import torch
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.logging import print_log
+from mmpretrain.models import ImageClassifier
 from torch import Tensor
+from torch.utils.data import default_collate
 
-from ..clip.backbone import AT_A_TIME, OpenCLIPVisual
+from ..clip.backbone import OpenCLIPVisual
+from ..io.table import VectorTable
+from .images import first_images
+from .keys import feature_cache_key
 
-IMAGES = 64
-NUMBERS = (4, 16)  # images at a time on a CPU
+IMAGES = 8  # that float32 and bfloat16 are compared on
 SMALLEST_COSINE = 0.999
 
 
-@dataclass
-class Comparison:
-    """The precision that was chosen, and why; ``cosine`` is the smallest, None if not computed."""
+def settle_precision(model: ImageClassifier, dataset: Any) -> None:
+    """Decide ``precision='auto'`` of the trunk for a data set whose features are asked for.
 
-    precision: str
-    reason: str
-    cosine: float | None = None
-
-
-@torch.no_grad()
-def fastest_number(backbone: OpenCLIPVisual, images: Tensor) -> int:
-    """On how many of ``images`` (N, 3, H, W) at a time the trunk is fastest, in its precision.
-
-    Rounding may depend on that number, so it is measured once and kept. On a GPU, whose memory
-    decides, and for fewer than 16 images it is the precision's rule.
+    It is bfloat16 where the device has instructions for it and the smallest cosine to float32, on
+    the first eight images, is at least 0.999. Where the table has features in bfloat16 already,
+    nothing is computed.
     """
-    if images.device.type != 'cpu' or len(images) < max(NUMBERS):
-        return AT_A_TIME[backbone.precision]
-    trials = [copy(backbone) for _ in NUMBERS]  # which share the weights
-    for trial, number in zip(trials, NUMBERS, strict=True):
-        trial.at_a_time = number
-    seconds = _fastest(trials, images[: max(NUMBERS)], 1)
-    return min(zip(seconds, NUMBERS, strict=True))[1]
+    backbone = model.backbone
+    if backbone.precision != 'auto':
+        return
+    decided = [_decide(model, dataset) if is_main_process() else ('', '')]
+    broadcast_object_list(decided)
+    precision, reason = decided[0]
+    print_log(f"precision='auto' is {precision}: {reason}", 'current')
+    backbone.use_precision(precision)
 
 
-@torch.no_grad()
-def compare_precisions(backbone: OpenCLIPVisual, images: Tensor) -> Comparison:
-    """Choose between float32 and bfloat16 for the trunk of a float32 backbone.
-
-    bfloat16 is chosen where it is faster on a first batch of ``images`` (N, 3, H, W), and the
-    cosine of its features to those of float32 is at least 0.999 for each image.
-    """
-    fast = deepcopy(backbone)
+def _decide(model: ImageClassifier, dataset: Any) -> tuple[str, str]:
+    """The precision, and why."""
+    if not has_bfloat16(next(model.backbone.parameters()).device):
+        return 'float32', 'this device has no instructions for bfloat16'
+    exact, fast = model.backbone, deepcopy(model.backbone)
     fast.use_precision('bfloat16')
-    seconds, fast_seconds = _fastest([backbone, fast], images[:8])
-    if fast_seconds >= seconds:
-        return Comparison('float32', f'bfloat16 takes {fast_seconds / seconds:.2f} times as long')
-    pairs = [(backbone.forward_trunk(x), fast.forward_trunk(x)) for x in images.split(16)]
+    table = VectorTable('features', feature_cache_key(model, dataset, fast))
+    if len(table):
+        return 'bfloat16', f'{table.folder} has features in it'
+    images = first_images(dataset, IMAGES)
+    if not images:
+        return 'float32', 'no image can be read'
+    inputs = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)['inputs']
+    cosine = smallest_cosine(exact, fast, inputs)
+    # not <: a cosine that is no number is refused, too
+    passed = cosine >= SMALLEST_COSINE
+    reason = f'the smallest cosine to float32 is {cosine:.5f}, {SMALLEST_COSINE} is asked for'
+    return ('bfloat16' if passed else 'float32'), reason
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, without which it is slower than float32."""
+    if device.type != 'cpu':
+        return device.type == 'cuda' and torch.cuda.get_device_capability(device) >= (8, 0)
+    try:
+        words = set(Path('/proc/cpuinfo').read_text(encoding='utf-8').split())
+    except OSError:  # no Linux
+        return False
+    return not words.isdisjoint({'avx512_bf16', 'amx_bf16', 'bf16'})
+
+
+@torch.no_grad()
+def smallest_cosine(exact: OpenCLIPVisual, fast: OpenCLIPVisual, images: Tensor) -> float:
+    """The smallest cosine between two trunks' features of images (N, 3, H, W)."""
+    pair = exact.forward_trunk(images), fast.forward_trunk(images)
     # torch's min, unlike Python's, passes on what is no number
-    cosine = torch.cat([torch.cosine_similarity(*pair) for pair in pairs]).min().item()
-    # not >=: a cosine that is no number is refused, too
-    if not cosine >= SMALLEST_COSINE:
-        reason = f'bfloat16 is refused: smallest cosine to float32 {cosine:.5f} < {SMALLEST_COSINE}'
-        return Comparison('float32', reason, cosine)
-    ratio = seconds / fast_seconds
-    reason = f'{ratio:.2f} times as fast, smallest cosine to float32 {cosine:.5f}'
-    return Comparison('bfloat16', reason, cosine)
-
-
-def _fastest(backbones: list[OpenCLIPVisual], images: Tensor, repeats: int = 2) -> list[float]:
-    """Shortest forward pass of each, in seconds, after a first one that does not count."""
-    seconds: list[list[float]] = [[] for _ in backbones]
-    for _ in range(1 + repeats):
-        for backbone, times in zip(backbones, seconds, strict=True):
-            started = time.perf_counter()
-            backbone.forward_trunk(images).cpu()  # which waits for a GPU
-            times.append(time.perf_counter() - started)
-    return [min(times[1:]) for times in seconds]
+    return torch.cosine_similarity(*pair).min().item()

@@ -1,39 +1,30 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
 
-import logging
 import os
 import shutil
 import time
 from collections.abc import Sequence
-from copy import deepcopy
 from functools import partial
 from typing import Any
 
 import torch
 from mmcv.transforms import CenterCrop, LoadImageFromFile, Normalize, Pad, Resize
-from mmengine.dist import (
-    all_gather_object,
-    barrier,
-    broadcast_object_list,
-    get_dist_info,
-    is_main_process,
-)
+from mmengine.dist import all_gather_object, barrier, get_dist_info
 from mmengine.logging import print_log
-from mmpretrain.datasets import PackInputs, ResizeEdge
+from mmpretrain.datasets import ResizeEdge
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from ..clip.backbone import CPU_BATCH
 from ..datasets.loading import LoadPicture
-from ..datasets.samples import describe_transform, iter_infos, transforms_of
-from ..descriptions import AttachDescriptions
+from ..datasets.samples import iter_infos, transforms_of
 from ..errors import InputError, UnreadableError
-from ..io.files import cache_dir, digest, read_sealed, save_atomic, sealed
 from ..io.table import StoredRows, VectorTable, not_finite
 from ..progress import Progress
-from .images import ImagesOf, collate, first_images
-from .keys import file_key, find_rows, row_key
-from .precision import IMAGES, compare_precisions, fastest_number
+from .images import ImagesOf, collate
+from .keys import TEXT_TRANSFORMS, feature_cache_key, file_key, find_rows, row_key
+from .precision import settle_precision
 
 # Exactly these classes: one that inherits from them may be random
 PIXEL_TRANSFORMS = (
@@ -45,8 +36,7 @@ PIXEL_TRANSFORMS = (
     Pad,
     Normalize,
 )
-TEXT_TRANSFORMS = (AttachDescriptions, PackInputs)
-TRUNK_BATCH = 64  # where the loader's batches have no fixed size
+TRUNK_BATCH = 64  # on a GPU, where the loader's batches have no fixed size
 NAMED = 200  # unreadable images that a message lists
 CHUNK, SECONDS = 1024, 10  # features are kept on disk after so many images or seconds
 
@@ -56,9 +46,9 @@ def trunk_features(
 ) -> tuple[Tensor | StoredRows, dict[str, int]]:
     """Trunk features of every image of a loader, computed where they are not on disk yet.
 
-    They are computed in batches of the loader's size, always full ones, since rounding may depend
-    on the size of a batch. Several processes share the work. An unreadable image does not stop
-    the others.
+    They are computed in batches of one size, always full ones, since rounding may depend on the
+    size of a batch: 8 on a CPU, the loader's on a GPU. Several processes share the work. An
+    unreadable image does not stop the others.
 
     Args:
         views: How many views of an image are drawn by random transforms. View k of an image is
@@ -78,8 +68,9 @@ def trunk_features(
     check_deterministic(model, dataset, views)
     settle_precision(model, dataset)
     paths = list(dict.fromkeys(os.path.abspath(info['img_path']) for info in iter_infos(dataset)))
-    batch_size = min(images.batch_size or TRUNK_BATCH, len(paths))
-    table = VectorTable('features', trunk_about(model, dataset))
+    on_cpu = next(model.backbone.parameters()).device.type == 'cpu'
+    batch_size = CPU_BATCH if on_cpu else images.batch_size or TRUNK_BATCH
+    table = VectorTable('features', feature_cache_key(model, dataset))
     if views > 1:
         check_room(table, model.backbone.trunk_dim, len(paths) * views)
     names = [f'view {view}' for view in range(views)] if views > 1 else ['']
@@ -171,73 +162,6 @@ def check_deterministic(model: ImageClassifier, dataset: Any, views: int = 1) ->
     if augments is not None:
         names = ', '.join(type(a).__name__ for a in augments.augments)
         raise InputError(f'batch augmentation ({names}) mixes images at random: {advice}')
-
-
-def trunk_about(model: ImageClassifier, dataset: Any) -> dict:
-    """Everything but the image file itself that determines a row of the feature table."""
-    pixels = [
-        describe_transform(t) for t in transforms_of(dataset) if type(t) not in TEXT_TRANSFORMS
-    ]
-    prep = model.data_preprocessor
-    settings = {
-        name: getattr(prep, name, None) for name in ('to_rgb', 'pad_size_divisor', 'pad_value')
-    }
-    for name in ('mean', 'std'):
-        value = getattr(prep, name, None)
-        settings[name] = None if value is None else value.flatten().tolist()
-    return dict(
-        kind='trunk features',
-        transforms=pixels,
-        preprocessor=settings,
-        trunk=model.backbone.trunk_fingerprint(),
-    )
-
-
-def settle_precision(model: ImageClassifier, dataset: Any) -> None:
-    """Decide ``precision='auto'`` of the trunk, once for these weights and this preprocessing.
-
-    The first process measures on the first images that can be read; what it found is kept beside
-    the feature tables, and a model that has been trained knows its own.
-    """
-    backbone = model.backbone
-    if backbone.precision != 'auto':
-        return
-    decided = [_decide(model, dataset) if is_main_process() else None]
-    broadcast_object_list(decided)
-    if decided[0]:  # else no image can be read, which ends the run with their names
-        found = decided[0]
-        print_log(f"precision='auto' is {found['precision']}: {found['reason']}", 'current')
-        backbone.use_precision(found['precision'], found['at_a_time'])
-
-
-def _decide(model: ImageClassifier, dataset: Any) -> dict | None:
-    """The kept comparison of precisions on this device, or a new one; None without images."""
-    device = next(model.backbone.parameters()).device
-    is_gpu = device.type == 'cuda'
-    about = dict(
-        trunk_about(model, dataset),
-        device=torch.cuda.get_device_name(device)
-        if is_gpu
-        else torch.backends.cpu.get_cpu_capability(),
-    )
-    path = cache_dir('features') / f'precision-{digest(about)}.json'
-    try:
-        found = read_sealed(path) if path.exists() else {}
-    except InputError as error:
-        print_log(f'{error}: it is measured again', 'current', level=logging.WARNING)
-        found = {}
-    if not {'precision', 'reason', 'at_a_time'} <= found.keys():
-        images = first_images(dataset, IMAGES)
-        if not images:
-            return None
-        data = model.data_preprocessor(dict(inputs=default_collate(images)), training=False)
-        found = vars(compare_precisions(model.backbone, data['inputs']))
-        chosen = deepcopy(model.backbone)
-        chosen.use_precision(found['precision'])
-        found['at_a_time'] = fastest_number(chosen, data['inputs'])
-        with save_atomic(path) as file:
-            file.write(sealed(dict(found, about=about)))
-    return found
 
 
 def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:

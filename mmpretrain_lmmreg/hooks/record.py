@@ -20,8 +20,8 @@ from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..features.dataset import source_of
+from ..features.keys import feature_cache_key
 from ..features.loops import FrozenTrunkTrainLoop
-from ..features.trunk import trunk_about
 from ..heads import ClassMeanRegHead
 from ..io.files import digest
 from .run_folder import Predictions
@@ -121,7 +121,7 @@ def describe_features(runner: Runner) -> dict:
     if not isinstance(loop, FrozenTrunkTrainLoop):
         return {}
     # not what the loader holds: a run that was resumed at its end has read no features
-    about = trunk_about(get_ori_model(runner.model), source_of(loop.dataloader))
+    about = feature_cache_key(get_ori_model(runner.model), source_of(loop.dataloader))
     return dict(features_fingerprint=digest(about))
 
 

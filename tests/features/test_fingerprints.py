@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mmpretrain.registry import DATASETS, MODELS
 
-from mmpretrain_lmmreg.features.keys import file_key
-from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key
 from mmpretrain_lmmreg.io.files import digest
 
 COUNT = st.fixed_dictionaries(
@@ -66,7 +65,7 @@ def name_of(cfg, changes):
         MODELS_BUILT[built].backbone.init_weights()
         MODELS_BUILT[built].backbone.visual.conv1.weight.data[0, 0, 0, 0] += added
     dataset = DATASETS.build(reversed_keys(dataset) if reverse else dataset)
-    return digest(trunk_about(MODELS_BUILT[built], dataset))
+    return digest(feature_cache_key(MODELS_BUILT[built], dataset))
 
 
 @settings(

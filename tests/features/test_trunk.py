@@ -7,8 +7,14 @@ import pytest
 import torch
 from mmpretrain.registry import DATASETS, MODELS
 
-from mmpretrain_lmmreg.features.keys import BY_CONTENT, content_of, file_key, find_rows, row_key
-from mmpretrain_lmmreg.features.trunk import trunk_about
+from mmpretrain_lmmreg.features.keys import (
+    BY_CONTENT,
+    content_of,
+    feature_cache_key,
+    file_key,
+    find_rows,
+    row_key,
+)
 from mmpretrain_lmmreg.io.files import digest
 from mmpretrain_lmmreg.io.table import VectorTable
 
@@ -24,7 +30,7 @@ def name(tiny_config):
         model.backbone.init_weights()
         if trunk:
             trunk(model.backbone)
-        return digest(trunk_about(model, DATASETS.build(cfg.train_dataloader.dataset)))
+        return digest(feature_cache_key(model, DATASETS.build(cfg.train_dataloader.dataset)))
 
     return of
 
