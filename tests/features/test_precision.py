@@ -21,8 +21,9 @@ def auto(tiny_config, monkeypatch):
     return tiny_config
 
 
-def run(cfg, name, **options):
+def run(cfg, name, precision='auto', **options):
     cfg = copy.deepcopy(cfg)
+    cfg.model.backbone.precision = precision
     cfg.merge_from_dict({'work_dir': f'{cfg.work_dir}-{name}', **options})
     runner = Runner.from_cfg(cfg)
     runner.train()
@@ -41,14 +42,14 @@ def same_weights(a, b):
 def test_auto_is_bfloat16_by_hand(auto):
     decided = run(auto, 'auto').model
     assert dtype(decided) == torch.bfloat16
-    assert same_weights(decided, run(auto, 'hand', **{'model.backbone.precision': 'bfloat16'}).model)
+    assert same_weights(decided, run(auto, 'hand', 'bfloat16').model)
 
 
 def test_float32_where_the_device_has_no_bfloat16(auto, monkeypatch):
     monkeypatch.setattr(precision, 'has_bfloat16', lambda device: False)
     decided = run(auto, 'auto').model
     assert dtype(decided) == torch.float32
-    assert same_weights(decided, run(auto, 'hand', **{'model.backbone.precision': 'float32'}).model)
+    assert same_weights(decided, run(auto, 'hand', 'float32').model)
 
 
 @pytest.mark.parametrize(('error', 'shown'), [(0.1, '0.99'), (torch.nan, 'nan')])
