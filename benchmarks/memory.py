@@ -13,6 +13,7 @@ from zlib import crc32
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
+from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, row_key
 from mmpretrain_lmmreg.io.table import VectorTable, chunk_metadata
 
@@ -71,7 +72,7 @@ def shuffled_epoch(folder: Path, rows: int) -> dict:
     table = VectorTable('features', feature_cache_key(runner.model, dataset))
     for start in range(0, rows, CHUNK):
         infos = map(dataset.get_data_info, range(start, min(rows, start + CHUNK)))
-        keys = [row_key(file_key(info['img_path'], 1024), '') for info in infos]
+        keys = [row_key(file_key(info['img_path'], CPU_BATCH), '') for info in infos]
         sparse_chunk(table.folder / f'{start:07d}.safetensors', keys, TOWER['width'])
     del table
     runner.model.head.alpha = 0  # without class means

@@ -20,6 +20,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
+from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.descriptions import AttachDescriptions, DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
@@ -83,13 +84,13 @@ def keys(folder: Path, size: int) -> Work:
     """Make the keys of images' features."""
     root = image_files(folder, size)
     paths = [f'{root}/{name}' for name in names_of(size)]
-    return lambda: len({file_key(path, BATCH) for path in paths}) == size
+    return lambda: len({file_key(path, CPU_BATCH) for path in paths}) == size
 
 
 def missing_features(folder: Path, size: int) -> Work:
     """Open a table that holds nine of ten images, and find those that it lacks."""
     root = image_files(folder, size)
-    wanted = {i: file_key(f'{root}/{name}', BATCH) for i, name in enumerate(names_of(size))}
+    wanted = {i: file_key(f'{root}/{name}', CPU_BATCH) for i, name in enumerate(names_of(size))}
     there = [row_key(key, f'{i:032x}') for i, key in wanted.items() if i % 10]
     fill(VectorTable('features', {}), there, WIDTH)
     return lambda: (
@@ -160,13 +161,13 @@ def epoch(folder: Path, size: int, classes: int = 100) -> Work:
     runner = Runner.from_cfg(cfg)
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     paths = (dataset.get_data_info(index)['img_path'] for index in range(size))
-    names = [row_key(file_key(path, min(BATCH, size)), '') for path in paths]
+    names = [row_key(file_key(path, CPU_BATCH), '') for path in paths]
     fill(VectorTable('features', feature_cache_key(runner.model, dataset)), names, WIDTH)
     runner.register_hook(DescribeStart())
 
     def work() -> bool:
         runner.train()
-        return runner.iter == -(-size // BATCH)
+        return runner.iter == -(-size // CPU_BATCH)
 
     return work
 

@@ -17,6 +17,7 @@ from mmpretrain.registry import DATASETS
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, row_key
 from mmpretrain_lmmreg.io.table import VectorTable
@@ -126,8 +127,7 @@ def _run(
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     table = VectorTable('features', feature_cache_key(runner.model, dataset))
     paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
-    size = cfg.train_dataloader.batch_size
-    table.add([row_key(file_key(path, size), '') for path in paths], features)
+    table.add([row_key(file_key(path, CPU_BATCH), '') for path in paths], features)
     hook = BareLoop(features, fused)
     runner.register_hook(hook)
     runner.train()
