@@ -167,7 +167,7 @@ def epoch(folder: Path, size: int, classes: int = 100) -> Work:
 
     def work() -> bool:
         runner.train()
-        return runner.iter == -(-size // CPU_BATCH)
+        return runner.iter == -(-size // BATCH)
 
     return work
 
