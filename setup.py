@@ -45,8 +45,7 @@ class BuildWithConfigs(build_py):
             return
         mim = Path(self.build_lib) / 'mmpretrain_lmmreg' / '.mim'
         shutil.rmtree(mim, ignore_errors=True)
-        # benchmark.py runs what lies beside the package, in a checkout only
-        ignored = shutil.ignore_patterns('__pycache__', '*.pyc', 'benchmark.py')
+        ignored = shutil.ignore_patterns('__pycache__', '*.pyc')
         for name in ('configs', 'tools'):
             shutil.copytree(ROOT / name, mim / name, ignore=ignored)
         shutil.copy(ROOT / 'model-index.yml', mim)

@@ -12,12 +12,12 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
-from benchmarks.measure import Row, in_turns, markdown
+from dev.benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
+from dev.benchmarks.measure import Row, in_turns, markdown
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.io.table import VectorTable
 
-TOOL = Path(__file__).resolve().parents[1] / 'tools' / 'benchmark.py'
+TOOL = Path(__file__).resolve().parents[1] / 'dev' / 'benchmark.py'
 
 
 def test_tasks_take_turns_and_the_first_round_does_not_count(monkeypatch):
@@ -78,7 +78,7 @@ def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monk
 
 def test_the_peak_is_the_process_s_own():
     held = torch.ones(2**28)  # a GiB that a child does not have
-    code = 'from benchmarks.memory import peak_gib; print(peak_gib())'
+    code = 'from dev.benchmarks.memory import peak_gib; print(peak_gib())'
     root = TOOL.parents[1]
     child = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
     assert 0.1 < float(child.stdout.split()[-1]) < 0.9, child.stderr

@@ -1,4 +1,4 @@
-"""What a million images cost, and 10,000 classes: ``python -m benchmarks.scale STAGE FOLDER N``.
+"""What a million images cost, and 10,000 classes: ``python -m dev.benchmarks.scale``.
 
 Each stage at each size is a process of its own, whose CPU seconds and memory count. Image files are
 empty, features and descriptions made up, and the text tower gives ones; all else is the package's.

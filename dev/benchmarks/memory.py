@@ -1,4 +1,4 @@
-"""Memory of a shuffled epoch over a large table: ``python -m benchmarks.memory``.
+"""Memory of a shuffled epoch over a large table: ``python -m dev.benchmarks.memory``.
 
 A process of its own, since what counts is the most that it ever had resident.
 """

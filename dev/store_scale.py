@@ -1,7 +1,7 @@
 """What a store of a million replies costs: seconds, and the most that each process had resident.
 
-python tests/describe/store_scale.py replies [N]    N replies opened, resumed, merged (1,000,000)
-python tests/describe/store_scale.py files [N]      N image files resumed, 0.1 MB each (100,000)
+python dev/store_scale.py replies [N]    N replies opened, resumed, merged (1,000,000)
+python dev/store_scale.py files [N]      N image files resumed, 0.1 MB each (100,000)
 
 Resident memory counts what the imports take, too, which is printed first.
 """
@@ -14,6 +14,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')]
 
 from crashing import in_child, wait
 from describing import PROMPT, Scripted, describe

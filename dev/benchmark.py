@@ -1,4 +1,4 @@
-"""Speed figures: ``tools/benchmark.py {trunk,text,train,run,memory,scale,all} --json FILE``."""
+"""Speed figures: ``dev/benchmark.py {trunk,text,train,run,memory,scale,all} --json FILE``."""
 
 import argparse
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-from benchmarks.machine import describe_machine, not_judged
-from benchmarks.measure import Row, markdown
+from dev.benchmarks.machine import describe_machine, not_judged
+from dev.benchmarks.measure import Row, markdown
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.io.files import save_atomic
@@ -103,7 +103,7 @@ def check_run(config: Path | None) -> None:
     """Raise InputError where the whole run's config or what it needs is not there."""
     from mmengine.config import Config
 
-    from benchmarks.run import default_config
+    from dev.benchmarks.run import default_config
     from mmpretrain_lmmreg.cli.inputs import check_inputs
     from mmpretrain_lmmreg.config import check_files
 
@@ -126,7 +126,7 @@ def check_writable(path: Path) -> None:
 
 def measure(args: argparse.Namespace, folder: Path) -> Iterator[Row]:
     """The rows of the parts that were asked for, as they come."""
-    from benchmarks import decode, memory, run, scale, text, train, trunk
+    from dev.benchmarks import decode, memory, run, scale, text, train, trunk
 
     wanted = PARTS if args.part == 'all' else (args.part,)
     if 'trunk' in wanted:

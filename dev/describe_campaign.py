@@ -1,9 +1,9 @@
 """The long checks of describing, each run by hand and printing what it measured.
 
-python tests/describe/campaign.py strace    a run killed at each of its real system calls
-python tests/describe/campaign.py kills     100 SIGKILLs at random moments over 2,000 images
-python tests/describe/campaign.py faults    1,000 images, a fifth of the answers faulty
-python tests/describe/campaign.py latency   against a server of fixed latency
+python dev/describe_campaign.py strace    a run killed at each of its real system calls
+python dev/describe_campaign.py kills     100 SIGKILLs at random moments over 2,000 images
+python dev/describe_campaign.py faults    1,000 images, a fifth of the answers faulty
+python dev/describe_campaign.py latency   against a server of fixed latency
 """
 
 import os
@@ -15,6 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')]
 
 import torch
 from crashing import content, in_child, wait, whole_lines

@@ -1,6 +1,6 @@
 """SIGKILL each command at random moments; the same command must go on and end as if undisturbed.
 
-python tests/kill_campaign.py [STAGE...] --kills 50 --seed 0
+python dev/kill_campaign.py [STAGE...] --kills 50 --seed 0
 
 All that a command writes lies in one folder: work folder, caches, the drawn data set. Up to three
 runs of a command are killed in a row, the next one is left alone, and the folder must be that of an
@@ -20,9 +20,8 @@ from pathlib import Path
 
 os.environ['OMP_NUM_THREADS'] = '1'
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests' / 'describe')]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')]
 
-# ruff: noqa: E402
 import torch
 from crashing import wait
 from killing import Campaign, Stage, start

@@ -22,7 +22,7 @@ from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-# ruff: noqa: E402, I001  the package comes first: it repairs torchvision for open_clip
+# ruff: noqa: I001  the package comes first: it repairs torchvision for open_clip
 from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.io.checksums import write_checksums
 from mmpretrain_lmmreg.demo import CLIP_FOLDER

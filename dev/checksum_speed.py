@@ -1,6 +1,6 @@
 """What checksums cost, beside the same work without them.
 
-PYTHONPATH=.:tests:tests/describe python tests/checksum_speed.py [parts | runs]
+python dev/checksum_speed.py [parts | runs]
 
 parts: UCF-101's numbers, 9,537 training images and a table of as many rows of 1,024 float32.
 runs: a training run of the demo, table and checkpoints included, and describing 2,000 images by a
@@ -15,6 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')]
 
 import hostile
 import torch
