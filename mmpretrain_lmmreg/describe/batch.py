@@ -2,26 +2,30 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, MissingInputError
-from ..io.files import digest, save_atomic
+from ..descriptions.lines import open_for_reading
+from ..errors import InputError
+from ..io.files import save_atomic, digest
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
-from .kept import Kept
-from .loading import Loaded, Task
+from .images import Loaded, Task
+from .run import Run
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
 
 
-def write(run: Kept, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
-    """Write requests about the images that need asking; yields each file and its requests.
+def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
+    """Write requests about the images that need asking.
 
     An image that cannot be read is put on record as an error; of those with the same content one
-    is asked about. Beyond a service's limits
-    ``NAME-2.jsonl`` and so on follow.
+    is asked about. Beyond a service's limits ``NAME-2.jsonl`` and so on follow.
+
+    Yields:
+        Each file, and the number of its requests.
     """
     lines, number = _lines(run, tasks), 1
     line = next(lines, None)
@@ -40,7 +44,7 @@ def write(run: Kept, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, 
     run.share()
 
 
-def _lines(run: Kept, tasks: Iterable[Task]) -> Iterator[bytes]:
+def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
     for task in tasks:
         if run.done(task):
             continue
@@ -50,15 +54,18 @@ def _lines(run: Kept, tasks: Iterable[Task]) -> Iterator[bytes]:
         if loaded.content is None or run.waits(task, loaded.sha256):
             continue
         request = {
-            'custom_id': _id(run, task, loaded.sha256),
+            # which image, of which content, and what is asked of whom
+            'custom_id': f'{_name(task)}-{(loaded.sha256 or "")[:16]}-{_asked(run)}',
             'method': 'POST',
             'url': '/v1/chat/completions',
-            'body': run.describer.request(loaded.content),  # type: ignore[attr-defined]
+            'body': run.describer.request(  # type: ignore[attr-defined]
+                loaded.content, run.prompt_for(task)
+            ),
         }
         yield json.dumps(request).encode() + b'\n'
 
 
-def read(run: Kept, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
+def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
     """Keep the answers in batch files, each for all images of that content.
 
     Returns:
@@ -70,16 +77,16 @@ def read(run: Kept, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, 
     """
     where = {_name(tasks[index]): index for index in range(len(tasks))}
     kept = skipped = 0
-    for custom_id, answer in (pair for file in files for pair in _answers(file)):
-        name, known, asked = custom_id
+    for (name, content, asked), answer in (pair for file in files for pair in _answers(file)):
         if asked != _asked(run):
             raise InputError(
                 'the batch was written for another model, prompt or other settings: give the '
-                'options that it was written with'
+                'options that it was written with',
+                code='describe.other_batch',
             )
         task = tasks[where[name]] if name in where else None
         loaded = run.read(task, decode=False) if task else Loaded()
-        changed = (loaded.sha256 or '')[:16] != known
+        changed = (loaded.sha256 or '')[:16] != content
         if task is None or changed or not run.tries_left(task, loaded.sha256):
             skipped += 1
             continue
@@ -93,25 +100,22 @@ def read(run: Kept, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, 
 
 def _answers(file: Path) -> Iterator[tuple[list[str], Answer]]:
     """The parts of each answer's custom_id, and the answer."""
-    for number, line in enumerate(_lines_of(file), 1):
-        try:
-            data = json.loads(line)
-            parts = data['custom_id'].split('-')
-            if len(parts) != 3:
-                raise ValueError('a custom_id that --batch-write did not make')
-            yield parts, _answer(data)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise InputError(
-                f'{file}, line {number}: no answer of a batch ({error}); give the file that '
-                'the service returned'
-            ) from None
-
-
-def _lines_of(file: Path) -> Iterator[bytes]:
-    if not file.is_file():
-        raise MissingInputError(f'--batch-read {file}: no such file')
-    with open(file, 'rb') as lines:
-        yield from (line for line in lines if line.strip())
+    with open_for_reading(file) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                data = json.loads(line)
+                parts = data['custom_id'].split('-')
+                if len(parts) != 3:
+                    raise ValueError('a custom_id that --batch-write did not make')
+                yield parts, _answer(data)
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+                raise InputError(
+                    f'{file}, line {number}: no answer of a batch ({error}); give the file that '
+                    'the service returned',
+                    code='describe.no_batch',
+                ) from None
 
 
 def _answer(data: dict[str, Any]) -> Answer:
@@ -121,19 +125,19 @@ def _answer(data: dict[str, Any]) -> Answer:
         try:
             return from_completion(body)
         except Fault as fault:
-            return Answer(error=str(fault))
+            return Answer(error=str(fault)[:500])
     error = data.get('error') or (body.get('error') if isinstance(body, dict) else body) or {}
     if isinstance(error, dict) and error.get('code') in FILTERED:
         return Answer(finish='refused')
     return Answer(error=f'status {response.get("status_code")}: {json.dumps(error)[:300]}')
 
 
-def _add(run: Kept, task: Task, loaded: Loaded, answer: Answer) -> None:
+def _add(run: Run, task: Task, loaded: Loaded, answer: Answer) -> None:
     """Put an answer on record, an error only once, and count it."""
     record = run.record(task, loaded, answer)
-    if not answer.error or not run.progress.failed(task.image, loaded.sha256):
+    if not answer.error or not run.answered.failed(task.image, loaded.sha256):
         run.writer.append(record)
-    run.progress.add(record)
+    run.answered.add(record)
     run.tally.statuses[record['status']] += 1
     if answer.error:
         run.tally.last_error = f'{task.image}: {answer.error}'
@@ -141,15 +145,9 @@ def _add(run: Kept, task: Task, loaded: Loaded, answer: Answer) -> None:
         run.tally.add(answer)
 
 
-def _id(run: Kept, task: Task, sha256: str | None) -> str:
-    """Which image, of which content, and what was asked by whom."""
-    return f'{_name(task)}-{(sha256 or "")[:16]}-{_asked(run)}'
-
-
 def _name(task: Task) -> str:
-    return hashlib.sha256(task.image.encode(errors='surrogateescape')).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(task.image)).hexdigest()[:16]
 
 
-def _asked(run: Kept) -> str:
-    describer = run.describer
-    return digest([run.prompt, describer.model, describer.settings])[:8]
+def _asked(run: Run) -> str:
+    return digest([run.plan.prompt, run.describer.model, run.settings])[:8]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from ..errors import InputError
 from ..progress import duration
-from .describers import TOO_LARGE, UNAVAILABLE, Answer
+from .describers import REASONED, TOO_LARGE, UNAVAILABLE, Answer
 
 ROW = 5  # failures of one kind, one after another, that are looked into
 LONGEST = 600.0  # seconds between two tries
@@ -15,12 +15,12 @@ LONGEST = 600.0  # seconds between two tries
 class Failures:
     """Looks into failures in a row of one kind, while nobody else asks.
 
-    A plain grey picture tells whether the images are at fault: if it is described, the run goes
-    on. If not, and the endpoint is out of reach though it answered before, it waits, from
+    A plain grey image tells whether the images are at fault: if it is described, the run
+    continues. If not, and the endpoint is out of reach though it answered before, it waits, from
     ``pause`` seconds to ten minutes at a time and 360 times ``pause`` in all; else it stops.
 
     Args:
-        probe: Asks about the grey picture.
+        probe: Asks about the grey image.
         pause: Seconds before the first try after an outage.
         say: Told what is waited for.
     """
@@ -73,25 +73,27 @@ class Failures:
     async def _look_into(self, answer: Answer) -> bool:
         """Whether there was an outage; returns when it is over."""
         if answer.fault == TOO_LARGE:
-            raise InputError(self._stop(answer, 'send smaller images: --max-pixels 200000, say'))
+            why = 'send smaller images: --max-pixels 200000, say'
+            raise InputError(_stopped(answer, why), code='describe.too_large')
+        if answer.fault == REASONED:
+            why = 'every such answer is paid for'
+            raise InputError(_stopped(answer, why), code='describe.only_reasoning')
         waited, pause = 0.0, self._pause
         while (probe := await self._probe()).error:
             if probe.fault != UNAVAILABLE:
-                raise InputError(
-                    self._stop(probe, 'a plain picture fails alike, so the request is at fault')
-                )
-            if not self._answered:
-                raise InputError(self._stop(probe, 'nothing was answered at all'))
-            if waited + pause > self._patience:
-                raise InputError(self._stop(probe, f'waited for {duration(waited)}'))
+                why = 'a plain image fails alike, so the request is at fault'
+                raise InputError(_stopped(probe, why), code='describe.rejected')
+            if not self._answered or waited + pause > self._patience:
+                why = f'waited for {duration(waited)}' if waited else 'nothing was answered at all'
+                raise InputError(_stopped(probe, why), code='describe.no_answers')
             self._say(f'no answers ({probe.error}); next try in {duration(pause)}')
             await asyncio.sleep(pause)
             waited, pause = waited + pause, min(2 * pause, LONGEST)
         return waited > 0
 
-    def _stop(self, answer: Answer, why: str) -> str:
-        return (
-            f'{ROW} images in a row, none could be described; the last error: {answer.error}; '
-            f'{why}. '
-            'Replies are kept, and the same command goes on'
-        )
+
+def _stopped(answer: Answer, why: str) -> str:
+    return (
+        f'{ROW} images in a row, none could be described; the last error: {answer.error}; {why}. '
+        'Replies are kept, and the same command continues'
+    )

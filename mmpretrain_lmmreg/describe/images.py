@@ -1,22 +1,67 @@
-"""The images of a config's data sets, listed without decoding one."""
+"""The images that are described: a config's, listed without decoding one; and reading one."""
 
+import hashlib
+import io
 import os
 import zlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
+from PIL import Image, UnidentifiedImageError
 
 from ..config import dicts_in, is_type
+from ..datasets.pictures import check_regular, read_rgb
 from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import rel_path_of
 from ..errors import InputError
-from .loading import Task
 
 SPLITS = ('train', 'val', 'test')
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An image to be described: its key, its file, its class and group where they are known."""
+
+    image: str
+    path: str
+    label: int | None = None
+    group: str | None = None  # of images that are not independent, such as a video's
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What is read of an image; ``error`` says why ``content`` is missing."""
+
+    sha256: str | None = None
+    content: object = None
+    error: str = ''
+
+
+def load_image(
+    path: str, prepare: Callable[[Image.Image], object], wanted: Callable[[str | None], bool]
+) -> Loaded:
+    """Read and hash an image; if it is wanted, also decode (upright, RGB) and prepare it."""
+    try:
+        check_regular(path)
+        data = Path(path).read_bytes()
+    except ValueError as error:
+        return Loaded(error=f'cannot read the image: {error}')
+    except OSError as error:
+        return Loaded(error=f'cannot read the image: {error.strerror or error}')
+    sha256 = hashlib.sha256(data).hexdigest()
+    if not wanted(sha256):
+        return Loaded(sha256)
+    try:
+        return Loaded(sha256, prepare(read_rgb(io.BytesIO(data))))
+    except UnidentifiedImageError:  # its own message is an address in memory
+        return Loaded(sha256, error='cannot decode the image: its format is unknown to pillow')
+    except Exception as error:  # decoders raise whatever a broken file provokes
+        return Loaded(sha256, error=f'cannot decode the image: {error}')
 
 
 class ConfigImages(Sequence):
@@ -36,7 +81,10 @@ class ConfigImages(Sequence):
         names = [name for name in SPLITS if split in (name, 'all')]
         loaders = [config[f'{n}_dataloader'] for n in names if config.get(f'{n}_dataloader')]
         if not loaders:
-            raise InputError(f'--split {split}: {config.filename} has no {split}_dataloader')
+            raise InputError(
+                f'--split {split}: {config.filename} has no {split}_dataloader',
+                code='describe.no_split',
+            )
         self._root = find_attach(config).data_root
         self._roots = [next(_values(loader, 'data_root'), None) for loader in loaders]
         self._datasets = [_build(loader['dataset']) for loader in loaders]
@@ -55,7 +103,8 @@ class ConfigImages(Sequence):
                 if paths.setdefault(task.image, path) != path:
                     raise InputError(
                         f'two images are called {task.image}, one of them {task.path}: describe '
-                        'the splits one at a time, each with an --out of its own'
+                        'the splits one at a time, each with an --out of its own',
+                        code='describe.same_name',
                     )
                 if len(paths) > len(self._where):
                     self._where.append(number << 56 | index)
@@ -91,7 +140,8 @@ class ConfigImages(Sequence):
         if len(files) != 1:
             raise InputError(
                 f'the data sets have {len(files)} descriptions files '
-                f'({", ".join(sorted(map(str, files)))}): name one with --out'
+                f'({", ".join(sorted(map(str, files)))}): name one with --out',
+                code='describe.no_file',
             )
         return files.pop()
 
@@ -120,3 +170,15 @@ def _values(part: object, key: str) -> Iterator[object]:
 
 def _hash(text: str) -> int:
     return zlib.crc32(os.fsencode(text))
+
+
+def check_shard(shard: str) -> tuple[int, int]:
+    """Read ``i/n``; i counts from 1 (or from 0: only its remainder matters).
+
+    Raises:
+        InputError: It is no such pair.
+    """
+    first, slash, second = shard.partition('/')
+    if not (slash and first.isdecimal() and second.isdecimal() and int(first) <= int(second) > 0):
+        raise InputError(f'--shard {shard}: write i/n, such as 1/4 to 4/4', code='describe.shard')
+    return int(first) % int(second), int(second)

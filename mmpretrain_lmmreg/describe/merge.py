@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..descriptions.lines import Record, encode, scan
-from ..descriptions.parse import STATUSES
+from ..descriptions.parse import STATUSES, ParsedReply, parse_reply
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
-from ..io.files import digest, save_atomic
-from .verdict import judge
+from ..io.files import save_atomic, digest
 
 _ORIGIN = ('sha256', 'model', 'settings')
 _NO_REPLY = STATUSES.index('empty')
@@ -108,9 +107,36 @@ def _best_entries(
     if conflicts:
         raise InputError(
             f'{len(conflicts)} images were described twice, and differently; keep the lines of '
-            'one file each, then merge again:\n  ' + '\n  '.join(conflicts[:_SHOWN])
+            'one file each, then merge again:\n  ' + '\n  '.join(conflicts[:_SHOWN]),
+            code='describe.conflict',
         )
     return best
+
+
+def judge(reply: str, finish: str = '', expected: int = 10) -> ParsedReply:
+    """Descriptions and status of a reply.
+
+    A reply that a token limit has cut loses its last item, which may look whole; one that the
+    server calls a refusal has no descriptions, whatever it says.
+
+    Args:
+        reply: The LMM's words, whole.
+        finish: ``'truncated'``, ``'refused'``, or empty where the server says neither.
+        expected: Number of descriptions asked for.
+
+    Example:
+        >>> judge('1. A cat.\\n2. A do', 'truncated', expected=2)
+        ParsedReply(descriptions=['A cat.'], status='truncated')
+    """
+    if finish == 'refused':
+        return ParsedReply([], 'refused')
+    parsed = parse_reply(reply, expected)
+    if finish != 'truncated' or parsed.status == 'refused':
+        return parsed
+    items = parsed.descriptions
+    seen = parsed.status == 'truncated' or (parsed.status == 'long' and len(items) == expected)
+    items = items if seen else items[:-1]
+    return ParsedReply(items, 'long' if len(items) >= expected else 'truncated')
 
 
 def reparsed(record: Record, expected: int = 10) -> Record:

@@ -1,42 +1,116 @@
 """The run: every image asked about once, every reply on the disk before the next is awaited."""
 
 import asyncio
+import os
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import filterfalse, islice
+from pathlib import Path
 
 from PIL import Image
 
+from ..datasets.names import readable_name
 from ..descriptions.lines import Record
+from ..descriptions.samples import CLASS, names_class
+from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
-from .describers import Answer
+from ..features.keys import stat_signature
+from ..io.files import cache_dir, digest
+from .describers import Answer, Describer
+from .describers.common import in_new_loop
 from .failures import Failures
-from .kept import Kept
-from .loading import Loaded, Task
-from .tally import Budget, Limit, Tally
+from .images import Loaded, Task, load_image
+from .merge import append_many, judge
+from .plan import DescribePlan
+from .state import Answered, Contents, Tally
 
 
-@dataclass
-class Run(Kept):
-    """Describes images and keeps the replies; arguments beside those of :class:`Kept`:
+@contextmanager
+def opened(
+    plan: DescribePlan,
+    out: Path,
+    *,
+    classes: Sequence[str] = (),
+    describer: Describer | None = None,
+    **options: object,
+) -> Iterator['Run']:
+    """A run whose replies go to ``out``, which is locked until the end.
 
     Args:
-        limits: Stop before a run takes more.
-        earlier: What runs before this one took of them.
+        plan: What is asked of whom.
+        out: The descriptions file.
+        classes: Names of the classes, for a prompt that names an image's class.
+        describer: Who is asked, where it is loaded already.
+        options: Those of :class:`Run`.
+
+    Raises:
+        InputError: The describer cannot be built; another process writes the file; it is no
+            descriptions file; it holds another model's replies, which are not to be replaced.
+    """
+    describer = describer or plan.build()
+    with DescriptionWriter(out) as writer:
+        run = Run(plan, describer, writer, classes, **options)  # type: ignore[arg-type]
+        if (others := +run.answered.others) and not plan.replace:
+            raise InputError(
+                f'{out} holds replies to this prompt of another model '
+                f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
+                f'--replace asks {describer.model} about the same images, and its replies count '
+                'where they are as good; or give it a file of its own (--out)',
+                code='describe.other_model',
+            )
+        yield run
+
+
+def contents_of(out: Path) -> Contents:
+    """What an earlier run into the same file read of the image files."""
+    return Contents(cache_dir('images') / f'{digest(os.path.abspath(out))}.hashes')
+
+
+class Run:
+    """Describes images and keeps the replies.
+
+    Images with the same content share the replies about one of them, unless the prompt names
+    their class.
+
+    Args:
+        plan: What is asked, and the limits.
+        describer: Who is asked.
+        writer: Where replies are kept.
+        classes: Names of the classes, for a prompt that names an image's class.
+        tally: Goes on where other runs of the command have ended.
+        contents: Of files, as far as they are known without reading them.
+        load: Reads an image; see :func:`load_image`.
+        report: Called with the tally after each image.
         pause: Seconds before the first try after an outage; see :class:`Failures`.
     """
 
-    limits: Sequence[Limit] = ()
-    earlier: Tally | None = None
-    pause: float = 10.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._budget = Budget(self.limits, self.tally, self.earlier or Tally())
+    def __init__(
+        self,
+        plan: DescribePlan,
+        describer: Describer,
+        writer: DescriptionWriter,
+        classes: Sequence[str] = (),
+        *,
+        tally: Tally | None = None,
+        contents: Contents | None = None,
+        load: Callable[..., Loaded] = load_image,
+        report: Callable[[Tally], None] = lambda tally: None,
+        pause: float = 10.0,
+    ) -> None:
+        self.plan, self.describer, self.writer = plan, describer, writer
+        self.tally = tally or Tally()
+        names = [readable_name(name) for name in classes] if names_class(plan.prompt) else []
+        self._prompts = [plan.prompt.replace(CLASS, name) for name in names]
+        self.settings = digest({**describer.settings, **({'classes': names} if names else {})})
+        self.answered = Answered(plan.prompt, describer.model, self.settings, writer.path)
+        self.contents = contents if contents is not None else Contents()
+        self.report, self._load, self._pause = report, load, pause
+        self._tries = 1 if describer.deterministic else 1 + plan.retries
         self._stopped: Exception | None = None
-        self._waiting: list[Record] = []
+        self._records: list[Record] = []  # that wait for the disk
         self._failed: list[Task] = []  # since the last answer, perhaps through no fault of theirs
         self._again: deque[Task] = deque()  # of those, the ones that an outage had failed
 
@@ -48,17 +122,75 @@ class Run(Kept):
                 then is kept.
         """
         try:
-            asyncio.run(self._all(iter(tasks)))
+            in_new_loop(self._all(iter(tasks)))
             self.share()
         finally:
-            self.hashes.save()
+            self.contents.save()
         return self.tally
+
+    def prompt_for(self, task: Task) -> str:
+        """What is asked about an image.
+
+        Raises:
+            InputError: The prompt names the class, and the image has none.
+        """
+        if not self._prompts:
+            return self.plan.prompt
+        if task.label is None:
+            raise InputError(
+                f'{task.image} has no label, so --prompt cannot name its class',
+                code='describe.class_in_prompt',
+            )
+        return self._prompts[task.label]
+
+    def done(self, task: Task) -> bool:
+        """Whether an image is known to need no asking, without reading it."""
+        content = self.contents[task.path]
+        return content is not None and not self.tries_left(task, content)
+
+    def read(self, task: Task, decode: bool = True) -> Loaded:
+        """Read an image; prepared for the describer if it needs asking and is to be decoded."""
+        state = stat_signature(task.path)
+        wanted = partial(self.tries_left, task) if decode else lambda _: 0
+        loaded = self._load(task.path, self.describer.prepare, wanted)
+        if loaded.sha256:
+            self.contents.add(task.path, state, loaded.sha256)
+        return loaded
+
+    def tries_left(self, task: Task, sha256: str | None) -> int:
+        """How often an image of this content may still be asked about."""
+        return self.answered.tries_left(task.image, sha256, self._tries)
+
+    def waits(self, task: Task, sha256: str | None) -> bool:
+        """Whether an image gets the replies about another one of its content, by :meth:`share`."""
+        return not self._prompts and self.answered.waits(task, sha256)
+
+    def share(self) -> None:
+        """Put the replies about an image on record for all others of its content."""
+        append_many(self.writer, self.answered.shared(self.writer.path, self.tally))
+        self.report(self.tally)
+
+    def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record:
+        """An answer's record, as it is kept."""
+        record: Record = {
+            'image': task.image,
+            'prompt': self.plan.prompt,
+            'reply': answer.reply,
+            'model': self.describer.model,
+            'settings': self.settings,
+            **({'sha256': loaded.sha256} if loaded.sha256 else {}),
+        }
+        if answer.error:
+            return record | {'descriptions': [], 'status': 'error', 'error': answer.error}
+        parsed = judge(answer.reply, answer.finish, self.plan.count)
+        record |= {'descriptions': parsed.descriptions, 'status': parsed.status}
+        return record | ({'finish': answer.finish} if answer.finish else {})
 
     async def _all(self, tasks: Iterator[Task]) -> None:
         """Workers beyond the concurrency load the next images and write while others ask."""
         self._slots = asyncio.Semaphore(self.describer.concurrency)
         self._disk = asyncio.Lock()
-        self._failures = Failures(self._probe, self.pause)
+        self._failures = Failures(self._probe, self._pause)
         workers = [
             asyncio.create_task(self._work(tasks)) for _ in range(2 * self.describer.concurrency)
         ]
@@ -93,10 +225,9 @@ class Run(Kept):
             loaded = await asyncio.gather(*(asyncio.to_thread(self.read, t) for t in chunk))
             for task, found in zip(chunk, loaded, strict=True):
                 if not self.tries_left(task, found.sha256):
-                    self.tally.kept += 1
-                    self.report(self.tally)
+                    self._keep()
                 elif found.error:
-                    await self._fail(task, found, found.error)
+                    await self._fail(task, found, Answer(error=found.error))
                 elif not self.waits(task, found.sha256):
                     batch.append((task, found))
         return batch
@@ -106,52 +237,56 @@ class Run(Kept):
         return again + list(islice(filterfalse(self._skip, tasks), count - len(again)))
 
     def _skip(self, task: Task) -> bool:
-        if skipped := self.done(task):
-            self.tally.kept += 1
-            self.report(self.tally)
-        return skipped
+        return self.done(task) and self._keep()
+
+    def _keep(self) -> bool:
+        self.tally.kept += 1
+        self.report(self.tally)
+        return True
 
     async def _describe(self, batch: list[tuple[Task, Loaded]]) -> None:
         """Ask about a batch, and again about those whose reply is not good."""
         while batch and not self._over:
             async with self._slots:
                 await self._failures.ready()
-                if self._over or not self._allowed(len(batch)):
+                if self._over:
                     return
-                answers = await self._ask([loaded.content for _, loaded in batch])
+                self.tally.spent = self.tally.exceeded(self.plan.limits, len(batch))
+                if self.tally.spent:
+                    return
+                answers = await self._ask(batch)
             again = []
             for (task, loaded), answer in zip(batch, answers, strict=True):
+                if not answer.error or answer.tokens_out is not None:
+                    self.tally.add(answer)
                 if answer.error:
                     if await self._after_failure(task, loaded, answer):
                         again.append((task, loaded))
                     continue
-                self.tally.add(answer)
                 self._failed.clear()
                 self._failures.answered()
-                await self._keep(task, loaded, answer)
+                await self._write(self.record(task, loaded, answer))
                 if self.tries_left(task, loaded.sha256):
                     again.append((task, loaded))
                 else:
-                    self._count(self.progress.best(task.image, loaded.sha256))
+                    self._count(self.answered.best(task.image, loaded.sha256))
             batch = again
 
-    def _allowed(self, images: int) -> bool:
-        self.tally.spent = self.tally.spent or self._budget.exceeded(images)
-        return not self.tally.spent
-
-    async def _ask(self, contents: list[object]) -> list[Answer]:
+    async def _ask(self, batch: list[tuple[Task, Loaded]]) -> list[Answer]:
         start = time.monotonic()
-        self._budget.pending += len(contents)
+        self.tally.pending += len(batch)
         try:
-            return await self.describer.ask(contents)
+            return await self.describer.ask(
+                [loaded.content for _, loaded in batch], [self.prompt_for(t) for t, _ in batch]
+            )
         finally:
-            self._budget.pending -= len(contents)
+            self.tally.pending -= len(batch)
             self.tally.busy += time.monotonic() - start
 
     async def _probe(self) -> Answer:
-        """What comes of a picture that no model and no server can mind."""
-        grey = Image.new('RGB', (224, 224), (128, 128, 128))
-        (answer,) = await self.describer.ask([self.describer.prepare(grey)])
+        """What comes of an image that no model and no server can mind."""
+        grey = self.describer.prepare(Image.new('RGB', (224, 224), (128, 128, 128)))
+        (answer,) = await self.describer.ask([grey], [(self._prompts or [self.plan.prompt])[0]])
         return answer
 
     async def _after_failure(self, task: Task, loaded: Loaded, answer: Answer) -> bool:
@@ -163,18 +298,14 @@ class Run(Kept):
             return True
         if answer.fault:
             self._failed.append(task)
-        await self._fail(task, loaded, answer.error)
+        await self._fail(task, loaded, answer)
         return False
 
-    async def _keep(self, task: Task, loaded: Loaded, answer: Answer) -> None:
-        """Put a reply on record."""
-        await self._write(self.record(task, loaded, answer))
-
-    async def _fail(self, task: Task, loaded: Loaded, error: str) -> None:
+    async def _fail(self, task: Task, loaded: Loaded, answer: Answer) -> None:
         """Put an error on record, unless one is there for this image already."""
-        self.tally.last_error = f'{task.image}: {error}'
-        if not self.progress.failed(task.image, loaded.sha256):
-            await self._write(self.record(task, loaded, Answer(error=error)))
+        self.tally.last_error = f'{task.image}: {answer.error}'
+        if not self.answered.failed(task.image, loaded.sha256):
+            await self._write(self.record(task, loaded, answer))
         self._count('error')
 
     def _count(self, status: str) -> None:
@@ -183,21 +314,9 @@ class Run(Kept):
 
     async def _write(self, record: Record) -> None:
         """Return once the record is on the disk; those that wait share one sync."""
-        self._waiting.append(record)
+        self._records.append(record)
         async with self._disk:
-            if self._waiting:
-                records, self._waiting = self._waiting, []
+            if self._records:
+                records, self._records = self._records, []
                 await asyncio.to_thread(self.writer.append, *records)
-        self.progress.add(record)
-
-
-def check_shard(shard: str) -> tuple[int, int]:
-    """Read ``i/n``; i counts from 1 (or from 0: only its remainder matters).
-
-    Raises:
-        InputError: It is no such pair.
-    """
-    first, slash, second = shard.partition('/')
-    if not (slash and first.isdecimal() and second.isdecimal() and int(first) <= int(second) > 0):
-        raise InputError(f'--shard {shard}: write i/n, such as 1/4 to 4/4')
-    return int(first) % int(second), int(second)
+        self.answered.add(record)

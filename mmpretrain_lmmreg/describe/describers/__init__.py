@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from PIL import Image
 
@@ -12,9 +14,13 @@ from ...errors import InputError
 PROMPT = 'Give {} semantic descriptions for the image'
 """The paper's prompt, for 10."""
 
+UNAVAILABLE, REJECTED, TOO_LARGE, REASONED = 'unavailable', 'rejected', 'too large', 'reasoned'
+"""Faults that other images may share: no answer, a refused request or size, thoughts alone."""
 
-UNAVAILABLE, REJECTED, TOO_LARGE = 'unavailable', 'rejected', 'too large'
-"""Faults that other images may share: no answer at all, a refused request, a refused size."""
+NO_KEY = (
+    'no endpoint to ask: set OPENAI_API_KEY, and for an endpoint of your own OPENAI_BASE_URL '
+    '(http://localhost:8000/v1, say)'
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Answer:
     Attributes:
         tokens_in, tokens_out: None where they were not counted.
         finish: ``'truncated'`` or ``'refused'`` where the model's server says so.
-        fault: Of an error that is perhaps not the image's: one of the three above.
+        fault: Of an error that is perhaps not the image's: one of the four above.
     """
 
     reply: str = ''
@@ -37,7 +43,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Generation:
-    """How replies are sampled; the defaults are MiniGPT-4's own. Temperature 0 is greedy."""
+    """How replies are sampled; the defaults are MiniGPT-4's own. Temperature 0 is greedy.
+
+    Raises:
+        InputError: A number is out of range.
+    """
 
     max_new_tokens: int = 300
     temperature: float = 1.0
@@ -45,12 +55,12 @@ class Generation:
     repetition_penalty: float = 1.05
 
     def __post_init__(self) -> None:
-        """Refuse what no model samples by."""
         if self.max_new_tokens < 1 or not self.temperature >= 0 or not 0 < self.top_p <= 1:
             raise InputError(
                 f'--options: max_new_tokens={self.max_new_tokens} must be at least 1, '
                 f'temperature={self.temperature} at least 0, top_p={self.top_p} above 0 and at '
-                'most 1'
+                'most 1',
+                code='describe.option',
             )
 
     def for_transformers(self) -> dict[str, Any]:
@@ -66,7 +76,7 @@ class Generation:
 
 
 class Describer(Protocol):
-    """Asks one model one prompt about images.
+    """Asks one model about images.
 
     Attributes:
         model: Its name, as it is kept with each reply.
@@ -85,73 +95,112 @@ class Describer(Protocol):
     def prepare(self, image: Image.Image) -> object:
         """What :meth:`ask` takes of an upright RGB image; called in threads, ahead of it."""
 
-    async def ask(self, images: list[object]) -> list[Answer]:
-        """One answer an image, in order.
+    async def ask(self, images: list[Any], prompts: list[str]) -> list[Answer]:
+        """One answer an image, each to its own prompt, in order.
 
         Raises:
             InputError: No image can be described, as after a wrong key; the run stops.
         """
 
     async def close(self) -> None:
-        """Called once, after the last :meth:`ask`."""
+        """Called after the last :meth:`ask` of a run; another run may follow."""
 
 
-_DESCRIBERS = {
-    'minigpt4': ('.minigpt4', 'MiniGPT4Describer'),
-    'hf': ('.hf', 'HFDescriber'),
-    'openai': ('.endpoint', 'EndpointDescriber'),
+class Kind(NamedTuple):
+    """What a describer can do, told without importing it.
+
+    Attributes:
+        module, cls: Where it is.
+        options: Its own, as ``--help`` lists them.
+        is_remote: Images are sent to the endpoint that the environment names.
+        supports_batch_files: Its requests can be written to a file and sent later.
+    """
+
+    module: str
+    cls: str
+    options: str
+    is_remote: bool = False
+    supports_batch_files: bool = False
+
+
+KINDS = {
+    'minigpt4': Kind(
+        '.minigpt4',
+        'MiniGPT4Describer',
+        'checkpoint llm vision qformer bert template device dtype',
+    ),
+    'hf': Kind('.hf', 'HFDescriber', 'device dtype'),
+    'openai': Kind(
+        '.endpoint',
+        'EndpointDescriber',
+        'image_size timeout backoff stream send_repetition_penalty send_sampling '
+        'max_completion_tokens response_format system body.FIELD',
+        is_remote=True,
+        supports_batch_files=True,
+    ),
 }
-NAMES = tuple(_DESCRIBERS)
-OPTIONS = {
-    'openai': 'image_size timeout backoff stream send_repetition_penalty send_sampling '
-    'max_completion_tokens response_format system body.FIELD',
-    'hf': 'device dtype',
-    'minigpt4': 'checkpoint llm vision qformer bert template device dtype',
-}
-"""Each describer's own, as ``--help`` lists them."""
+NAMES = tuple(KINDS)
 
-_COMMON = ('model', 'prompt', 'generation', 'batch_size', 'concurrency', 'retries', 'count')
-_GIVEN = (*_COMMON, 'max_pixels', 'requests_per_minute', 'offline')
+_COMMON = ('model', 'generation', 'batch_size', 'concurrency', 'retries', 'count')
+_LIMITS = ('max_pixels', 'requests_per_minute', 'offline')
 
 
-def build_describer(name: str, options: dict[str, Any], **common: object) -> Describer:
+def missing_endpoint(name: str) -> str:
+    """What the environment lacks for a describer to be asked, or nothing."""
+    given = os.environ.get('OPENAI_API_KEY') or os.environ.get('OPENAI_BASE_URL')
+    return NO_KEY if KINDS[name].is_remote and not given else ''
+
+
+def describer_class(name: str) -> type:
+    """The class of a describer, by one of :data:`NAMES`.
+
+    Raises:
+        InputError: A package is missing.
+    """
+    kind = KINDS[name]
+    try:
+        return getattr(importlib.import_module(kind.module, __package__), kind.cls)
+    except ImportError as error:
+        raise InputError(
+            f'the describer {name!r} needs more packages ({error}): '
+            "pip install 'mmpretrain_lmmreg[lmm]'",
+            code='describe.no_package',
+        ) from error
+
+
+def build_describer(name: str, options: Mapping[str, Any], **common: object) -> Describer:
     """Build a describer by its name.
 
     Args:
         name: One of :data:`NAMES`.
         options: A user's ``KEY=VALUE``: fields of :class:`Generation`, or arguments of this
             describer; ``body.KEY`` is a field of an endpoint's requests.
-        common: ``model``, ``prompt`` and those of ``batch_size``, ``concurrency``, ``retries``,
-            ``count`` that were given and that this describer knows; ``max_pixels``,
-            ``requests_per_minute`` and ``offline`` where they were given.
+        common: ``model``, and those of ``batch_size``, ``concurrency``, ``retries`` and ``count``
+            that this describer knows; ``max_pixels``, ``requests_per_minute`` and ``offline``
+            where they were given.
 
     Raises:
         InputError: An option is unknown or of the wrong kind, or a package is missing.
     """
-    module, cls = _DESCRIBERS[name]
-    try:
-        build = getattr(importlib.import_module(module, __package__), cls)
-    except ImportError as error:
-        raise InputError(
-            f'the describer {name!r} needs more packages ({error}): '
-            "pip install 'mmpretrain_lmmreg[lmm]'"
-        ) from error
+    build = describer_class(name)
     known = inspect.signature(build).parameters
     for key in set(common) - set(_COMMON) - set(known):
         raise InputError(
             f'--{key.replace("_", "-")}: the describer {name!r} has no use for it: its model sets '
-            'the size of images, and nothing is sent'
+            'the size of images, and nothing is sent',
+            code='describe.option',
         )
-    defaults = {k: v.default for k, v in known.items() if k not in _GIVEN} | asdict(Generation())
+    defaults = {k: v.default for k, v in known.items() if k not in _COMMON + _LIMITS}
+    defaults |= asdict(Generation())
     options = _with_body(options)
     for key, value in options.items():
-        _check(name, key, value, defaults)
+        _check_option(name, key, value, defaults)
     generation = {k: options.pop(k) for k in asdict(Generation()) if k in options}
     common = {key: value for key, value in common.items() if key in known}
     return build(generation=Generation(**generation), **common, **options)
 
 
-def _with_body(options: dict[str, Any]) -> dict[str, Any]:
+def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with ``body.a.b=1`` gathered as ``body={'a': {'b': 1}}``."""
     plain = {key: value for key, value in options.items() if not key.startswith('body.')}
     for key in options.keys() - plain.keys():
@@ -159,27 +208,31 @@ def _with_body(options: dict[str, Any]) -> dict[str, Any]:
         *path, last = key.split('.')
         for part in path:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise InputError(
+                    f'--options {key}: {part} is given a value of its own, too',
+                    code='describe.option',
+                )
         place[last] = options[key]
     return plain
 
 
-def _check(name: str, key: str, value: object, defaults: dict[str, object]) -> None:
+def _check_option(name: str, key: str, value: object, defaults: dict[str, object]) -> None:
     """Refuse an option that the describer does not know, or of another kind than its default."""
     if key not in defaults:
         raise InputError(
             f'--options {key}: unknown to the describer {name!r}; it knows '
-            f'{", ".join(asdict(Generation()))}, {", ".join(OPTIONS[name].split())}'
+            f'{", ".join(asdict(Generation()))}, {", ".join(KINDS[name].options.split())}',
+            code='describe.option',
         )
+    default, kind = defaults[key], ''
     if key == 'body' and not isinstance(value, dict):
-        raise InputError(f'--options body={value}: write body.FIELD=VALUE')
-    default, number = defaults[key], int | float
-    if isinstance(default, bool):
-        good, kind = isinstance(value, bool), 'true or false'
-    elif isinstance(default, int):
-        good, kind = isinstance(value, int) and not isinstance(value, bool), 'a whole number'
-    elif isinstance(default, float):
-        good, kind = isinstance(value, number) and not isinstance(value, bool), 'a number'
-    else:
-        return
-    if not good:
-        raise InputError(f'--options {key}={value}: give {kind}')
+        kind = 'body.FIELD=VALUE'
+    elif isinstance(default, bool) and not isinstance(value, bool):
+        kind = 'true or false'
+    elif isinstance(default, int | float) and not isinstance(default, bool):
+        number = int if isinstance(default, int) else (int, float)
+        if not isinstance(value, number) or isinstance(value, bool):
+            kind = 'a whole number' if number is int else 'a number'
+    if kind:
+        raise InputError(f'--options {key}={value}: give {kind}', code='describe.option')

@@ -3,18 +3,26 @@
 import json
 from typing import Any
 
-from . import Answer
+from . import REASONED, REJECTED, Answer
 
 FORMATS = ('text', 'json_schema', 'json_object')
 FILTERED = ('content_filter', 'content_policy_violation', 'ResponsibleAIPolicyViolation')
 _EVENT_FIELDS = ('data:', ':', 'event:', 'id:', 'retry:')
 _SENT_AS_THEY_ARE = (
     *('max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'repetition_penalty'),
+    'response_format',
+)
+_TEXT_PARTS, _THOUGHTS = ('text', 'output_text'), ('reasoning', 'reasoning_content')
+_MOST_TOKENS = 10**9  # of one answer; a larger count is none
+_ONLY_REASONING = (
+    'all text of the answer is in its reasoning, none in its content: switch the thinking mode '
+    'off (--options body.reasoning_effort=none, or '
+    'body.chat_template_kwargs.enable_thinking=false), or raise max_new_tokens'
 )
 
 
 class Fault(Exception):
-    """An answer that cannot be used, though the request may be repeated."""
+    """What a server sent is no answer; the request may be repeated. Holds the server's words."""
 
 
 def request(model: str, prompt: str, image: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -34,8 +42,6 @@ def request(model: str, prompt: str, image: str, settings: dict[str, Any]) -> di
     if system := settings.get('system'):
         messages.insert(0, {'role': 'system', 'content': system})
     body = {key: settings[key] for key in _SENT_AS_THEY_ARE if key in settings}
-    if form := settings.get('response_format'):
-        body['response_format'] = form
     return {'model': model, 'messages': messages, **body, **settings.get('body', {})}
 
 
@@ -58,36 +64,61 @@ def response_format(name: str, count: int) -> dict[str, Any]:
 
 
 def read(body: str) -> Answer:
-    """The answer in a body: JSON, or server-sent events where a server streams unasked.
+    """The answer in the body of a response with status 200.
+
+    Some servers stream unasked, others do not stream when they are asked to; so the body decides
+    how it is read.
 
     Raises:
-        Fault: It is no whole chat completion.
+        Fault: It is neither a whole chat completion nor a whole stream of one, or it reports an
+            error.
     """
-    is_stream = body.lstrip().startswith(_EVENT_FIELDS)
-    if is_stream:
-        return _from_events(body)
+    if body.lstrip().startswith(_EVENT_FIELDS):
+        return from_completion(_joined_events(body))
     try:
         data = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Fault(f'not a chat completion: {body[:100]!r}') from error
+    except (ValueError, RecursionError):
+        raise Fault(f'not a chat completion: {body}') from None
     return from_completion(data)
 
 
 def from_completion(data: Any) -> Answer:
-    """The answer in a chat completion that has been read; raises Fault where it is none."""
-    try:
-        choice = data['choices'][0]
-        message = choice['message']
-        text, refusal = message['content'], message.get('refusal')
-        reason = choice.get('finish_reason')
-    except (LookupError, TypeError, AttributeError) as error:
-        raise Fault(f'not a chat completion: {json.dumps(data)[:100]!r}') from error
-    return _answer(text, refusal, reason, data.get('usage'))
+    """The answer in a chat completion.
+
+    An answer in a form that is not known has been paid for, so it is an error and no fault.
+
+    Raises:
+        Fault: It reports an error, or holds no answer.
+    """
+    choice = _first(data)
+    if error := _dict(data).get('error') or choice.get('error'):
+        raise Fault(f'the endpoint reports an error: {_words(error)}')
+    if choice.get('finish_reason') == 'error':
+        raise Fault(f'the endpoint reports an error: {_words(choice)}')
+    message = choice.get('message')
+    if not isinstance(message, dict):
+        raise Fault(f'not a chat completion: {_words(data)}')
+    text, refusal = _text(message.get('content')), message.get('refusal')
+    thoughts = any(message.get(key) for key in _THOUGHTS)
+    thoughts = thoughts or (isinstance(message.get('content'), list) and message['content'])
+    tokens = _tokens(_dict(data).get('usage'), bool(text))
+    if text is None:
+        return Answer(
+            '', f'a content of unknown form: {_words(message["content"])}', *tokens, fault=REJECTED
+        )
+    refused = bool(refusal) or choice.get('finish_reason') == 'content_filter'
+    if not text and not refused and thoughts:
+        return Answer('', _ONLY_REASONING, *tokens, fault=REASONED)
+    cut = choice.get('finish_reason') == 'length'
+    reply = text or (refusal if isinstance(refusal, str) else '')
+    return Answer(reply, '', *tokens, 'refused' if refused else 'truncated' if cut else '')
 
 
-def _from_events(body: str) -> Answer:
-    """Put a stream of server-sent events together; one that breaks off is a fault."""
-    text, refusal, reason, usage, ended = '', '', None, None, False
+def _joined_events(body: str) -> dict[str, Any]:
+    """A stream of server-sent events as one chat completion; one that breaks off is a fault."""
+    message = {'content': '', 'refusal': '', 'reasoning': ''}
+    choice: dict[str, Any] = {'message': message}
+    usage, ended = None, False
     for line in body.splitlines():
         if not line.startswith('data:'):
             continue  # comments, and fields that say nothing here
@@ -96,27 +127,61 @@ def _from_events(body: str) -> Answer:
             break
         try:
             event = json.loads(line[5:])
-            if event.get('error'):
-                raise Fault(f'the endpoint broke off: {json.dumps(event["error"])[:200]}')
-            usage = event.get('usage') or usage
-            for choice in event.get('choices', [])[:1]:
-                text += choice['delta'].get('content') or ''
-                refusal += choice['delta'].get('refusal') or ''
-                reason = choice.get('finish_reason') or reason
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise Fault(f'not a chat completion event: {line[:100]!r}') from error
-    if not ended and reason is None:
-        raise Fault(f'the answer broke off after {len(text)} characters')
-    return _answer(text, refusal, reason, usage)
+        except (ValueError, RecursionError):
+            raise Fault(f'not a chat completion event: {line}') from None
+        part = _first(event)
+        if error := _dict(event).get('error') or part.get('error'):
+            raise Fault(f'the endpoint broke off: {_words(error)}')
+        if not isinstance(event, dict) or (part and not isinstance(part.get('delta'), dict)):
+            raise Fault(f'not a chat completion event: {line}')
+        usage = event.get('usage') or usage
+        choice['finish_reason'] = part.get('finish_reason') or choice.get('finish_reason')
+        delta = part.get('delta', {})
+        message['content'] += _text(delta.get('content')) or ''
+        message['refusal'] += _text(delta.get('refusal')) or ''
+        for key in _THOUGHTS:
+            message['reasoning'] += _text(delta.get(key)) or ''
+        if isinstance(delta.get('content'), list):  # parts, thoughts among them
+            message['reasoning'] += '.'
+    if not ended and choice.get('finish_reason') is None:
+        raise Fault(f'the answer broke off after {len(message["content"])} characters')
+    return {'choices': [choice], 'usage': usage}
 
 
-def _answer(text: object, refusal: object, reason: object, usage: object) -> Answer:
-    usage = usage if isinstance(usage, dict) else {}
-    counts = (usage.get('prompt_tokens'), usage.get('completion_tokens'))
-    if not isinstance(text, str | None):
-        raise Fault(f'the reply is no text: {text!r:.100}')
-    refused = bool(refusal) or reason == 'content_filter'
-    finish = 'refused' if refused else 'truncated' if reason == 'length' else ''
-    reply = text or (refusal if isinstance(refusal, str) else '')
-    tokens_in, tokens_out = (n if isinstance(n, int) else None for n in counts)
-    return Answer(reply, '', tokens_in, tokens_out, finish)
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first(data: Any) -> dict[str, Any]:
+    """The first choice, empty where there is none."""
+    choices = _dict(data).get('choices')
+    return _dict(choices[0]) if isinstance(choices, list) and choices else {}
+
+
+def _text(content: Any) -> str | None:
+    """Text of a content, the text parts of a list joined; None for one of unknown form."""
+    if content is None or isinstance(content, str):
+        return content or ''
+    if not isinstance(content, list):
+        return None
+    parts = [{'text': part} if isinstance(part, str) else _dict(part) for part in content]
+    texts = [part.get('text') for part in parts if part.get('type', 'text') in _TEXT_PARTS]
+    return '\n'.join(text for text in texts if isinstance(text, str))
+
+
+def _tokens(usage: Any, has_text: bool) -> tuple[int | None, int | None]:
+    """Tokens in and out; None for a count that cannot be true."""
+    found = [_dict(usage).get(key) for key in ('prompt_tokens', 'completion_tokens')]
+    tokens_in, tokens_out = (
+        n if isinstance(n, int) and least <= n <= _MOST_TOKENS and n is not True else None
+        for n, least in zip(found, (1, int(has_text)), strict=True)
+    )
+    return tokens_in, tokens_out
+
+
+def _words(part: Any) -> str:
+    """What a server sent, as text."""
+    try:
+        return part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return repr(type(part))

@@ -1,25 +1,35 @@
-"""Any OpenAI-compatible endpoint: vLLM, Ollama, LM Studio, or a hosted service."""
+"""Any OpenAI-compatible endpoint: vLLM, Ollama, LM Studio, or a hosted service.
+
+The openai client sends and reports errors; whatever a try may take is limited here: one try is
+one request with its turn, its time and its bytes, and all that goes wrong in it is repeated by
+one rule. (The client repeats a bad status, but neither a broken body nor an error inside a 200,
+and it would do so without a turn and with a fresh time.)
+"""
 
 import asyncio
 import base64
 import io
+import json
 import os
+import random
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import openai
 from PIL import Image
 
 from ...errors import InputError
-from . import REJECTED, TOO_LARGE, UNAVAILABLE, Answer, Generation, chat
-from .pixels import reduced
-from .waits import Pace, wait_before
-
-Client = TypeVar('Client')
+from . import NO_KEY, REJECTED, TOO_LARGE, UNAVAILABLE, Answer, Generation, chat
+from .common import in_new_loop, reduced
 
 pause = asyncio.sleep
-SECRET = 16  # characters; shorter keys are placeholders such as "none", words like others
+MOST_BYTES = 16 << 20  # of an answer; ten sentences, streamed word by word, take a hundredth
+LONGEST, ASKED = 60.0, 600.0  # seconds between two tries: by ourselves, and where a server asks
+SECRET = 8  # characters; shorter keys are placeholders such as "none"
+SHOWN = 500  # characters of an error
 _REFUSED = (401, 403, 404)
 _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
 
@@ -27,12 +37,11 @@ _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
 class EndpointDescriber:
     """Asks over HTTP, ``concurrency`` requests at a time, and repeats what fails.
 
-    Address and key come from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` alone, and the key is
-    taken out of every error; replies are kept as they came.
+    Address and key come from ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` alone. The key is taken
+    out of every error; replies are kept as they came.
 
     Args:
         model: As the endpoint names it.
-        prompt: What is asked about each image.
         generation: How replies are sampled.
         concurrency: Requests at a time.
         retries: How often a request that failed is repeated.
@@ -49,11 +58,13 @@ class EndpointDescriber:
         max_completion_tokens: Sent in place of ``max_tokens``, which some hosted models refuse.
         response_format: ``'json_schema'`` asks for an object of ``count`` strings, or
             ``'json_object'`` for any; plain text where the endpoint refuses that, which one
-            request with a grey picture finds out first, so that ``settings`` are those of all
-            replies. Not by default: a schema decides which words may come, so that replies are
-            not those to the paper's prompt alone.
+            request with a grey image finds out first, so that ``settings`` are those of all
+            replies. Off by default, because constrained decoding changes the replies.
         system: A system prompt.
         body: Further fields of the request.
+
+    Raises:
+        InputError: The model, the address or the key is missing, or an option is unknown.
     """
 
     batch_size = 1
@@ -61,7 +72,6 @@ class EndpointDescriber:
     def __init__(
         self,
         model: str,
-        prompt: str,
         generation: Generation = Generation(),  # noqa: B008  frozen
         concurrency: int = 8,
         retries: int = 5,
@@ -81,13 +91,16 @@ class EndpointDescriber:
         body: dict[str, Any] | None = None,
     ) -> None:
         if not model:
-            raise InputError('--describer openai needs --model, as the endpoint names it')
+            raise InputError(
+                '--describer openai needs --model, as the endpoint names it', code='describe.model'
+            )
         if response_format not in chat.FORMATS:
             raise InputError(
                 f'--options response_format={response_format}: choose one of '
-                f'{", ".join(chat.FORMATS)}'
+                f'{", ".join(chat.FORMATS)}',
+                code='describe.option',
             )
-        self.model, self.prompt, self.concurrency = model, prompt, concurrency
+        self.model, self.concurrency = model, concurrency
         self.deterministic = generation.temperature == 0
         limit = max_completion_tokens or generation.max_new_tokens
         self.settings: dict[str, Any] = {
@@ -104,81 +117,111 @@ class EndpointDescriber:
         self.settings |= {k: v for k, v in (('system', system), ('body', body)) if v}
         self._image_size, self._max_pixels, self._retries = image_size, max_pixels, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
-        self._pace = Pace(requests_per_minute)
-        self._key = os.environ.get('OPENAI_API_KEY', '')
-        self._client = None if offline else self._connect(openai.AsyncOpenAI)
-        if 'response_format' in self.settings and not offline and not self._takes_format():
+        self._gap, self._next = 60 / requests_per_minute if requests_per_minute else 0, 0.0
+        self._answered = False
+        self._client: openai.AsyncOpenAI | None = None
+        self._key = '' if offline else api_key()
+        if response_format != 'text' and not offline and not in_new_loop(self._takes_format()):
             print(
                 f'the endpoint takes no {response_format}: asking for plain text', file=sys.stderr
             )
             del self.settings['response_format']
-
-    def _connect(self, client: Callable[..., Client]) -> Client:
-        if not self._key and not os.environ.get('OPENAI_BASE_URL'):
-            raise InputError(
-                'set OPENAI_API_KEY, and for an endpoint of your own OPENAI_BASE_URL '
-                '(http://localhost:8000/v1, say)'
-            )
-        return client(api_key=self._key or 'none', max_retries=0, timeout=self._timeout)
-
-    def _takes_format(self) -> bool:
-        """Whether the endpoint answers in the format asked for, or not without it either."""
-        body = self.request(self.prepare(Image.new('RGB', (224, 224), (128, 128, 128))))
-        client = self._connect(openai.OpenAI)
-        try:
-            client.post('/chat/completions', body=body, cast_to=object)
-        except openai.APIStatusError as error:
-            status = error.status_code
-            if not 400 <= status < 500 or status in (*_PASSING, *_REFUSED):
-                return True
-        except Exception:  # whatever else is wrong, the run will tell
-            return True
-        else:
-            return True
-        try:
-            del body['response_format']
-            client.post('/chat/completions', body=body, cast_to=object)
-        except Exception:
-            return True
-        return False
 
     def prepare(self, image: Image.Image) -> str:
         """The image as a data URL: reduced where it is larger, JPEG."""
         if self._max_pixels:
             image = reduced(image, self._max_pixels)
         else:
+            image = image.copy()
             image.thumbnail((self._image_size, self._image_size), Image.Resampling.BICUBIC)
         file = io.BytesIO()
         image.save(file, 'JPEG', quality=92)
         return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
-    def request(self, image: str) -> dict[str, Any]:
+    def request(self, image: str, prompt: str) -> dict[str, Any]:
         """The body that asks about an image, as :meth:`prepare` made it."""
-        return chat.request(self.model, self.prompt, image, self.settings)
+        return chat.request(self.model, prompt, image, self.settings)
 
-    async def ask(self, images: list[str]) -> list[Answer]:
+    async def ask(self, images: list[str], prompts: list[str]) -> list[Answer]:
         """One request for each image."""
-        return list(await asyncio.gather(*map(self._ask, images)))
+        return list(await asyncio.gather(*map(self._ask, images, prompts)))
 
     async def close(self) -> None:
-        """Close the connections."""
-        if self._client:
-            await self._client.close()
+        """Close the connections; the next :meth:`ask` opens new ones."""
+        client, self._client = self._client, None
+        if client:
+            await client.close()
 
-    async def _ask(self, image: str) -> Answer:
+    async def _takes_format(self) -> bool:
+        """Whether the endpoint answers in the format asked for, or not without it either."""
+        image = self.prepare(Image.new('RGB', (224, 224), (128, 128, 128)))
+        body = self.request(image, 'Describe the image')
+        try:
+            await self._send(body)
+        except openai.APIStatusError as error:
+            if not _is_final(error.status_code) or error.status_code in _REFUSED:
+                return True
+        except Exception:  # whatever else is wrong, the run will tell
+            return True
+        else:
+            return True
+        finally:
+            await self.close()
+        try:
+            del body['response_format']
+            await self._send(body)
+        except Exception:
+            return True
+        finally:
+            await self.close()
+        return False
+
+    async def _ask(self, image: str, prompt: str) -> Answer:
         """Ask until there is an answer, at most ``1 + retries`` times."""
+        text = ''
         for attempt in range(self._retries + 1):
             try:
-                return await self._send(image)
+                answer = await self._send(self.request(image, prompt))
+                self._answered = True
+                return answer if not answer.error else self._cleaned(answer)
             except openai.APIStatusError as error:
-                if answer := self._final(error):
-                    return answer
-                text, wait = self._clean(error), wait_before(error, attempt, self._backoff)
+                if final := self._final(error):
+                    return final
+                text, wait = self._clean(error), _wait(error, attempt, self._backoff)
             except Exception as error:  # whatever transport and server can do wrong
-                text, wait = self._clean(error), wait_before(error, attempt, self._backoff)
+                self._check_address(error)
+                text, wait = self._clean(error), _wait(error, attempt, self._backoff)
             if attempt < self._retries:
                 await pause(wait)
         return Answer(error=f'{text} ({self._retries + 1} tries)', fault=UNAVAILABLE)
+
+    async def _send(self, body: dict[str, Any]) -> Answer:
+        """One request: in its turn, within its time, no more than ``MOST_BYTES`` of an answer."""
+        now = time.monotonic()
+        turn = max(now, self._next)
+        self._next = turn + self._gap
+        await asyncio.sleep(turn - now)
+        return await asyncio.wait_for(self._post(body), self._timeout)
+
+    async def _post(self, body: dict[str, Any]) -> Answer:
+        self._client = self._client or openai.AsyncOpenAI(
+            api_key=self._key or 'none', max_retries=0, timeout=self._timeout
+        )
+        extra = {key: body[key] for key in body if key not in ('model', 'messages')}
+        async with self._client.chat.completions.with_streaming_response.create(
+            model=body['model'],
+            messages=body['messages'],
+            stream=self._stream,
+            **({'stream_options': {'include_usage': True}} if self._stream else {}),
+            extra_body=extra,
+        ) as response:
+            data = bytearray()
+            async for part in response.iter_bytes():
+                data += part
+                if len(data) > MOST_BYTES:
+                    text = f'an answer of more than {MOST_BYTES >> 20} MB'
+                    return Answer(error=text, fault=REJECTED)
+        return chat.read(data.decode(errors='replace'))
 
     def _final(self, error: openai.APIStatusError) -> Answer | None:
         """The answer that a repetition would not change; None where it may.
@@ -190,46 +233,93 @@ class EndpointDescriber:
         if status == 402 or 'insufficient_quota' in (error.code, error.type):
             raise InputError(
                 f'the account has no credit left: {text}; replies are kept, and the same command '
-                'goes on when it has'
+                'continues when it has',
+                code='describe.no_credit',
             ) from None
         if status in _REFUSED:
             raise InputError(
                 f'the endpoint refuses model {self.model!r}: {text}; check '
-                'OPENAI_API_KEY, OPENAI_BASE_URL and --model'
+                'OPENAI_API_KEY, OPENAI_BASE_URL and --model',
+                code='describe.refused_model',
             ) from None
         if status == 413:
             return Answer(error=text, fault=TOO_LARGE)
         if error.code in chat.FILTERED:
             return Answer(finish='refused')
-        if not 400 <= status < 500 or status in _PASSING:
-            return None
-        return Answer(error=text, fault=REJECTED)
+        return Answer(error=text, fault=REJECTED) if _is_final(status) else None
 
-    async def _send(self, image: str) -> Answer:
-        """One request, in its turn and within its time."""
-        await self._pace()
-        return await asyncio.wait_for(self._post(self.request(image)), self._timeout)
+    def _check_address(self, error: Exception) -> None:
+        """Say so where an error inside a 200 comes of an address without ``/v1``."""
+        address = os.environ.get('OPENAI_BASE_URL', '')
+        if isinstance(error, chat.Fault) and not self._answered and address:
+            path = urlsplit(address).path.strip('/')
+            if not path:
+                raise InputError(
+                    f'no chat completions at OPENAI_BASE_URL={address}: {self._clean(error)}; the '
+                    f'address of most servers ends in /v1: {address.rstrip("/")}/v1',
+                    code='describe.address',
+                ) from None
 
-    async def _post(self, body: dict[str, Any]) -> Answer:
-        completions: Any = self._client.chat.completions.with_raw_response  # type: ignore[union-attr]
-        model, messages = body.pop('model'), body.pop('messages')
-        response = await completions.create(
-            model=model,
-            messages=messages,
-            stream=self._stream,
-            **({'stream_options': {'include_usage': True}} if self._stream else {}),
-            extra_body=body,
-        )
-        await response.http_response.aread()
-        return chat.read(response.http_response.text)
+    def _cleaned(self, answer: Answer) -> Answer:
+        return Answer(**{**vars(answer), 'error': self._shown(answer.error)})
 
     def _clean(self, error: Exception) -> str:
         """One line about an error, without the key."""
+        if isinstance(error, chat.Fault):
+            return self._shown(str(error))
         body = getattr(error, 'body', None)  # the client shows it in OpenAI's own form only
         shown = f'{error} {body}' if body and ' - ' not in str(error) else str(error)
-        if self._key:
-            shown = shown.replace(f'Bearer {self._key}', 'Bearer ***')
-        if len(self._key) >= SECRET:
-            shown = shown.replace(self._key, '***')
-        text = ' '.join(shown.split())
-        return f'{type(error).__name__}: {text}'[:500] if text else type(error).__name__
+        return self._shown(f'{type(error).__name__}: {shown}' if shown else type(error).__name__)
+
+    def _shown(self, text: str) -> str:
+        """One line of at most ``SHOWN`` characters, from which the key was taken out first."""
+        for key in _spellings(self._key):
+            text = text.replace(key if len(self._key) >= SECRET else f'Bearer {key}', '***')
+        return ' '.join(text.split())[:SHOWN]
+
+
+def api_key() -> str:
+    """The key in ``OPENAI_API_KEY``, empty for an endpoint that needs none.
+
+    Raises:
+        InputError: Neither key nor address is set, or the key cannot be sent.
+    """
+    key = os.environ.get('OPENAI_API_KEY', '').strip()
+    if not key and not os.environ.get('OPENAI_BASE_URL'):
+        raise InputError(NO_KEY, code='describe.no_key')
+    if not key.isascii() or not key.isprintable():
+        raise InputError(
+            'OPENAI_API_KEY holds characters that cannot be sent: set it to the key alone',
+            code='describe.no_key',
+        )
+    return key
+
+
+def _spellings(key: str) -> list[str]:
+    """A key as it may stand in an error, the longest first."""
+    forms = {key, json.dumps(key)[1:-1], repr(key)[1:-1], quote(key, safe='')} - {''}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _is_final(status: int) -> bool:
+    """Whether a repetition would get the same status."""
+    return 400 <= status < 500 and status not in _PASSING
+
+
+def _wait(error: Exception, attempt: int, backoff: float) -> float:
+    """Seconds until the next try: what the server asks for, or doubling; with jitter."""
+    response = getattr(error, 'response', None)
+    asked = seconds_asked(response.headers.get('retry-after', '')) if response is not None else 0
+    return max(min(asked, ASKED), min(LONGEST, backoff * 2**attempt)) * random.uniform(1, 1.25)
+
+
+def seconds_asked(retry_after: str) -> float:
+    """A Retry-After header: seconds or a date; 0 where it is neither."""
+    try:
+        return float(retry_after) if float(retry_after) > 0 else 0
+    except ValueError:
+        pass
+    try:
+        return parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return 0

@@ -9,7 +9,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ...errors import InputError
 from . import REJECTED, Answer, Generation
-from .pixels import reduced
+from .common import reduced
 
 
 class HFDescriber:
@@ -17,7 +17,6 @@ class HFDescriber:
 
     Args:
         model: Folder of the model, or its name on the hub.
-        prompt: What is asked about each image.
         generation: How replies are sampled.
         batch_size: Images at a time.
         device: ``'auto'`` is the first GPU, or the CPU without one; ``'spread'`` lays
@@ -32,7 +31,6 @@ class HFDescriber:
     def __init__(
         self,
         model: str,
-        prompt: str,
         generation: Generation = Generation(),  # noqa: B008  frozen
         batch_size: int = 8,
         device: str = 'auto',
@@ -40,8 +38,10 @@ class HFDescriber:
         max_pixels: int | None = None,
     ) -> None:
         if not model:
-            raise InputError('--describer hf needs --model: a folder, or a name on the hub')
-        self.model, self.prompt, self.batch_size = model, prompt, batch_size
+            raise InputError(
+                '--describer hf needs --model: a folder, or a name on the hub', code='describe.model'
+            )
+        self.model, self.batch_size = model, batch_size
         self.deterministic = generation.temperature == 0
         self._generation = generation.for_transformers()
         self.settings = {'describer': 'hf', 'dtype': dtype, **self._generation}
@@ -59,13 +59,15 @@ class HFDescriber:
             )
         except (OSError, ValueError) as error:
             raise InputError(
-                f'--model {model}: not a VLM that transformers can load ({error})'
+                f'--model {model}: not a VLM that transformers can load ({error})',
+                code='describe.model',
             ) from error
         if not getattr(self._processor, 'chat_template', None):
             raise InputError(
                 f'--model {model}: it has no chat template, so it cannot be asked; choose a model '
                 'that was tuned for chat (an "instruct" one), or put its chat_template.jinja into '
-                'the folder'
+                'the folder',
+                code='describe.model',
             )
         if target:
             self._model.to(target)  # type: ignore[arg-type]  # a wrapper hides its signature
@@ -79,19 +81,24 @@ class HFDescriber:
         """The image, reduced if asked for: the model's own processor brings it into shape."""
         return reduced(image, self._max_pixels) if self._max_pixels else image
 
-    async def ask(self, images: list[Image.Image]) -> list[Answer]:
+    async def ask(self, images: list[Image.Image], prompts: list[str]) -> list[Answer]:
         """One generation for the whole batch."""
-        return await asyncio.to_thread(split_when_full, self._generate, images)
+        pairs = list(zip(images, prompts, strict=True))
+        return await asyncio.to_thread(split_when_full, self._generate, pairs)
 
     async def close(self) -> None:
         """Nothing is left open."""
 
     @torch.inference_mode()
-    def _generate(self, images: list[Image.Image]) -> list[Answer]:
-        text = {'type': 'text', 'text': self.prompt}
+    def _generate(self, pairs: list[tuple[Image.Image, str]]) -> list[Answer]:
         chats = [
-            [{'role': 'user', 'content': [{'type': 'image', 'image': image}, text]}]
-            for image in images
+            [
+                {
+                    'role': 'user',
+                    'content': [{'type': 'image', 'image': image}, {'type': 'text', 'text': text}],
+                }
+            ]
+            for image, text in pairs
         ]
         inputs = self._processor.apply_chat_template(
             chats,
@@ -121,7 +128,9 @@ DTYPES = ('float32', 'bfloat16', 'float16')
 def pick_dtype(name: str) -> torch.dtype:
     """The dtype named; raises InputError for another than :data:`DTYPES`."""
     if name not in DTYPES:
-        raise InputError(f'--options dtype={name}: choose auto, {", ".join(DTYPES)}')
+        raise InputError(
+            f'--options dtype={name}: choose auto, {", ".join(DTYPES)}', code='describe.option'
+        )
     return getattr(torch, name)
 
 
@@ -140,7 +149,8 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).partition('\n')[0]
         raise InputError(
             f'--options device={name}: it cannot be used here ({reason}); leave the option out for '
-            'the first GPU, or the CPU where there is none'
+            'the first GPU, or the CPU where there is none',
+            code='describe.option',
         ) from error
     return device
 

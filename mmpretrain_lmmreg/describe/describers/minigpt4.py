@@ -1,6 +1,7 @@
 """The paper's own describer: MiniGPT-4 in mmpretrain's implementation."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ _RESIZE = dict(type='Resize', scale=(224, 224), interpolation='bicubic', backend
 
 
 class MiniGPT4Describer:
-    """Asks MiniGPT-4 exactly one prompt, in its official template and settings.
+    """Asks MiniGPT-4 in its official template and settings.
 
     What reaches the language model is: beginning of sentence, the template up to the image,
     the image's tokens, the rest of the template; a mask of ones. A reply ends at ``###``,
@@ -41,7 +42,6 @@ class MiniGPT4Describer:
 
     Args:
         model: A config file, or the name of one of mmpretrain's.
-        prompt: What is asked about each image.
         generation: How replies are sampled.
         batch_size: Images at a time.
         checkpoint: MiniGPT-4's own weights, with the projection into the language model.
@@ -60,7 +60,6 @@ class MiniGPT4Describer:
     def __init__(
         self,
         model: str,
-        prompt: str,
         generation: Generation = Generation(),  # noqa: B008  frozen
         batch_size: int = 4,
         checkpoint: str | None = None,
@@ -73,13 +72,16 @@ class MiniGPT4Describer:
         dtype: str = 'auto',
     ) -> None:
         if template not in TEMPLATES:
-            raise InputError(f"template='{template}' is unknown; choose one of {tuple(TEMPLATES)}")
+            raise InputError(
+                f'--options template={template}: choose one of {", ".join(TEMPLATES)}',
+                code='describe.option',
+            )
         model = model or 'minigpt-4_vicuna-7b_caption'
         config = _read_config(model)
         parts = {'llm': llm, 'vision': vision, 'qformer': qformer, 'bert': bert}
         _put_in(config, parts, checkpoint)
         self.device = pick_device(device)
-        self.model, self.prompt, self.batch_size = Path(model).stem, prompt, batch_size
+        self.model, self.batch_size = Path(model).stem, batch_size
         self.deterministic = generation.temperature == 0
         self._generation = generation.for_transformers()
         self._generation |= {'min_length': 1, 'length_penalty': 1.0}
@@ -104,18 +106,25 @@ class MiniGPT4Describer:
         size = pixels.shape[:2]
         return self._pipeline({'img': pixels, 'img_shape': size, 'ori_shape': size})
 
-    async def ask(self, images: list[dict]) -> list[Answer]:
-        """One generation for the whole batch."""
-        return await asyncio.to_thread(split_when_full, self._generate, images)
+    async def ask(self, images: list[dict], prompts: list[str]) -> list[Answer]:
+        """One generation for all images of one prompt."""
+        answers: dict[int, Answer] = {}
+        for prompt in dict.fromkeys(prompts):
+            own = [i for i, other in enumerate(prompts) if other == prompt]
+            generate = partial(self._generate, prompt)
+            batch = [images[i] for i in own]
+            replies = await asyncio.to_thread(split_when_full, generate, batch)
+            answers.update(zip(own, replies, strict=True))
+        return [answers[i] for i in range(len(images))]
 
     async def close(self) -> None:
         """Nothing is left open."""
 
     @torch.inference_mode()
-    def _generate(self, images: list[dict]) -> list[Answer]:
+    def _generate(self, prompt: str, images: list[dict]) -> list[Answer]:
         data = {'inputs': torch.stack([image['inputs'] for image in images])}
         pixels = self._model.data_preprocessor(data, training=False)['images']
-        embeddings = self.inputs(pixels)
+        embeddings = self.inputs(pixels, prompt)
         tokenizer = self._model.llama_tokenizer
         output = self._model.llama_model.generate(
             inputs_embeds=embeddings,
@@ -134,17 +143,17 @@ class MiniGPT4Describer:
             for reply, n_out in zip(replies, said, strict=True)
         ]
 
-    def inputs(self, pixels: torch.Tensor) -> torch.Tensor:
+    def inputs(self, pixels: torch.Tensor, prompt: str) -> torch.Tensor:
         """What the language model is given: (B, L, D) for images (B, 3, H, W)."""
         image_tokens, _ = self._model.encode_img(pixels)
-        before, after = (self._embed(ids) for ids in self.token_ids())
+        before, after = (self._embed(ids) for ids in self.token_ids(prompt))
         rows = len(pixels)
         whole = [before.expand(rows, -1, -1), image_tokens, after.expand(rows, -1, -1)]
         return torch.cat([part.to(before.dtype) for part in whole], dim=1)
 
-    def token_ids(self) -> tuple[list[int], list[int]]:
+    def token_ids(self, prompt: str) -> tuple[list[int], list[int]]:
         """Token ids before the image, beginning of sentence first, and behind it."""
-        before, after = self.settings['template'].format(self.prompt).split('<ImageHere>')
+        before, after = self.settings['template'].format(prompt).split('<ImageHere>')
         tokenizer = self._model.llama_tokenizer
         ids = [tokenizer(part, add_special_tokens=False).input_ids for part in (before, after)]
         return [tokenizer.bos_token_id, *ids[0]], ids[1]
@@ -175,11 +184,12 @@ def _read_config(model: str) -> Config:
     if not path.is_file():
         raise MissingInputError(
             f'--model {model}: no such config file, nor one of mmpretrain: '
-            f'{", ".join(sorted(p.stem for p in folder.glob("minigpt-4_*.py")))}'
+            f'{", ".join(sorted(p.stem for p in folder.glob("minigpt-4_*.py")))}',
+            code='describe.model',
         )
     config = Config.fromfile(path)
     if config.get('model', {}).get('type') != 'MiniGPT4':
-        raise InputError(f'{path}: its model is no MiniGPT4')
+        raise InputError(f'{path}: its model is no MiniGPT4', code='describe.model')
     if 'data_preprocessor' in config:
         config.model.setdefault('data_preprocessor', config.data_preprocessor)
     return config
@@ -208,7 +218,9 @@ def _put_in(config: Config, parts: dict[str, str | None], checkpoint: str | None
     if checkpoint is None and 'load_from' not in config:
         missing.append("checkpoint=FILE is needed: MiniGPT-4's projection")
     if missing:
-        raise MissingInputError('--describer minigpt4, --options: ' + '; '.join(missing))
+        raise MissingInputError(
+            '--describer minigpt4, --options: ' + '; '.join(missing), code='describe.model'
+        )
 
 
 def _load(config: Config, checkpoint: str | None) -> torch.nn.Module:
@@ -217,9 +229,12 @@ def _load(config: Config, checkpoint: str | None) -> torch.nn.Module:
             model = MODELS.build(config.model)
             state = load_checkpoint(model, checkpoint or config.load_from, map_location='cpu')
     except OSError as error:
-        raise InputError(f'MiniGPT-4 cannot be loaded: {error}') from error
+        raise InputError(f'MiniGPT-4 cannot be loaded: {error}', code='describe.model') from error
     if not any(key.endswith('llama_proj.weight') for key in state.get('state_dict', state)):
-        raise InputError(f"{checkpoint}: no MiniGPT-4 checkpoint, since 'llama_proj' is not in it")
+        raise InputError(
+            f"{checkpoint}: no MiniGPT-4 checkpoint, since 'llama_proj' is not in it",
+            code='describe.model',
+        )
     return model
 
 

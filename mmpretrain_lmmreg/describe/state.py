@@ -1,0 +1,248 @@
+"""What is known of each image, and what a run did."""
+
+import hashlib
+import os
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+
+from ..descriptions.lines import Record, scan
+from ..descriptions.parse import STATUSES
+from ..descriptions.store import complete
+from ..errors import InputError
+from ..features.keys import contents_compared, stat_signature
+from .describers import Answer
+from .images import Task
+from .plan import Limit
+
+_GOOD, _FAILED = STATUSES.index('long'), STATUSES.index('error')  # ok and long are good
+_ROW = np.dtype([('name', '<u8'), ('content', '<u8')])
+_UNSAVED = 1 << 10  # rows that a crash may lose
+
+
+@dataclass
+class Tally:
+    """What a run did: images by the best status of their replies, and what that took."""
+
+    statuses: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(STATUSES, 0)))
+    kept: int = 0  # images that needed no asking
+    shared: int = 0  # images with the content of another one, whose replies are theirs, too
+    answers: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    uncounted: int = 0  # answers whose tokens nobody counted
+    cut: int = 0  # answers that a token limit ended
+    busy: float = 0  # seconds that calls of the describer took, those at the same time added up
+    pending: int = 0  # images that are being asked about
+    last_error: str = ''
+    spent: str = ''  # the option whose limit ended the run
+
+    @property
+    def asked(self) -> int:
+        """Images that were asked about."""
+        return self.statuses.total()
+
+    @property
+    def done(self) -> int:
+        """Images that need no more asking."""
+        return self.asked + self.kept + self.shared
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer's tokens."""
+        self.answers += 1
+        self.tokens_in += answer.tokens_in or 0
+        self.tokens_out += answer.tokens_out or 0
+        self.uncounted += answer.tokens_in is None or answer.tokens_out is None
+        self.cut += answer.finish == 'truncated'
+
+    def exceeded(self, limits: Sequence[Limit], images: int) -> str:
+        """The option whose limit so many more images would pass, by what others took; or ''.
+
+        Raises:
+            InputError: The endpoint does not count tokens.
+        """
+        if limits and self.uncounted and self.uncounted == self.answers:
+            raise InputError(
+                f'{limits[0].option}: the endpoint does not say how many tokens an answer took, so '
+                'the limit cannot be kept: leave the option out',
+                code='describe.uncounted',
+            )
+        counted = max(self.answers - self.uncounted, 1)
+        for limit in limits:
+            each = limit.taken(self.tokens_in, self.tokens_out) / counted
+            taken = each * max(self.answers, 1)  # what was not counted is taken for as much
+            if taken >= limit.most or taken + each * (self.pending + images) > limit.most:
+                return limit.option
+        return ''
+
+
+class Known(NamedTuple):
+    """What a descriptions file holds of an image's content."""
+
+    content: str = ''  # the first 16 hex digits of its SHA-256, empty where no record says it
+    replies: int = 0
+    best: int = _FAILED  # best status, as its number
+    failed: bool = False  # an error is on record
+    final: bool = False  # a reply that the server cut off or refused: it would do so again
+
+
+class Answered:
+    """Which images need asking: what a file holds of one prompt, model and settings.
+
+    A record without ``model``, ``settings`` or ``sha256`` stands for any. After an image's
+    content changed, only replies about the new content count.
+
+    Args:
+        prompt, model, settings: What is asked now; other records do not count.
+        path: The descriptions file, which need not exist yet.
+
+    Attributes:
+        others: Replies to the prompt by other models, by model.
+    """
+
+    def __init__(self, prompt: str, model: str, settings: str, path: Path | None = None) -> None:
+        self._asked = prompt, model, settings
+        self._images: dict[str, Known] = {}
+        self._leaders: dict[str, str] = {}  # by content: the image that is asked about
+        self._waiting: defaultdict[str, list[Task]] = defaultdict(list)  # by content: the others
+        self.others: Counter[str] = Counter()
+        if path is not None and os.path.exists(path):
+            for _, record in scan(path):
+                self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Count a record of the file, if it answers what is asked now."""
+        prompt, model, _ = self._asked
+        if record['prompt'] == prompt and record.get('model', model) != model:
+            self.others[record['model']] += record.get('status') != 'error'
+        if not self.counts(record):
+            return
+        content, rank = _short(record.get('sha256')), STATUSES.index(complete(record)['status'])
+        old, final = self._known(record['image'], content), bool(record.get('finish'))
+        self._images[record['image']] = Known(
+            content,
+            old.replies + (rank != _FAILED),
+            min(old.best, rank),
+            old.failed or rank == _FAILED,
+            old.final or final,
+        )
+        if content and (rank <= _GOOD or final):
+            self._leaders.setdefault(content, record['image'])
+
+    def counts(self, record: Record) -> bool:
+        """Whether a record answers what is asked now."""
+        prompt, model, settings = self._asked
+        given = record.get('model', model), record.get('settings', settings)
+        return (record['prompt'], *given) == (prompt, model, settings)
+
+    def tries_left(self, image: str, sha256: str | None, tries: int) -> int:
+        """How many of ``tries`` replies may still be asked for; 0 for a good or final one."""
+        known = self._known(image, _short(sha256))
+        return 0 if known.best <= _GOOD or known.final else max(tries - known.replies, 0)
+
+    def best(self, image: str, sha256: str | None) -> str:
+        """The best status so far; ``error`` where there is none."""
+        return STATUSES[self._known(image, _short(sha256)).best]
+
+    def failed(self, image: str, sha256: str | None) -> bool:
+        """Whether an error is on record for this content of the image."""
+        return self._known(image, _short(sha256)).failed
+
+    def _known(self, image: str, content: str) -> Known:
+        known = self._images.get(image, Known())
+        return Known() if content and known.content and known.content != content else known
+
+    def waits(self, task: Task, sha256: str | None) -> bool:
+        """Whether another image of this content is or was asked about; then this one waits."""
+        content = _short(sha256)
+        if not content or self._leaders.setdefault(content, task.image) == task.image:
+            return False
+        self._waiting[content].append(task)
+        return True
+
+    def shared(self, path: Path, tally: Tally) -> Iterator[Record]:
+        """Records of those that wait: copies of the leading images' in a file; each once."""
+        waiting, self._waiting = self._waiting, defaultdict(list)
+        found: defaultdict[str, list[Record]] = defaultdict(list)
+        for _, record in scan(path) if waiting else ():
+            content = _short(record.get('sha256'))
+            if content in waiting and self._leaders[content] == record['image']:
+                found[content] += [record] * self.counts(record)
+        for content, tasks in waiting.items():
+            records = found[content]
+            replies = [record for record in records if complete(record)['status'] != 'error']
+            for task in tasks:
+                tally.shared += bool(replies)
+                tally.statuses['error'] += bool(records and not replies)
+                failed = self.failed(task.image, content)
+                for record in replies or ([] if failed else records[-1:]):
+                    copy = {**record, 'image': task.image}
+                    self.add(copy)
+                    yield copy
+
+
+def _short(sha256: object) -> str:
+    return sha256[:16] if isinstance(sha256, str) else ''
+
+
+class Contents:
+    """What image files held when they were read last, so that a resumed run need not read them.
+
+    A file is known by its path and state (:func:`stat_signature`), 16 bytes each. A damaged or lost row
+    costs one reading of a file: contents decide wherever an image is asked about. With
+    ``$LMMREG_VERIFY_CONTENT=1`` all rows are forgotten, and each file is read again.
+
+    Args:
+        path: A file that is appended to; without one, rows live as long as the object.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path, self._new, self._lock = path, array('Q'), Lock()
+        rows = np.zeros(0, _ROW)
+        if path and contents_compared():
+            path.unlink(missing_ok=True)
+        elif path and path.is_file():
+            whole = path.stat().st_size // _ROW.itemsize  # a crash may leave half a row
+            rows = np.fromfile(path, _ROW, whole)
+        self._rows = rows[np.argsort(rows['name'], kind='stable')]
+
+    def __getitem__(self, path: str) -> str | None:
+        """The first 16 hex digits of a file's SHA-256, or None where its state is not known."""
+        if not len(self._rows):
+            return None
+        name = np.uint64(_name(path, stat_signature(path)))
+        at = int(np.searchsorted(self._rows['name'], name, 'right')) - 1  # the latest of a name
+        if at < 0 or self._rows['name'][at] != name:
+            return None
+        return f'{int(self._rows["content"][at]):016x}'
+
+    def add(self, path: str, state: str, sha256: str) -> None:
+        """Keep what a file held, by the state that it had before it was read."""
+        with self._lock:
+            self._new.extend((_name(path, state), int(sha256[:16], 16)))
+        if len(self._new) >= 2 * _UNSAVED:
+            self.save()
+
+    def save(self) -> None:
+        """Append what is new to the file; where that cannot be, images are read again later."""
+        with self._lock, suppress(OSError):
+            new, self._new = self._new, array('Q')
+            if not self._path or not new:
+                return
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self._path, 'ab') as file:
+                file.truncate(file.tell() // _ROW.itemsize * _ROW.itemsize)
+                file.write(np.array(new, '<u8').tobytes())
+
+
+def _name(path: str, state: str) -> int:
+    text = f'{os.path.abspath(path)}\t{state}'
+    raw = hashlib.blake2b(text.encode(errors='surrogateescape'), digest_size=8).digest()
+    return int.from_bytes(raw, 'little')
