@@ -25,14 +25,14 @@ from describing import PROMPT, describe, make_images
 from loopback import serving
 
 from mmpretrain_lmmreg.describe.describers import build_describer
-from mmpretrain_lmmreg.describe.loading import Task
+from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
 
 def ask(out: Path, tasks: list[Task], concurrency: int = 16, **options: object):
     """One run of the openai describer."""
     describer = build_describer(
-        'openai', {'backoff': 0.01, **options}, model='m', prompt=PROMPT, concurrency=concurrency
+        'openai', {'backoff': 0.01, **options}, model='m', concurrency=concurrency
     )
     return describe(out, tasks, describer)
 
@@ -124,7 +124,6 @@ def faults(root: Path, images: int = 1000) -> None:
                 'openai',
                 {'backoff': 0.01, 'timeout': 2},
                 model='m',
-                prompt=PROMPT,
                 concurrency=32,
                 retries=tries,
             )

@@ -29,12 +29,12 @@ from loopback import serving
 from yapf.yapflib import yapf_api
 
 from mmpretrain_lmmreg.cli import (  # noqa: F401  what the commands would import by themselves
-    describe_run,
     sweep_runs,
     upstream,
 )
 from mmpretrain_lmmreg.demo import render
 from mmpretrain_lmmreg.deploy import explain, export, onnx_model  # noqa: F401
+from mmpretrain_lmmreg.describe import batch, convergence, merge  # noqa: F401
 from mmpretrain_lmmreg.evidence import figures, processes, report  # noqa: F401
 from mmpretrain_lmmreg.features import trunk
 

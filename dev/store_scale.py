@@ -21,13 +21,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')
 from crashing import in_child, wait
 from describing import PROMPT, Scripted, describe
 
-from mmpretrain_lmmreg.describe.hashes import Hashes
-from mmpretrain_lmmreg.describe.kept import settings_of
-from mmpretrain_lmmreg.describe.loading import Loaded, Task
+from mmpretrain_lmmreg.describe.state import Contents
+from mmpretrain_lmmreg.describe.tasks import Loaded, Task
 from mmpretrain_lmmreg.describe.merge import merge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.features.keys import stat_signature
+from mmpretrain_lmmreg.io.files import digest
 
 
 class MadeUp:
@@ -49,7 +49,7 @@ def made_up_record(task: Task) -> dict:
         prompt=PROMPT,
         reply='\n'.join(f'{i}. {item}' for i, item in enumerate(items, 1)),
         model=Scripted.model,
-        settings=settings_of(Scripted()),
+        settings=digest({}),
         sha256=f'{int(task.path) + 1 << 192:064x}',
         descriptions=items,
         status='ok',
@@ -66,7 +66,7 @@ def replies(root: Path, count: int = 1_000_000, shards: int = 4) -> None:
         return Loaded(f'{int(path) + 1 << 192:064x}', 'pixels')
 
     def make() -> None:
-        known = Hashes(hashes)
+        known = Contents(hashes)
         with open(out, 'wb') as whole:
             for number, path in enumerate(parts):
                 with open(path, 'wb') as part:
@@ -86,7 +86,7 @@ def replies(root: Path, count: int = 1_000_000, shards: int = 4) -> None:
         assert describe(out, more, Scripted(), load=load).asked == 1
 
     def resume() -> None:
-        tally = describe(out, MadeUp(0, count), Scripted(), hashes=Hashes(hashes))
+        tally = describe(out, MadeUp(0, count), Scripted(), contents=Contents(hashes))
         assert (tally.kept, tally.asked) == (count, 0)
 
     def merge_new() -> None:
@@ -114,10 +114,10 @@ def files(root: Path, count: int = 100_000) -> None:
             whole.write(encode(dict(made_up_record(task), sha256=sha256)))
 
     def read_all() -> None:
-        assert describe(out, tasks, Scripted(), hashes=Hashes(hashes)).kept == count
+        assert describe(out, tasks, Scripted(), contents=Contents(hashes)).kept == count
 
     def read_none() -> None:
-        no_reading = dict(load=None, hashes=Hashes(hashes))
+        no_reading = dict(load=None, contents=Contents(hashes))
         assert describe(out, tasks, Scripted(), **no_reading).kept == count
 
     for work in (read_all, read_none):

@@ -12,7 +12,7 @@ from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy.pictures import find_pictures, read_batches
 from mmpretrain_lmmreg.deploy.standalone import Classifier
-from mmpretrain_lmmreg.describe.loading import load_image
+from mmpretrain_lmmreg.describe.tasks import load_image
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features.images import ImagesOf
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy.standalone import Classifier
-from mmpretrain_lmmreg.describe.loading import load_image
+from mmpretrain_lmmreg.describe.tasks import load_image
 from mmpretrain_lmmreg.errors import InputError
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'

@@ -314,7 +314,7 @@ def _until(
 ) -> bool:
     """Describe until class means are known well; whether some images could not be described."""
     from ..describe.convergence import Convergence
-    from ..describe.quality import text_tower
+    from ..describe.zero_shot import text_tower
     from ..describe.run import contents_of
     from ..describe.state import Tally
     from ..describe.summary import tokens
@@ -389,7 +389,7 @@ def _print_end(
     if args.check:
         _check(args, config, images, out, prompt)
     elif args.clip:
-        from ..describe.quality import zero_shot
+        from ..describe.zero_shot import zero_shot
 
         print(zero_shot(args.clip, config, images, store, prompt))
     on = f' --on {args.on}' if args.on else ''

@@ -12,12 +12,9 @@ from numpy.typing import NDArray
 from ..descriptions.lines import Record
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from .images import ConfigImages
-from .loading import Task
-from .summary import class_pattern
-from .towers import embed_by_image, text_tower
-from .untrained import accuracies, lines_of
-from .worth import Share, distances, names_in, repeated
+from .images import ConfigImages, Task
+from .text_quality import Share, class_pattern, distances, names_in, repeated
+from .zero_shot import accuracies, embed_by_image, lines_of, text_tower
 
 SHOWN = 40  # images listed that lie farthest from their class
 
@@ -114,13 +111,16 @@ def check(
         InputError: Classes have no names, no image is described, or there is no text tower.
     """
     if not images.classes:
-        raise InputError('--check: the data set has no class names')
+        raise InputError('--check: the data set has no class names', code='describe.not_classified')
     store = DescriptionStore(file)
     tasks = [task for task in images if task.label is not None]
     records = {task.image: record for task in tasks if (record := store.record(task.image, prompt))}
     described = [t for t in tasks if t.image in records and records[t.image]['descriptions']]
     if not described:
-        raise InputError(f'--check: {file} has no description of these images by {prompt!r}')
+        raise InputError(
+            f'--check: {file} has no description of these images by {prompt!r}',
+            code='describe.no_descriptions',
+        )
     tower = text_tower(config, clip)
     texts = [records[task.image]['descriptions'] for task in described]
     classes = count_by_class(tasks, records, images.classes)

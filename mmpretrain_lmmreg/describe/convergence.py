@@ -14,7 +14,7 @@ from ..datasets.splits import seeded_rank
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from .images import Task
-from .quality import embed_by_image
+from .zero_shot import embed_by_image
 
 START = 4  # images of each class before the first look
 

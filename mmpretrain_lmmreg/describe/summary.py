@@ -12,8 +12,9 @@ from open_clip.tokenizer import SimpleTokenizer
 from ..clip.tokens import read_no_further
 from ..descriptions.store import DescriptionStore
 from ..progress import duration
-from .loading import Task
-from .tally import Tally
+from .images import Task
+from .state import Tally
+from .text_quality import class_pattern
 
 CONTEXT = 77  # tokens of CLIP's text tower, start and end included
 
@@ -74,13 +75,6 @@ def summarize(
             summary.naming += sum(bool(names[task.label].search(item)) for item in items)
     summary.duplicates = len(hashes) - len(np.unique(np.frombuffer(hashes, np.uint64)))
     return summary
-
-
-def class_pattern(name: str) -> re.Pattern:
-    """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
-    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
-    words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]
-    return re.compile(r'\b' + r'[\s-]?'.join(words) + r'\b', re.IGNORECASE)
 
 
 class _CutCheck:

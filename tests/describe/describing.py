@@ -6,10 +6,9 @@ import numpy as np
 from PIL import Image
 
 from mmpretrain_lmmreg.describe.describers import Answer
-from mmpretrain_lmmreg.describe.kept import settings_of
-from mmpretrain_lmmreg.describe.progress import Progress
-from mmpretrain_lmmreg.describe.run import Run, Task
-from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
+from mmpretrain_lmmreg.describe.plan import DescribePlan
+from mmpretrain_lmmreg.describe.run import opened
+from mmpretrain_lmmreg.describe.tasks import Task
 
 PROMPT = 'Give 10 semantic descriptions for the image'
 TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
@@ -44,6 +43,7 @@ class Scripted:
     def __init__(self, *replies: str | Answer, settings=None, **attributes) -> None:
         self.replies, self.settings = list(replies), settings or {}
         self.batches: list[list] = []
+        self.prompts: list[str] = []
         vars(self).update(attributes)
 
     def prepare(self, image):
@@ -52,14 +52,16 @@ class Scripted:
     async def close(self):
         self.closed = True
 
-    async def ask(self, images):
+    async def ask(self, images, prompts):
         self.batches.append(images)
+        self.prompts.extend(prompts)
         replies = [self.replies.pop(0) if self.replies else TEN for _ in images]
         return [r if isinstance(r, Answer) else Answer(r, '', 7, 3) for r in replies]
 
 
-def describe(path: Path, tasks, describer, prompt=PROMPT, **options):
-    """One run into a file; gives its tally."""
-    with DescriptionWriter(path) as writer:
-        progress = Progress(prompt, describer.model, settings_of(describer), path)
-        return Run(describer, writer, progress, prompt, **options)(tasks)
+def describe(path: Path, tasks, describer, **options):
+    """One run into a file; options of the plan and of the run. Gives its tally."""
+    names = set(DescribePlan.__dataclass_fields__) & set(options)
+    plan = DescribePlan(**{'prompt': PROMPT, 'replace': True, **{name: options.pop(name) for name in names}})
+    with opened(plan, path, describer=describer, **options) as run:
+        return run(tasks)

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmpretrain_lmmreg.describe.budget import (
+from mmpretrain_lmmreg.describe.convergence import (
     mean_and_error,
     next_count,
     order_by_class,

@@ -9,14 +9,13 @@ import pytest
 from describing import make_images
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.describe.check import check
-from mmpretrain_lmmreg.describe.check_page import render
-from mmpretrain_lmmreg.describe.check_summary import summary_path, write_summary
-from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.summary import class_pattern
-from mmpretrain_lmmreg.describe.worth import Share, distances, gist, names_in, repeated
+from mmpretrain_lmmreg.describe.check_page import render, write_figures
+from mmpretrain_lmmreg.describe.summary import check_path
+from mmpretrain_lmmreg.describe.tasks import ConfigImages
+from mmpretrain_lmmreg.describe.text_quality import class_pattern
+from mmpretrain_lmmreg.describe.text_quality import Share, distances, gist, names_in, repeated
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.io.files import read_sealed
@@ -117,15 +116,15 @@ def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tin
     run(parser().parse_args([str(config), '--check', '--clip', f'local-dir:{tiny_clip},']))
     page = faulty[0].with_name('descriptions-check.html')
     printed = capsys.readouterr().out
-    assert summary_path(faulty[0]).is_file() and 'mmengine' not in printed
+    assert check_path(faulty[0]).is_file() and 'mmengine' not in printed
     assert f'page          {page}' in printed and page.read_text().startswith('<!doctype html>')
     assert re.search(r'red dog +10 +10 +0.0% +0.0% +0.0% +10.0%', printed)
 
 
 def test_the_figures_are_kept_for_reports(found, tmp_path):
-    path = summary_path(tmp_path / 'replies.jsonl')
+    path = check_path(tmp_path / 'replies.jsonl')
     assert path.name == 'replies-check.json'
-    write_summary(found, path)
+    write_figures(found, path)
     kept = read_sealed(path)
     assert kept['fingerprint'] == DescriptionStore(found.file).fingerprint
     cat, dog = kept['classes']

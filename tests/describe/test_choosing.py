@@ -7,12 +7,11 @@ from describing import make_images
 from loopback import Loopback
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.towers import text_tower
-from mmpretrain_lmmreg.describe.until import Convergence, choose
+from mmpretrain_lmmreg.describe.tasks import ConfigImages
+from mmpretrain_lmmreg.describe.zero_shot_eval import text_tower
+from mmpretrain_lmmreg.describe.convergence import Convergence, choose
 from mmpretrain_lmmreg.descriptions import (
     AttachDescriptions,
     DescriptionStore,

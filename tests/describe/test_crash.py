@@ -6,7 +6,7 @@ from describing import Scripted, describe
 
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.merge import merge
-from mmpretrain_lmmreg.describe.run import Task
+from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError
 
@@ -16,7 +16,7 @@ class ByImage(Scripted):
 
     concurrency = 1
 
-    async def ask(self, images):
+    async def ask(self, images, prompts):
         (size,) = images
         long = f'1. It is {size[1]} high. ' + 'Very wide indeed. ' * 20
         return [Answer(long + '\n2. Second.' + ('' if size[1] == 10 else '\n3. Third.'))]
@@ -28,7 +28,7 @@ def test_killed_at_every_file_call_and_resumed(tasks, tmp_path, modes):
     broken = Task('train/broken.png', str(tmp_path / 'none.png'))
 
     def work():
-        describe(out, [broken, *tasks[:2]], ByImage(), expected=3, retries=1)
+        describe(out, [broken, *tasks[:2]], ByImage(), count=3, retries=1)
 
     assert enumerate_kills(work, out, modes, seeds=range(2)) > 20
 
@@ -37,7 +37,7 @@ def test_the_campaign_notices_a_writer_that_mends_nothing(tasks, tmp_path, monke
     monkeypatch.setattr(DescriptionWriter, '_mend', lambda self: None)
     out = tmp_path / 'd.jsonl'
     with pytest.raises((AssertionError, InputError)):
-        enumerate_kills(lambda: describe(out, tasks[:2], ByImage(), expected=3), out, ['half'])
+        enumerate_kills(lambda: describe(out, tasks[:2], ByImage(), count=3), out, ['half'])
 
 
 def test_merge_is_made_whole_or_not_at_all(tmp_path):

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import main, parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import main, parser, run
 from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError

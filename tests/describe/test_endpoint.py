@@ -12,9 +12,9 @@ from describing import PROMPT, describe, make_images
 from loopback import Loopback, reply_for
 from PIL import Image
 
-from mmpretrain_lmmreg.describe.describers import Generation, build_describer, waits
+from mmpretrain_lmmreg.describe.describers import Generation, build_describer
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
-from mmpretrain_lmmreg.describe.verdict import judge
+from mmpretrain_lmmreg.describe.merge import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.parse import ParsedReply
 from mmpretrain_lmmreg.errors import InputError
@@ -31,7 +31,7 @@ def build(retries=3, concurrency=4, **options):
     options = {**QUICK, **options}
     given = {k: options.pop(k) for k in ('max_pixels', 'requests_per_minute') if k in options}
     common = {'retries': retries, 'concurrency': concurrency, **given}
-    return build_describer('openai', options, model='vlm', prompt=PROMPT, **common)
+    return build_describer('openai', options, model='vlm', **common)
 
 
 def ending(text, reason, refusal, stream) -> str:
@@ -51,7 +51,7 @@ def ask(server, image=None, **options):
 
 
 async def ask_and_close(describer, content):
-    (answer,) = await describer.ask([content])
+    (answer,) = await describer.ask([content], [PROMPT])
     await describer.close()
     return answer
 
@@ -146,31 +146,32 @@ def test_server_that_is_not_there(endpoint):
 
 
 def test_waits_as_long_as_the_server_asks_or_doubling_with_jitter(endpoint, monkeypatch):
-    waits = []
+    slept = []
 
     async def sleep(seconds):
-        waits.append(seconds)
+        slept.append(seconds)
 
     with Loopback(lambda *_: '429', wait='7') as server:
         endpoint(server)
         monkeypatch.setattr(endpoint_module, 'pause', sleep)
         ask(server, retries=2)
-        assert len(waits) == 2 and all(7 <= wait <= 8.75 for wait in waits)
+        assert len(slept) == 2 and all(7 <= wait <= 8.75 for wait in slept)
         server.wait = ''
-        waits.clear()
+        slept.clear()
         ask(server, retries=4, backoff=0.5)
-    assert len(set(waits)) == 4
-    for wait, least in zip(waits, (0.5, 1, 2, 4), strict=True):
+    assert len(set(slept)) == 4
+    for wait, least in zip(slept, (0.5, 1, 2, 4), strict=True):
         assert least <= wait <= 1.25 * least
 
 
 def test_retry_after_as_seconds_or_date():
-    assert waits.seconds_asked('3') == 3
-    assert waits.seconds_asked('soon') == waits.seconds_asked('') == 0
+    assert endpoint_module.seconds_asked('3') == 3
+    for nothing in ('soon', '', '-3', 'nan', 'Mon, 99 Foo 99999'):
+        assert endpoint_module.seconds_asked(nothing) == 0
     later = time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + 60))
-    assert 55 < waits.seconds_asked(later) <= 60
+    assert 55 < endpoint_module.seconds_asked(later) <= 60
     far = type('E', (Exception,), {'response': type('R', (), {'headers': {'retry-after': '1e9'}})})
-    assert waits.wait_before(far(), 0, 1) <= 600 * 1.25
+    assert endpoint_module._wait(far(), 0, 1) <= 600 * 1.25
 
 
 def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd):
@@ -313,7 +314,7 @@ def test_requests_keep_their_pace(endpoint):
         endpoint(server)
         describer = build(requests_per_minute=1200, concurrency=8)
         start = time.monotonic()
-        asyncio.run(describer.ask([describer.prepare(Image.new('RGB', (4, 4)))] * 7))
+        asyncio.run(describer.ask([describer.prepare(Image.new('RGB', (4, 4)))] * 7, ['p'] * 7))
     assert time.monotonic() - start >= 0.3
 
 
@@ -341,7 +342,7 @@ def test_no_endpoint_and_no_model(monkeypatch, endpoint):
         build()
     monkeypatch.setenv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1')
     with pytest.raises(InputError, match='needs --model'):
-        build_describer('openai', {}, model='', prompt=PROMPT)
+        build_describer('openai', {}, model='')
 
 
 def test_settings_change_with_what_shapes_a_reply_only(endpoint, monkeypatch):

@@ -4,15 +4,13 @@ import json
 
 import pytest
 from describing import TEN, Scripted, describe, make_images
+from refused import refused
 from test_run import SHORT, lines
 
-from mmpretrain_lmmreg.describe.describers import REJECTED, TOO_LARGE, UNAVAILABLE, Answer
-from mmpretrain_lmmreg.describe.named import NamedDescriber
-from mmpretrain_lmmreg.describe.progress import Progress
-from mmpretrain_lmmreg.describe.run import Task
-from mmpretrain_lmmreg.describe.tally import Limit, Tally
+from mmpretrain_lmmreg.describe.describers import REASONED, REJECTED, TOO_LARGE, UNAVAILABLE, Answer
+from mmpretrain_lmmreg.describe.tasks import Task
+from mmpretrain_lmmreg.describe.state import Answered, Tally
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.errors import InputError
 
 DOWN = Answer(error='no server', fault=UNAVAILABLE)
 GREY = (224, 224)  # what Scripted makes of the picture that is asked about to find out
@@ -39,7 +37,7 @@ def test_outage_is_waited_out_and_no_image_is_lost(many, out, capfd):
 
 def test_outage_that_does_not_end_stops_with_what_is_kept(many, out):
     describer = Scripted(TEN, TEN, *[DOWN] * 100, concurrency=1)
-    with pytest.raises(InputError, match='no server; waited for .*same command goes on'):
+    with refused('describe.no_answers', match='no server; waited for'):
         describe(out, many, describer, pause=0.001)
     assert [r['status'] for r in lines(out)].count('ok') == 2
     assert describe(out, many, Scripted()).statuses['ok'] == 10
@@ -47,15 +45,15 @@ def test_outage_that_does_not_end_stops_with_what_is_kept(many, out):
 
 def test_server_that_never_answers_is_not_waited_for(many, out):
     describer = Scripted(*[DOWN] * 100)
-    with pytest.raises(InputError, match='nothing was answered at all'):
+    with refused('describe.no_answers', match='nothing was answered at all'):
         describe(out, many, describer)
     assert len(describer.batches) < 10
 
 
 def test_request_that_no_image_could_mend_stops_the_run(many, out):
-    refused = Answer(error='bad field', fault=REJECTED)
-    describer = Scripted(*[refused] * 100, concurrency=1)
-    with pytest.raises(InputError, match='bad field; a plain picture fails alike'):
+    bad = Answer(error='bad field', fault=REJECTED)
+    describer = Scripted(*[bad] * 100, concurrency=1)
+    with refused('describe.rejected', match='bad field; a plain image fails alike'):
         describe(out, many, describer)
     assert len(describer.batches) == 6
     assert describer.batches[-1] == [GREY]
@@ -63,8 +61,8 @@ def test_request_that_no_image_could_mend_stops_the_run(many, out):
 
 def test_images_that_are_at_fault_do_not_stop_the_run(many, out):
     class Picky(Scripted):
-        async def ask(self, images):
-            (answer,) = await super().ask(images)
+        async def ask(self, images, prompts):
+            (answer,) = await super().ask(images, prompts)
             bad = images[0] != GREY and len(self.batches) < 12
             return [Answer(error='odd picture', fault=REJECTED) if bad else answer]
 
@@ -74,8 +72,17 @@ def test_images_that_are_at_fault_do_not_stop_the_run(many, out):
 
 
 def test_images_too_large_for_the_server_name_the_option(many, out):
-    with pytest.raises(InputError, match='--max-pixels'):
+    with refused('describe.too_large'):
         describe(out, many, Scripted(*[Answer(error='413', fault=TOO_LARGE)] * 9))
+
+
+def test_answers_that_are_reasoning_alone_stop_the_run_and_are_counted(many, out):
+    describer = Scripted(*[Answer('', 'thoughts', 7, 3, fault=REASONED)] * 99, concurrency=1)
+    with refused('describe.only_reasoning'):
+        describe(out, many, describer)
+    assert len(describer.batches) == 5
+    describer = Scripted(*[Answer('', 'thoughts', 7, 3, fault=REASONED)] * 99, concurrency=1)
+    assert describe(out, many, describer, max_tokens_total=25).spent == '--max-tokens-total'
 
 
 def test_errors_of_images_alone_never_stop_a_run(many, out):
@@ -105,35 +112,39 @@ def test_reply_that_is_cut_beyond_its_tenth_item_is_whole(tasks, out):
 
 
 def test_budget_of_tokens_stops_before_it_is_exceeded(many, out):
-    tally = describe(out, many, Scripted(concurrency=1), limits=[Limit('--max', 45)])
-    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (4, '--max', 40)
-    tally = describe(out, many, Scripted(SHORT, concurrency=1), limits=[Limit('--max', 90)])
+    tally = describe(out, many, Scripted(concurrency=1), max_tokens_total=45)
+    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (4, '--max-tokens-total', 40)
+    tally = describe(out, many, Scripted(SHORT, concurrency=1), max_tokens_total=90)
     assert (tally.asked, tally.spent) == (8, '')
 
 
 def test_limits_of_cost_and_the_first_that_is_reached(many, out):
-    limits = [Limit('--max', 1000), Limit('--max-cost', 45, (2.0, 4.0))]  # 26 an image
-    tally = describe(out, many, Scripted(concurrency=1), limits=limits)
+    limits = dict(max_tokens_total=1000, max_cost=45e-6, price=(2.0, 4.0))  # 26 an image
+    tally = describe(out, many, Scripted(concurrency=1), **limits)
     assert (tally.asked, tally.spent) == (1, '--max-cost')
-    earlier = Tally(tokens_in=20)
-    tally = describe(out, many, Scripted(concurrency=1), limits=limits, earlier=earlier)
-    assert (tally.asked, tally.spent) == (1, '--max-cost')  # what one takes is not known before
-    earlier = Tally(tokens_in=23)
-    assert not describe(out, many, Scripted(), limits=limits, earlier=earlier).asked
+    more = Tally(tokens_in=7, tokens_out=3, answers=1)  # of an earlier round of the same command
+    assert not describe(out, many, Scripted(), tally=more, **limits).asked
+
+
+@pytest.mark.parametrize('share', [1, 2, 3])
+def test_answers_that_nobody_counted_are_taken_for_as_many_tokens(many, out, share):
+    answers = [Answer(TEN, '', 7, 3) if i % share == 0 else Answer(TEN) for i in range(12)]
+    tally = describe(out, many, Scripted(*answers, concurrency=1), max_tokens_total=65)
+    assert (tally.asked, tally.spent) == (6, '--max-tokens-total')
 
 
 def test_budget_needs_an_endpoint_that_counts(many, out):
-    with pytest.raises(InputError, match='does not say how many tokens'):
-        describe(out, many, Scripted(*[Answer(TEN)] * 9), limits=[Limit('--max', 45)])
+    with refused('describe.uncounted'):
+        describe(out, many, Scripted(*[Answer(TEN)] * 9), max_tokens_total=45)
 
 
 def test_a_prompt_that_names_the_class_is_looked_into_alike(many, out):
-    inner = Scripted(*[Answer(error='bad field', fault=REJECTED)] * 99, concurrency=1)
-    inner.prompt = 'Describe the {class}'
-    named = NamedDescriber(inner, many, ['cat', 'red dog'])
-    with pytest.raises(InputError, match='a plain picture fails alike'):
-        describe(out, many, named, prompt=inner.prompt, load=named.load)
-    assert inner.batches[-1] == [GREY]
+    describer = Scripted(*[Answer(error='bad field', fault=REJECTED)] * 99, concurrency=1)
+    named = dict(prompt='Describe the {class}', classes=['cat', 'red_dog'])
+    with refused('describe.rejected'):
+        describe(out, many, describer, **named)
+    assert describer.batches[-1] == [GREY]
+    assert set(describer.prompts) == {'Describe the cat', 'Describe the red dog'}
 
 
 def test_last_image_described_and_all_others_broken(tasks, out, tmp_path):
@@ -150,4 +161,4 @@ def test_other_models_replies_are_told_apart(tasks, out):
         prompt = lines(out)[0]['prompt']
         no = {'image': 'x', 'prompt': prompt, 'reply': '', 'model': 'older', 'status': 'error'}
         file.write(json.dumps(no) + '\n')
-    assert +Progress(lines(out)[0]['prompt'], 'new', 's', out).others == {'old': 6}
+    assert +Answered(lines(out)[0]['prompt'], 'new', 's', out).others == {'old': 6}

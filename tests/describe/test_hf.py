@@ -22,7 +22,7 @@ def folder(tmp_path_factory):
 
 def build(folder, temperature=0, **options):
     options = {'max_new_tokens': 12, 'temperature': temperature, 'dtype': 'float32', **options}
-    return build_describer('hf', options, model=str(folder), prompt=PROMPT, batch_size=3)
+    return build_describer('hf', options, model=str(folder), batch_size=3)
 
 
 def pictures():
@@ -32,7 +32,8 @@ def pictures():
 
 
 def ask(describer, images):
-    return asyncio.run(describer.ask([describer.prepare(image) for image in images]))
+    contents = [describer.prepare(image) for image in images]
+    return asyncio.run(describer.ask(contents, [PROMPT] * len(images)))
 
 
 def test_same_reply_alone_and_in_a_batch_of_unequal_sizes(folder):
@@ -149,7 +150,7 @@ def test_model_without_a_chat_template(folder, monkeypatch):
 
 
 def test_max_pixels(folder):
-    describer = build_describer('hf', {}, model=str(folder), prompt=PROMPT, max_pixels=200)
+    describer = build_describer('hf', {}, model=str(folder), max_pixels=200)
     assert describer.prepare(Image.new('RGB', (40, 20))).size == (20, 10)
     assert describer.settings['max_pixels'] == 200
     assert 'max_pixels' not in build(folder).settings
@@ -170,4 +171,4 @@ def test_dtype_and_device_that_do_not_exist(folder, options, told):
 
 def test_what_has_no_use_for_a_local_model(folder):
     with pytest.raises(InputError, match="--requests-per-minute: the describer 'hf'"):
-        build_describer('hf', {}, model=str(folder), prompt=PROMPT, count=10, requests_per_minute=3)
+        build_describer('hf', {}, model=str(folder), count=10, requests_per_minute=3)

@@ -6,7 +6,7 @@ import pytest
 from describing import CONFIG
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.describe.images import ConfigImages, find_attach
+from mmpretrain_lmmreg.describe.tasks import ConfigImages, find_attach
 from mmpretrain_lmmreg.errors import InputError
 
 

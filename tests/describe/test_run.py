@@ -8,7 +8,7 @@ import pytest
 from describing import PROMPT, TEN, Scripted, describe
 
 from mmpretrain_lmmreg.describe.describers import Answer
-from mmpretrain_lmmreg.describe.run import Task, check_shard
+from mmpretrain_lmmreg.describe.tasks import Task, check_shard
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions import store as store_module
 from mmpretrain_lmmreg.errors import InputError
@@ -109,7 +109,7 @@ def test_more_than_asked_is_good_enough(tasks, out):
 
 
 def test_other_numbers_of_descriptions(tasks, out):
-    tally = describe(out, tasks[:1], Scripted(SHORT), expected=2)
+    tally = describe(out, tasks[:1], Scripted(SHORT), count=2)
     assert tally.statuses['ok'] == 1
 
 
@@ -150,14 +150,14 @@ def test_error_of_the_describer_is_tried_again_in_the_next_run(tasks, out):
 class Stopping(Scripted):
     """Refuses the third call, while the second is still on its way."""
 
-    async def ask(self, images):
+    async def ask(self, images, prompts):
         self.calls = getattr(self, 'calls', 0) + 1
         if self.calls == 3:
             self.refused.set()
             raise InputError('wrong key')
         if self.calls == 2:
             await self.refused.wait()
-        return await super().ask(images)
+        return await super().ask(images, prompts)
 
 
 def test_refusal_of_the_whole_run_stops_it_and_loses_no_reply(tasks, out):

@@ -69,7 +69,7 @@ def test_real_server(server, endpoint, tasks, tmp_path, stream):
     endpoint(server)
     options = {'max_new_tokens': 16, 'temperature': 0, 'stream': stream, 'timeout': 120}
     describer = build_describer(
-        'openai', options, model=str(server.folder), prompt=PROMPT, concurrency=2, retries=1
+        'openai', options, model=str(server.folder), concurrency=2, retries=1
     )
     tally = describe(tmp_path / 'd.jsonl', tasks[:3], describer)
     records = list(DescriptionStore(tmp_path / 'd.jsonl'))

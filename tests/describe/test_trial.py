@@ -4,8 +4,7 @@ import pytest
 from describing import PROMPT, describe, make_images
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
@@ -55,7 +54,7 @@ def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
     with Loopback(lambda number, *_: fault if 10 <= number < 20 else 'ok') as server:
         endpoint(server)
         options = {'backoff': 0.001, 'timeout': 5}
-        common = dict(model='vlm', prompt=PROMPT, retries=0, concurrency=2)
+        common = dict(model='vlm', retries=0, concurrency=2)
         describer = build_describer('openai', options, **common)
         tally = describe(out, many, describer, pause=0.01)
     assert (tally.statuses['ok'], tally.statuses['error']) == (MANY, 0)

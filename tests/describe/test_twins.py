@@ -10,11 +10,10 @@ import pytest
 from describing import TEN, Scripted, describe
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.describe.describers import Answer
-from mmpretrain_lmmreg.describe.hashes import Hashes
-from mmpretrain_lmmreg.describe.loading import Task, load_image
+from mmpretrain_lmmreg.describe.state import Contents
+from mmpretrain_lmmreg.describe.tasks import Task, load_image
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import read_line
 from mmpretrain_lmmreg.features.keys import BY_CONTENT
@@ -87,7 +86,7 @@ def test_an_error_is_everyones_and_asked_about_once_in_the_next_run(doubled, out
 
 
 def test_a_prompt_that_names_the_class_asks_about_each(doubled, out):
-    assert describe(out, doubled, Scripted(), prompt='Describe the {class}').asked == 6
+    assert describe(out, doubled, Scripted(), prompt='Describe the {class}', classes=['cat', 'dog']).asked == 6
 
 
 def test_the_command_says_how_many_share(config, doubled, out, endpoint, capsys):
@@ -131,7 +130,7 @@ class Reading:
 
 def resume(out, tasks, cache):
     reading = Reading()
-    tally = describe(out, tasks, Scripted(), load=reading, hashes=Hashes(cache))
+    tally = describe(out, tasks, Scripted(), load=reading, contents=Contents(cache))
     return tally, [Path(path).name for path in reading.paths]
 
 
@@ -160,8 +159,9 @@ def test_a_resumed_run_reads_what_has_changed_only(tasks, out, tmp_path, monkeyp
 def test_contents_behind_the_same_state_show_when_contents_are_compared(
     tasks, out, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr('mmpretrain_lmmreg.describe.hashes.stat_signature', lambda _: 'the same')
-    monkeypatch.setattr('mmpretrain_lmmreg.describe.kept.stat_signature', lambda _: 'the same')
+    for module in ('state', 'run'):
+        name = f'mmpretrain_lmmreg.describe.{module}.stat_signature'
+        monkeypatch.setattr(name, lambda _: 'the same')
     cache = tmp_path / 'x.hashes'
     resume(out, tasks, cache)
     with open(tasks[0].path, 'ab') as file:

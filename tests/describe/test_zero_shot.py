@@ -8,11 +8,10 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import save_file
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
+from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.clip.model import build_open_clip
-from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.untrained import zero_shot
+from mmpretrain_lmmreg.describe.tasks import ConfigImages
+from mmpretrain_lmmreg.describe.zero_shot_eval import zero_shot
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError
 

@@ -1,4 +1,4 @@
-"""What descriptions are worth: plain functions on texts and arrays."""
+"""The quality of descriptions: plain functions on texts and arrays."""
 
 import re
 from collections import Counter
@@ -102,3 +102,10 @@ class Share:
     def __str__(self) -> str:
         low, high = self.interval
         return f'{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})'
+
+
+def class_pattern(name: str) -> re.Pattern:
+    """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
+    words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]
+    return re.compile(r'\b' + r'[\s-]?'.join(words) + r'\b', re.IGNORECASE)
