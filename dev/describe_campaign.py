@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')
 
 import torch
 from crashing import content, in_child, wait, whole_lines
-from describing import PROMPT, describe, make_images
+from describing import describe, make_images
 from loopback import serving
 
 from mmpretrain_lmmreg.describe.describers import build_describer

@@ -21,9 +21,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')
 from crashing import in_child, wait
 from describing import PROMPT, Scripted, describe
 
+from mmpretrain_lmmreg.describe.merge import merge
 from mmpretrain_lmmreg.describe.state import Contents
 from mmpretrain_lmmreg.describe.tasks import Loaded, Task
-from mmpretrain_lmmreg.describe.merge import merge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.features.keys import stat_signature

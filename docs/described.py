@@ -15,10 +15,10 @@ import torch
 from mmengine.config import Config
 
 from mmpretrain_lmmreg.config import config_folder, load_config
-from mmpretrain_lmmreg.describe.images import ConfigImages
-from mmpretrain_lmmreg.describe.towers import embed_by_image, text_tower
-from mmpretrain_lmmreg.describe.until import choose
-from mmpretrain_lmmreg.describe.untrained import embed_images
+from mmpretrain_lmmreg.describe.tasks import ConfigImages
+from mmpretrain_lmmreg.describe.zero_shot_eval import embed_by_image, text_tower
+from mmpretrain_lmmreg.describe.convergence import choose
+from mmpretrain_lmmreg.describe.zero_shot_eval import embed_images
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.io.files import save_atomic

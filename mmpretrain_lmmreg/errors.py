@@ -24,6 +24,35 @@ CODES: dict[str, str] = {
     # --- hooks: head set-up, run record, leakage, class weights
     # --- runner: checkpoints, resuming
     # --- describe: asking an LMM
+    'describe.no_describer': 'nobody is named who describes, or somebody unknown',
+    'describe.no_package': 'a describer or a check needs a package that is not installed',
+    'describe.model': 'the model that is to describe is not named, or cannot be loaded',
+    'describe.option': 'an option of a describer is unknown, or its value is of no use',
+    'describe.combination': 'options of describe that mean nothing together',
+    'describe.price': 'a price is missing, or is no price',
+    'describe.shard': '--shard is no i/n',
+    'describe.class_in_prompt': 'a prompt names the class where it must not, or cannot',
+    'describe.no_split': 'the config has no images of the split',
+    'describe.same_name': 'two images have one name',
+    'describe.no_label': 'an image has no label, so classes cannot be balanced',
+    'describe.no_file': 'it cannot be told which file the descriptions go to',
+    'describe.image': 'an image cannot be read, or is none',
+    'describe.no_key': 'neither address nor key of an endpoint is set, or the key cannot be sent',
+    'describe.address': 'there are no chat completions at the address of the endpoint',
+    'describe.refused_model': 'the endpoint refuses the key, the address or the model',
+    'describe.no_credit': 'the account of the endpoint has no credit left',
+    'describe.uncounted': 'a limit on tokens or cost, and an endpoint that counts no tokens',
+    'describe.no_answers': 'the endpoint answers no image, or no longer',
+    'describe.only_reasoning': 'all text of the answers is reasoning',
+    'describe.too_large': 'the endpoint refuses images of this size',
+    'describe.rejected': 'the endpoint refuses the request, whichever image is in it',
+    'describe.other_model': 'the file holds replies of another model',
+    'describe.conflict': 'files to be merged contradict each other',
+    'describe.no_batch': 'a file holds no answers of a batch',
+    'describe.other_batch': 'a batch was written for other options',
+    'describe.no_descriptions': 'no image that is looked at is described',
+    'describe.no_clip': 'no CLIP model is named that could judge descriptions',
+    'describe.not_classified': 'no accuracy without training can be found',
     # --- deploy: predict, export, load
     # --- evidence: comparing runs, sweeps
     # --- fit: choosing a method

@@ -15,8 +15,7 @@ from test_printing import SAFE
 
 from mmpretrain_lmmreg.cli import compare, describe, export, predict
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.describe.text_quality import class_pattern
-from mmpretrain_lmmreg.describe.text_quality import names_in
+from mmpretrain_lmmreg.describe.text_quality import class_pattern, names_in
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, parse_reply
 from mmpretrain_lmmreg.hooks.record import describe_training_data
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions

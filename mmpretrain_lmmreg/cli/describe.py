@@ -27,9 +27,9 @@ from .options import KeyValues, positive, price, whole
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-    from ..describe.images import ConfigImages, Task
     from ..describe.plan import DescribePlan
     from ..describe.state import Tally
+    from ..describe.tasks import ConfigImages, Task
 
 KEPT = 'Replies are kept as they came; the same command continues.'
 
@@ -40,10 +40,9 @@ class _Parser(ArgumentParser):
     def parse_known_args(self, *args: Any, **options: Any) -> Any:
         """As argparse's, with the environment looked at."""
         given, rest = super().parse_known_args(*args, **options)
-        asks = given.describer and not (given.merge or given.reparse)
-        if asks and not (given.batch_write or given.batch_read):
-            if missing := missing_endpoint(given.describer):
-                self.error(missing)
+        files = given.merge or given.reparse or given.batch_write or given.batch_read
+        if given.describer and not files and (missing := missing_endpoint(given.describer)):
+            self.error(missing)
         return given, rest
 
 
@@ -158,8 +157,8 @@ def run(args: Namespace) -> int:
     """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
     from ..config import load_config
     from ..describe import merge
-    from ..describe.images import ConfigImages, check_shard
     from ..describe.plan import DescribePlan, check_named
+    from ..describe.tasks import ConfigImages, check_shard
     from .runner import quiet_log
 
     quiet_log()
@@ -226,7 +225,7 @@ def _chosen(args: Namespace, config: Config, images: ConfigImages) -> Sequence[T
     if not args.per_class:
         return images
     from ..describe.convergence import choose
-    from ..describe.images import ConfigImages
+    from ..describe.tasks import ConfigImages
 
     everything = images if args.shard == '1/1' else ConfigImages(config, args.split)
     names = {task.image for task in choose(everything, args.per_class, args.seed)}
@@ -246,29 +245,27 @@ def _ask(
     from ..progress import Progress
 
     before, answered = tally.done, True
-    with opened(plan, out, classes=classes, tally=tally, **options) as run:
-        with Progress('images', len(tasks)) as bar:
+    opening = opened(plan, out, classes=classes, tally=tally, **options)
+    with opening as run, Progress('images', len(tasks)) as bar:
 
-            def show(tally: Tally) -> None:
-                counts = ' '.join(f'{n} {name}' for name, n in tally.statuses.items() if n)
-                rates = f'{tally.asked / bar.seconds:.1f} images/s'
-                rates += f' {tally.tokens_out / bar.seconds:.0f} tokens/s'
-                bar.advance(tally.done - before - bar.done, f'{rates} {counts}')
+        def show(tally: Tally) -> None:
+            counts = ' '.join(f'{n} {name}' for name, n in tally.statuses.items() if n)
+            rates = f'{tally.asked / bar.seconds:.1f} images/s'
+            rates += f' {tally.tokens_out / bar.seconds:.0f} tokens/s'
+            bar.advance(tally.done - before - bar.done, f'{rates} {counts}')
 
-            run.report = show
-            try:
-                run(tasks)
-            except InputError as error:
-                if error.code not in ('describe.no_answers', 'describe.only_reasoning'):
-                    raise
-                print(plain(f'error: {error}'), file=sys.stderr)
-                answered = False
+        run.report = show
+        try:
+            run(tasks)
+        except InputError as error:
+            if error.code not in ('describe.no_answers', 'describe.only_reasoning'):
+                raise
+            print(plain(f'error: {error}'), file=sys.stderr)
+            answered = False
     return answered
 
 
-def _describe(
-    plan: DescribePlan, tasks: Sequence[Task], classes: Sequence[str], out: Path
-) -> bool:
+def _describe(plan: DescribePlan, tasks: Sequence[Task], classes: Sequence[str], out: Path) -> bool:
     """Describe images; whether some could not be."""
     from ..describe.run import contents_of
     from ..describe.state import Tally
@@ -288,9 +285,9 @@ def _preview(
     args: Namespace, plan: DescribePlan, config: Config, images: ConfigImages, out: Path
 ) -> bool:
     """Describe a few images, show the replies, and project the rest; whether some failed."""
-    from ..descriptions.store import DescriptionStore
     from ..describe.state import Tally
     from ..describe.summary import projection
+    from ..descriptions.store import DescriptionStore
 
     wanted = _chosen(args, config, images)
     step = max(len(wanted) // args.preview, 1)
@@ -314,10 +311,10 @@ def _until(
 ) -> bool:
     """Describe until class means are known well; whether some images could not be described."""
     from ..describe.convergence import Convergence
-    from ..describe.zero_shot import text_tower
     from ..describe.run import contents_of
     from ..describe.state import Tally
     from ..describe.summary import tokens
+    from ..describe.zero_shot_eval import text_tower
 
     tower, tally, answered = text_tower(config, args.clip), Tally(), True
     rounds = Convergence(images, images.classes, args.until, args.per_class, args.seed, tower)
@@ -325,13 +322,14 @@ def _until(
     while answered and not tally.spent and (new := rounds.next()):
         options = dict(describer=describer, contents=contents_of(out))
         answered = _ask(plan, new, images.classes, out, tally, **options)
-        if not tally.spent:
+        if answered and not tally.spent:
             print(rounds.measured(out, plan.prompt, len(new)))
     if tally.asked:
         print(f'took {tokens(tally, price=plan.price)}')
     if tally.spent:
         print(f'stopped at {tally.spent}; the same command continues')
-    print(rounds.table())
+    elif answered:
+        print(rounds.table())
     _print_hints(tally, 0)
     return not answered or bool(tally.statuses['error'])
 
@@ -377,8 +375,8 @@ def _print_end(
     args: Namespace, plan: DescribePlan, config: Config, images: ConfigImages, out: Path
 ) -> None:
     """What the file holds, what it is worth if that was asked, and the next command."""
-    from ..descriptions.store import DescriptionStore
     from ..describe.summary import summarize
+    from ..descriptions.store import DescriptionStore
 
     store, prompt = DescriptionStore(out), plan.prompt
     if prompt not in store.prompts and len(store.prompts) == 1:
@@ -389,7 +387,7 @@ def _print_end(
     if args.check:
         _check(args, config, images, out, prompt)
     elif args.clip:
-        from ..describe.zero_shot import zero_shot
+        from ..describe.zero_shot_eval import zero_shot
 
         print(zero_shot(args.clip, config, images, store, prompt))
     on = f' --on {args.on}' if args.on else ''
@@ -397,13 +395,12 @@ def _print_end(
         print(plain(f'next          mmpretrain-lmmreg train {args.config}{on}'))
 
 
-def _check(
-    args: Namespace, config: Config, images: ConfigImages, out: Path, prompt: str
-) -> None:
+def _check(args: Namespace, config: Config, images: ConfigImages, out: Path, prompt: str) -> None:
     """Print the quality of the descriptions; write the page, and the figures for reports."""
     try:
         from ..describe.check import check
-        from ..describe.check_page import summary_path, write_page, write_summary
+        from ..describe.check_page import write_figures, write_page
+        from ..describe.summary import check_path
     except ModuleNotFoundError as error:
         raise InputError(
             f"--check needs more packages ({error}): pip install 'mmpretrain_lmmreg[evidence]'",
@@ -413,5 +410,5 @@ def _check(
     found = check(config, images, out, prompt, args.clip)
     print(plain(found))
     write_page(found, path)
-    write_summary(found, summary_path(out))
+    write_figures(found, check_path(out))
     print(f'page          {path}')

@@ -9,16 +9,16 @@ from typing import Any
 
 from ..descriptions.lines import open_for_reading
 from ..errors import InputError
-from ..io.files import save_atomic, digest
+from ..io.files import digest, save_atomic
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
-from .images import Loaded, Task
-from .run import Run
+from .run import DescribeRun
+from .tasks import Loaded, Task
 
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
 
 
-def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
+def write(run: DescribeRun, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, int]]:
     """Write requests about the images that need asking.
 
     An image that cannot be read is put on record as an error; of those with the same content one
@@ -44,7 +44,7 @@ def write(run: Run, tasks: Iterable[Task], path: Path) -> Iterator[tuple[Path, i
     run.share()
 
 
-def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
+def _lines(run: DescribeRun, tasks: Iterable[Task]) -> Iterator[bytes]:
     for task in tasks:
         if run.done(task):
             continue
@@ -65,7 +65,7 @@ def _lines(run: Run, tasks: Iterable[Task]) -> Iterator[bytes]:
         yield json.dumps(request).encode() + b'\n'
 
 
-def read(run: Run, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
+def read(run: DescribeRun, tasks: Sequence[Task], files: Iterable[Path]) -> tuple[int, int]:
     """Keep the answers in batch files, each for all images of that content.
 
     Returns:
@@ -132,7 +132,7 @@ def _answer(data: dict[str, Any]) -> Answer:
     return Answer(error=f'status {response.get("status_code")}: {json.dumps(error)[:300]}')
 
 
-def _add(run: Run, task: Task, loaded: Loaded, answer: Answer) -> None:
+def _add(run: DescribeRun, task: Task, loaded: Loaded, answer: Answer) -> None:
     """Put an answer on record, an error only once, and count it."""
     record = run.record(task, loaded, answer)
     if not answer.error or not run.answered.failed(task.image, loaded.sha256):
@@ -149,5 +149,5 @@ def _name(task: Task) -> str:
     return hashlib.sha256(os.fsencode(task.image)).hexdigest()[:16]
 
 
-def _asked(run: Run) -> str:
+def _asked(run: DescribeRun) -> str:
     return digest([run.plan.prompt, run.describer.model, run.settings])[:8]

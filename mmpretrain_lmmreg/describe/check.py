@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from ..descriptions.lines import Record
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from .images import ConfigImages, Task
+from .tasks import ConfigImages, Task
 from .text_quality import Share, class_pattern, distances, names_in, repeated
-from .zero_shot import accuracies, embed_by_image, lines_of, text_tower
+from .zero_shot_eval import accuracies, embed_by_image, lines_of, text_tower
 
 SHOWN = 40  # images listed that lie farthest from their class
 
-STATUSES = ('refused', 'short', 'long', 'truncated', 'empty', 'error')
+SHOWN_STATUSES = ('refused', 'short', 'long', 'truncated')
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Check:
 
     def __str__(self) -> str:
         width = max(len('class'), *(len(each.name) for each in self.classes))
-        heads = (*STATUSES[:4], 'failed', 'own name', 'other', 'repeated', 'nearer')
+        heads = (*SHOWN_STATUSES, 'failed', 'own name', 'other', 'repeated', 'nearer')
         lines = [f'{"class":{width}} images asked ' + ' '.join(f'{h:>9}' for h in heads)]
         for each in self.classes:
             shares = ' '.join(f'{100 * share:8.1f}%' for share in shares_of(each).values())
@@ -87,7 +87,7 @@ def shares_of(each: ClassCheck) -> dict[str, float]:
     asked, texts = max(each.asked, 1), max(each.texts, 1)
     failed = each.statuses['empty'] + each.statuses['error']
     return {
-        **{name: each.statuses[name] / asked for name in STATUSES[:4]},
+        **{name: each.statuses[name] / asked for name in SHOWN_STATUSES},
         'failed': failed / asked,
         'own name': each.own / texts,
         'other name': each.other / texts,

@@ -37,12 +37,7 @@ def write_page(found: Check, path: Path) -> None:
         file.write(page.encode())
 
 
-def summary_path(descriptions: Path) -> Path:
-    """Where the figures of a descriptions file are kept: ``descriptions-check.json`` beside it."""
-    return descriptions.with_name(f'{descriptions.stem}-check.json')
-
-
-def summarize(found: Check) -> dict:
+def figures_of(found: Check) -> dict:
     """The figures, JSON-able.
 
     Returns:
@@ -91,8 +86,8 @@ def _total(classes: list[ClassCheck]) -> ClassCheck:
     return total
 
 
-def write_summary(found: Check, path: Path) -> None:
+def write_figures(found: Check, path: Path) -> None:
     """Write the figures, whole or not at all."""
-    content = sealed(summarize(found))
+    content = sealed(figures_of(found))
     with save_atomic(path) as file:
         file.write(content)

@@ -13,8 +13,8 @@ from ..clip.text_tower import TextTower
 from ..datasets.splits import seeded_rank
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from .images import Task
-from .zero_shot import embed_by_image
+from .tasks import Task
+from .zero_shot_eval import embed_by_image
 
 START = 4  # images of each class before the first look
 
@@ -191,6 +191,8 @@ class Convergence:
         members = [[self.images[i] for i in each.order[: each.asked]] for each in self.classes]
         texts = {t.image: store.get(t.image, prompt) or [] for each in members for t in each}
         described = [[task for task in each if texts[task.image]] for each in members]
+        if not any(described):
+            return
         means, sizes = embed_by_image(
             [texts[task.image] for each in described for task in each], self.tower
         )

@@ -9,7 +9,7 @@ from ..descriptions.lines import Record, encode, scan
 from ..descriptions.parse import STATUSES, ParsedReply, parse_reply
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
-from ..io.files import save_atomic, digest
+from ..io.files import digest, save_atomic
 
 _ORIGIN = ('sha256', 'model', 'settings')
 _NO_REPLY = STATUSES.index('empty')

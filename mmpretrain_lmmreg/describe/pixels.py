@@ -15,10 +15,10 @@ from ..datasets.pictures import read_rgb
 from ..descriptions.lines import RANKS, Record, scan
 from ..descriptions.store import complete
 from ..errors import InputError
-from .images import Loaded, Task
 from .plan import DescribePlan
 from .run import opened
 from .state import Tally
+from .tasks import Loaded, Task
 
 ImageLike = str | os.PathLike | Image.Image | NDArray
 
@@ -121,7 +121,9 @@ def as_rgb(image: Any) -> Image.Image:
         if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,):
             return Image.fromarray(image)
     except Exception as error:  # decoders raise whatever a broken file provokes
-        raise InputError(f'{image}: cannot read the image ({error})', code='describe.image') from None
+        raise InputError(
+            f'{image}: cannot read the image ({error})', code='describe.image'
+        ) from None
     kind = getattr(image, 'shape', type(image).__name__)
     raise InputError(
         f'{kind} is no image: give a path, a PIL image, or a uint8 array (H, W, 3) in RGB',

@@ -22,10 +22,10 @@ from ..io.files import cache_dir, digest
 from .describers import Answer, Describer
 from .describers.common import in_new_loop
 from .failures import Failures
-from .images import Loaded, Task, load_image
 from .merge import append_many, judge
 from .plan import DescribePlan
 from .state import Answered, Contents, Tally
+from .tasks import Loaded, Task, load_image
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def opened(
     classes: Sequence[str] = (),
     describer: Describer | None = None,
     **options: object,
-) -> Iterator['Run']:
+) -> Iterator['DescribeRun']:
     """A run whose replies go to ``out``, which is locked until the end.
 
     Args:
@@ -44,7 +44,7 @@ def opened(
         out: The descriptions file.
         classes: Names of the classes, for a prompt that names an image's class.
         describer: Who is asked, where it is loaded already.
-        options: Those of :class:`Run`.
+        options: Those of :class:`DescribeRun`.
 
     Raises:
         InputError: The describer cannot be built; another process writes the file; it is no
@@ -52,7 +52,7 @@ def opened(
     """
     describer = describer or plan.build()
     with DescriptionWriter(out) as writer:
-        run = Run(plan, describer, writer, classes, **options)  # type: ignore[arg-type]
+        run = DescribeRun(plan, describer, writer, classes, **options)  # type: ignore[arg-type]
         if (others := +run.answered.others) and not plan.replace:
             raise InputError(
                 f'{out} holds replies to this prompt of another model '
@@ -69,7 +69,7 @@ def contents_of(out: Path) -> Contents:
     return Contents(cache_dir('images') / f'{digest(os.path.abspath(out))}.hashes')
 
 
-class Run:
+class DescribeRun:
     """Describes images and keeps the replies.
 
     Images with the same content share the replies about one of them, unless the prompt names

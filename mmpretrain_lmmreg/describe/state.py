@@ -19,8 +19,8 @@ from ..descriptions.store import complete
 from ..errors import InputError
 from ..features.keys import contents_compared, stat_signature
 from .describers import Answer
-from .images import Task
 from .plan import Limit
+from .tasks import Task
 
 _GOOD, _FAILED = STATUSES.index('long'), STATUSES.index('error')  # ok and long are good
 _ROW = np.dtype([('name', '<u8'), ('content', '<u8')])
@@ -195,7 +195,7 @@ def _short(sha256: object) -> str:
 class Contents:
     """What image files held when they were read last, so that a resumed run need not read them.
 
-    A file is known by its path and state (:func:`stat_signature`), 16 bytes each. A damaged or lost row
+    A file is known by its path and :func:`stat_signature`, 16 bytes each. A damaged or lost row
     costs one reading of a file: contents decide wherever an image is asked about. With
     ``$LMMREG_VERIFY_CONTENT=1`` all rows are forgotten, and each file is read again.
 

@@ -1,10 +1,10 @@
 """What a run will take, and what a descriptions file holds."""
 
-import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
@@ -12,8 +12,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from ..clip.tokens import read_no_further
 from ..descriptions.store import DescriptionStore
 from ..progress import duration
-from .images import Task
 from .state import Tally
+from .tasks import Task
 from .text_quality import class_pattern
 
 CONTEXT = 77  # tokens of CLIP's text tower, start and end included
@@ -51,6 +51,11 @@ class Summary:
     def _whose(self) -> str:
         names = [f'{count} of {name}' for name, count in self.models.most_common()]
         return f'\nreplies       {", ".join(names)}' if names else ''
+
+
+def check_path(descriptions: Path) -> Path:
+    """Where the figures of a descriptions file are kept: ``descriptions-check.json`` beside it."""
+    return descriptions.with_name(f'{descriptions.stem}-check.json')
 
 
 def summarize(

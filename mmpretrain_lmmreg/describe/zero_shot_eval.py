@@ -23,7 +23,7 @@ from ..features.trunk import trunk_features
 from ..text.class_means import nearest_mean_accuracy
 from ..text.embedding import embed
 from ..text.prompts import TEMPLATES, class_prompts
-from .images import ConfigImages, Task
+from .tasks import ConfigImages, Task
 from .text_quality import Share
 
 _BATCH = 1024

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..describe.check_summary import summary_path
+from ..describe.summary import check_path
 from ..errors import InputError
 from ..io.files import read_sealed
 from .runs import Method
@@ -29,7 +29,7 @@ def checks_of(methods: Sequence[Method]) -> list[dict[str, Any]]:
                 names += [method.name] if method.name not in names else []
     checks = []
     for (file, used), names in files.items():
-        found = _read(summary_path(Path(file)))
+        found = _read(check_path(Path(file)))
         changed = found is not None and found.get('fingerprint') != used
         checks.append(dict(file=file, methods=names, found=found, changed=changed))
     return checks

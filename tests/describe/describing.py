@@ -62,6 +62,8 @@ class Scripted:
 def describe(path: Path, tasks, describer, **options):
     """One run into a file; options of the plan and of the run. Gives its tally."""
     names = set(DescribePlan.__dataclass_fields__) & set(options)
-    plan = DescribePlan(**{'prompt': PROMPT, 'replace': True, **{name: options.pop(name) for name in names}})
+    plan = DescribePlan(
+        **{'prompt': PROMPT, 'replace': True, **{name: options.pop(name) for name in names}}
+    )
     with opened(plan, path, describer=describer, **options) as run:
         return run(tasks)

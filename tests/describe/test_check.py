@@ -14,8 +14,14 @@ from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.check_page import render, write_figures
 from mmpretrain_lmmreg.describe.summary import check_path
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
-from mmpretrain_lmmreg.describe.text_quality import class_pattern
-from mmpretrain_lmmreg.describe.text_quality import Share, distances, gist, names_in, repeated
+from mmpretrain_lmmreg.describe.text_quality import (
+    Share,
+    class_pattern,
+    distances,
+    gist,
+    names_in,
+    repeated,
+)
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.io.files import read_sealed

@@ -11,13 +11,13 @@ import pytest
 from describing import PROMPT, describe, make_images
 from loopback import Loopback, reply_for
 from PIL import Image
+from refused import refused
 
 from mmpretrain_lmmreg.describe.describers import Generation, build_describer
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
 from mmpretrain_lmmreg.describe.merge import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.parse import ParsedReply
-from mmpretrain_lmmreg.errors import InputError
 
 QUICK = {'backoff': 0.001}
 
@@ -177,7 +177,7 @@ def test_retry_after_as_seconds_or_date():
 def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd):
     with Loopback(lambda number, *_: 'ok' if number < 2 else 'echo key') as server:
         key = endpoint(server)
-        with pytest.raises(InputError) as error:
+        with refused('describe.refused_model') as error:
             describe(out, tasks, build(concurrency=1))
     assert len(server.bodies) == 3
     assert 'check OPENAI_API_KEY, OPENAI_BASE_URL and --model' in str(error.value)
@@ -234,7 +234,7 @@ def test_content_filter_of_the_request_is_a_refusal(endpoint):
 def test_empty_account_stops_the_run(endpoint, tasks, out, status):
     with Loopback(lambda n, *_: 'ok' if n < 2 else status) as server:
         endpoint(server)
-        with pytest.raises(InputError, match='no credit left'):
+        with refused('describe.no_credit'):
             describe(out, tasks, build(concurrency=1))
     assert len(server.bodies) == 3
     assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
@@ -327,21 +327,22 @@ def test_requests_keep_their_pace(endpoint):
         ({'stream': 3}, 'stream=3: give true or false'),
         ({'image_size': 7.5}, 'image_size=7.5: give a whole number'),
         ({'response_format': 'xml'}, 'response_format=xml: choose one of'),
-        ({'body': 3}, 'write body.FIELD=VALUE'),
+        ({'body': 3}, 'body=3: give body.FIELD=VALUE'),
+        ({'body.a': 1, 'body.a.b': 2}, 'a is given a value of its own'),
     ],
 )
 def test_options_of_the_wrong_kind(monkeypatch, options, told):
     monkeypatch.setenv('OPENAI_API_KEY', 'k')
-    with pytest.raises(InputError, match=told):
+    with refused('describe.option', match=told):
         build(**options)
 
 
 def test_no_endpoint_and_no_model(monkeypatch, endpoint):
     monkeypatch.delenv('OPENAI_API_KEY', raising=False)
-    with pytest.raises(InputError, match='set OPENAI_API_KEY'):
+    with refused('describe.no_key'):
         build()
     monkeypatch.setenv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1')
-    with pytest.raises(InputError, match='needs --model'):
+    with refused('describe.model'):
         build_describer('openai', {}, model='')
 
 
@@ -357,7 +358,7 @@ def test_settings_change_with_what_shapes_a_reply_only(endpoint, monkeypatch):
 
 def test_unknown_option_lists_the_known_ones(monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'k')
-    with pytest.raises(InputError) as error:
+    with refused('describe.option') as error:
         build(heat=1)
     assert "--options heat: unknown to the describer 'openai'" in str(error.value)
     assert 'temperature' in str(error.value) and 'image_size' in str(error.value)

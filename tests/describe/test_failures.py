@@ -8,8 +8,8 @@ from refused import refused
 from test_run import SHORT, lines
 
 from mmpretrain_lmmreg.describe.describers import REASONED, REJECTED, TOO_LARGE, UNAVAILABLE, Answer
-from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.describe.state import Answered, Tally
+from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
 DOWN = Answer(error='no server', fault=UNAVAILABLE)
@@ -113,7 +113,11 @@ def test_reply_that_is_cut_beyond_its_tenth_item_is_whole(tasks, out):
 
 def test_budget_of_tokens_stops_before_it_is_exceeded(many, out):
     tally = describe(out, many, Scripted(concurrency=1), max_tokens_total=45)
-    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (4, '--max-tokens-total', 40)
+    assert (tally.asked, tally.spent, tally.tokens_in + tally.tokens_out) == (
+        4,
+        '--max-tokens-total',
+        40,
+    )
     tally = describe(out, many, Scripted(SHORT, concurrency=1), max_tokens_total=90)
     assert (tally.asked, tally.spent) == (8, '')
 

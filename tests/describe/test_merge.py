@@ -1,11 +1,11 @@
 """Shards put together, conflicts found, replies read anew."""
 
 import pytest
+from refused import refused
 
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.descriptions.lines import encode
-from mmpretrain_lmmreg.errors import InputError
 
 TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
 
@@ -58,7 +58,7 @@ def test_better_replies_replace_errors_and_worse_ones(write, tmp_path):
 def test_conflicts_are_named_and_nothing_is_written(write, tmp_path, one, other):
     a = write('a', record('x/1.jpg', **one), record('2'))
     b = write('b', record('x/1.jpg', **other))
-    with pytest.raises(InputError) as error:
+    with refused('describe.conflict') as error:
         merge([a, b], tmp_path / 'out')
     assert '1 images were described twice, and differently' in str(error.value)
     assert f'x/1.jpg in {a} and {b}' in str(error.value)

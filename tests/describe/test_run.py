@@ -6,6 +6,7 @@ import json
 
 import pytest
 from describing import PROMPT, TEN, Scripted, describe
+from refused import refused
 
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.tasks import Task, check_shard
@@ -188,7 +189,7 @@ def test_shards_are_read_and_checked():
     assert check_shard('1/4') == (1, 4)
     assert check_shard('4/4') == check_shard('0/4') == (0, 4)
     for wrong in ('5/4', '1', '1/', 'a/b', '0/0', '-1/4'):
-        with pytest.raises(InputError, match='write i/n'):
+        with refused('describe.shard'):
             check_shard(wrong)
 
 

@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from describing import PROMPT, describe
+from describing import describe
 from tiny_models import make_llava
 
 from mmpretrain_lmmreg.describe.describers import build_describer

@@ -1,8 +1,8 @@
 """Counts over a descriptions file, and the projection of a preview."""
 
 from mmpretrain_lmmreg.describe.state import Tally
-from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.describe.summary import projection, summarize, tokens
+from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 
 

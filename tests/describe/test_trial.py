@@ -1,13 +1,13 @@
 """Servers and accounts that fail every image, on a loopback server: how the command ends."""
 
 import pytest
-from describing import PROMPT, describe, make_images
+from describing import describe, make_images
 from loopback import Loopback
+from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import parser, run
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.errors import InputError
 
 OPENAI = ('--describer', 'openai', '--model', 'vlm', '--concurrency', '1', '--retries', '0')
 MANY = 30
@@ -23,22 +23,22 @@ def first_then(behaviour, first=3):
 
 
 @pytest.mark.parametrize(
-    ('behaviour', 'told', 'most'),
+    ('behaviour', 'code', 'most'),
     [
-        ('400', 'a plain picture fails alike, so the request is at fault', 20),
-        ('413', '--max-pixels', 20),
-        ('402', 'no credit left', 6),
-        ('error 429 insufficient_quota pay first', 'no credit left', 6),
-        ('401', 'check OPENAI_API_KEY', 6),
-        ('404', '--model', 6),
+        ('400', 'describe.rejected', 20),
+        ('413', 'describe.too_large', 20),
+        ('402', 'describe.no_credit', 6),
+        ('error 429 insufficient_quota pay first', 'describe.no_credit', 6),
+        ('401', 'describe.refused_model', 6),
+        ('404', 'describe.refused_model', 6),
     ],
 )
 def test_what_fails_every_image_stops_the_run_and_keeps_what_came(
-    config, many, tmp_path, endpoint, behaviour, told, most
+    config, many, tmp_path, endpoint, behaviour, code, most
 ):
     with Loopback(first_then(behaviour)) as server:
         endpoint(server)
-        with pytest.raises(InputError, match=told):
+        with refused(code):
             run(parser().parse_args([str(config), *OPENAI]))
         store = DescriptionStore(tmp_path / 'data' / 'descriptions.jsonl')
         assert sum(record['status'] == 'ok' for record in store) == 3

@@ -86,7 +86,12 @@ def test_an_error_is_everyones_and_asked_about_once_in_the_next_run(doubled, out
 
 
 def test_a_prompt_that_names_the_class_asks_about_each(doubled, out):
-    assert describe(out, doubled, Scripted(), prompt='Describe the {class}', classes=['cat', 'dog']).asked == 6
+    assert (
+        describe(
+            out, doubled, Scripted(), prompt='Describe the {class}', classes=['cat', 'dog']
+        ).asked
+        == 6
+    )
 
 
 def test_the_command_says_how_many_share(config, doubled, out, endpoint, capsys):

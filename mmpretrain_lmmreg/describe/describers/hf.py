@@ -39,7 +39,8 @@ class HFDescriber:
     ) -> None:
         if not model:
             raise InputError(
-                '--describer hf needs --model: a folder, or a name on the hub', code='describe.model'
+                '--describer hf needs --model: a folder, or a name on the hub',
+                code='describe.model',
             )
         self.model, self.batch_size = model, batch_size
         self.deterministic = generation.temperature == 0
