@@ -15,10 +15,9 @@ import torch
 from mmengine.config import Config
 
 from mmpretrain_lmmreg.config import config_folder, load_config
-from mmpretrain_lmmreg.describe.tasks import ConfigImages
-from mmpretrain_lmmreg.describe.zero_shot_eval import embed_by_image, text_tower
 from mmpretrain_lmmreg.describe.convergence import choose
-from mmpretrain_lmmreg.describe.zero_shot_eval import embed_images
+from mmpretrain_lmmreg.describe.tasks import ConfigImages
+from mmpretrain_lmmreg.describe.zero_shot_eval import embed_by_image, image_embeddings, text_tower
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.io.files import save_atomic
@@ -100,10 +99,9 @@ def nearest(data: str) -> dict[str, list[float]]:
     store = DescriptionStore(ConfigImages(config, 'train').descriptions_file(config))
     texts = [store.get(task.image, store.prompts[0]) or [] for task in images]
     means, sizes = embed_by_image(texts, text_tower(config, None))
-    model = config.model.backbone.model_name, config.model.backbone.pretrained
     tests = list(ConfigImages(config, 'test'))
-    x, truth = embed_images(*model, [t.path for t in tests]), torch.tensor([t.label for t in tests])
-    centre = embed_images(*model, [task.path for task in images]).mean(0)
+    x, truth = image_embeddings(config, 'test', tests), torch.tensor([t.label for t in tests])
+    centre = image_embeddings(config, 'train', images).mean(0)
     labels, row = np.array([task.label for task in images]), {t: i for i, t in enumerate(images)}
     found = defaultdict(list)
     for count in COUNTS:

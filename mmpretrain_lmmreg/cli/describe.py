@@ -342,8 +342,8 @@ def _batch(
     from ..describe.run import contents_of, opened
     from ..describe.summary import tokens
 
-    options = dict(classes=classes, contents=contents_of(out))
-    with opened(plan, out, describer=plan.build(offline=True), **options) as run:
+    describer, contents = plan.build(offline=True), contents_of(out)
+    with opened(plan, out, classes=classes, describer=describer, contents=contents) as run:
         if args.batch_write:
             for file, count in batch.write(run, tasks, args.batch_write):
                 print(f'{count} requests in {file}')

@@ -1,17 +1,15 @@
-"""Images by their pixels: described where they lie, or from memory, each content once."""
+"""Images known by their pixels, asked about from Python."""
 
 import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from ..datasets.pictures import read_rgb
+from ..datasets.pictures import to_rgb
 from ..descriptions.lines import RANKS, Record, scan
 from ..descriptions.store import complete
 from ..errors import InputError
@@ -20,7 +18,7 @@ from .run import opened
 from .state import Tally
 from .tasks import Loaded, Task
 
-ImageLike = str | os.PathLike | Image.Image | NDArray
+_PREFIX = 'sha256:'
 
 
 @dataclass(frozen=True)
@@ -45,19 +43,19 @@ class Described:
 
 
 def describe_images(
-    images: Iterable[ImageLike],
+    images: Iterable[str | os.PathLike | Image.Image | NDArray],
     plan: DescribePlan,
-    store: str | Path,
+    store: str | os.PathLike,
     report: Callable[[Tally], None] = lambda tally: None,
 ) -> Described:
     """Ask about images, and keep the replies in a store of their own.
 
-    An image is known by the sha256 of its pixels, so that neither its name nor its place matters,
-    and no image is asked about twice. A run that was stopped continues with the same call. All
-    limits of the plan hold for the call.
+    An image is known by the sha256 of its pixels, so neither its name nor its place matters, and
+    no image is asked about twice. A run that was stopped continues with the same call. All limits
+    of the plan hold for the call.
 
     Args:
-        images: Paths, PIL images, or uint8 arrays (H, W, 3) in RGB.
+        images: N paths, PIL images, or uint8 arrays (H, W, 3) in RGB.
         plan: What is asked of whom. Its prompt must not name a class.
         store: A descriptions file; made where it is not there.
         report: Called with the tally after each image.
@@ -68,7 +66,7 @@ def describe_images(
 
     Example:
         >>> plan = DescribePlan('openai', 'qwen2.5-vl', count=1, max_cost=1, price=(0.15, 0.6))
-        >>> found = describe_images(['a.jpg', picture], plan, 'asked.jsonl')  # doctest: +SKIP
+        >>> found = describe_images(['a.jpg', array], plan, 'asked.jsonl')  # doctest: +SKIP
         >>> found.descriptions  # doctest: +SKIP
         [['A dog runs on a beach.'], ['Two people climb a wall.']]
     """
@@ -78,11 +76,11 @@ def describe_images(
 
     def load(key: str, prepare: Callable, wanted: Callable) -> Loaded:
         sha256 = key.removeprefix(_PREFIX)
-        return Loaded(sha256, prepare(as_rgb(by_key[key])) if wanted(sha256) else None)
+        return Loaded(sha256, prepare(to_rgb(by_key[key])) if wanted(sha256) else None)
 
+    best: dict[str, Record] = {}
     with opened(plan, Path(store), load=load, report=report) as run:
         tally = run([Task(key, key) for key in by_key])
-        best: dict[str, Record] = {}
         for _, line in scan(Path(store)):
             if line['image'] in by_key and run.answered.counts(line):
                 record = complete(line)
@@ -92,40 +90,21 @@ def describe_images(
     return Described(keys, [best.get(key) for key in keys], tally)
 
 
-_PREFIX = 'sha256:'
-
-
-def pixel_key(image: ImageLike) -> str:
+def pixel_key(image: str | os.PathLike | Image.Image | NDArray) -> str:
     """The name of an image's content: ``sha256:`` and the digest of its size and RGB pixels.
 
     Raises:
         InputError: It cannot be read, or is no image.
 
     Example:
-        >>> pixel_key(np.zeros((2, 3, 3), np.uint8)) == pixel_key(Image.new('RGB', (3, 2)))
-        True
+        >>> pixel_key(Image.new('RGB', (3, 2)))[:19]
+        'sha256:632ef0513cf8'
     """
-    rgb = as_rgb(image)
+    try:
+        rgb = to_rgb(image)
+    except Exception as error:  # decoders raise whatever a broken file provokes
+        name = 'an image' if isinstance(image, Image.Image) or hasattr(image, 'dtype') else image
+        raise InputError(f'{name} cannot be read: {error}', code='describe.image') from None
     digest = hashlib.sha256(f'{rgb.width}x{rgb.height}\n'.encode())
     digest.update(rgb.tobytes())
     return _PREFIX + digest.hexdigest()
-
-
-def as_rgb(image: Any) -> Image.Image:
-    """An image upright and in RGB; see :func:`pixel_key`."""
-    try:
-        if isinstance(image, str | os.PathLike):
-            return read_rgb(image)
-        if isinstance(image, Image.Image):
-            return ImageOps.exif_transpose(image).convert('RGB')
-        if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,):
-            return Image.fromarray(image)
-    except Exception as error:  # decoders raise whatever a broken file provokes
-        raise InputError(
-            f'{image}: cannot read the image ({error})', code='describe.image'
-        ) from None
-    kind = getattr(image, 'shape', type(image).__name__)
-    raise InputError(
-        f'{kind} is no image: give a path, a PIL image, or a uint8 array (H, W, 3) in RGB',
-        code='describe.image',
-    )

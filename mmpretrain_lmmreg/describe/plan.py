@@ -65,13 +65,13 @@ class DescribePlan:
             )
         if not self.prompt:
             object.__setattr__(self, 'prompt', PROMPT.format(self.count))
-        prices = self.price or ()
-        if any(not 0 <= price < math.inf for price in prices):
+        price = self.price or (0, 0)
+        if not all(0 <= each < math.inf for each in price):
             raise InputError(
-                f'--price {prices[0]:g},{prices[1]:g}: give two numbers of at least 0',
+                f'--price {price[0]:g},{price[1]:g}: give two numbers of at least 0',
                 code='describe.price',
             )
-        if self.max_cost and not any(prices):
+        if self.max_cost and not any(price):
             raise InputError(
                 '--max-cost needs what a million tokens cost: --price 0.15,0.60, say',
                 code='describe.price',
@@ -80,9 +80,12 @@ class DescribePlan:
     @property
     def limits(self) -> tuple['Limit', ...]:
         """What a run may take."""
-        tokens = [Limit('--max-tokens-total', self.max_tokens_total)] * bool(self.max_tokens_total)
-        cost = [Limit('--max-cost', 1e6 * (self.max_cost or 0), self.price or (0, 0))]
-        return (*tokens, *cost * bool(self.max_cost))
+        found = []
+        if self.max_tokens_total:
+            found.append(Limit('--max-tokens-total', self.max_tokens_total))
+        if self.max_cost and self.price:
+            found.append(Limit('--max-cost', 1e6 * self.max_cost, self.price))
+        return tuple(found)
 
     def build(self, **more: Any) -> Describer:
         """The describer; ``offline=True`` where requests are written and not sent."""

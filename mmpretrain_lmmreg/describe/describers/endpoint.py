@@ -208,7 +208,8 @@ class EndpointDescriber:
             api_key=self._key or 'none', max_retries=0, timeout=self._timeout
         )
         extra = {key: body[key] for key in body if key not in ('model', 'messages')}
-        async with self._client.chat.completions.with_streaming_response.create(
+        completions: Any = self._client.chat.completions.with_streaming_response
+        async with completions.create(
             model=body['model'],
             messages=body['messages'],
             stream=self._stream,
