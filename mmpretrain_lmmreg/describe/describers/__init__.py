@@ -203,7 +203,7 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
 def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with ``body.a.b=1`` gathered as ``body={'a': {'b': 1}}``."""
     plain = {key: value for key, value in options.items() if not key.startswith('body.')}
-    for key in options.keys() - plain.keys():
+    for key in sorted(options.keys() - plain.keys()):
         place = plain
         *path, last = key.split('.')
         for part in path:
