@@ -31,9 +31,9 @@ from mmpretrain_lmmreg.clip import weights
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.datasets import demo
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
-from mmpretrain_lmmreg.descriptions import lines
+from mmpretrain_lmmreg.io import checksums
 from mmpretrain_lmmreg.io import table as tables
-from mmpretrain_lmmreg.io.checksums import crc_of
+from mmpretrain_lmmreg.io.checksums import file_checksum
 
 IMAGES, DIM, CHUNK = 9_537, 1024, 1024
 
@@ -67,7 +67,7 @@ def parts() -> None:
         size = rows.nbytes / 1e9
         print(f'table of {size:.3f} GB read in {with_sums:.3f} s, without checks {without:.3f} s')
         files = list(tables.VectorTable('speed', {}).folder.glob('*.safetensors'))
-        checked = seconds(lambda: [crc_of(file) for file in files])
+        checked = seconds(lambda: [file_checksum(file) for file in files])
         print(f'checked at {size / checked:.1f} GB/s, reading from disk included')
     jpeg = hostile.encoded(hostile.noise(size=(320, 240)), 'JPEG', quality=95)
     hashed = seconds(lambda: hashlib.sha256(jpeg).hexdigest(), 50)
@@ -76,20 +76,10 @@ def parts() -> None:
     print(f'image of {len(jpeg) / 1e3:.0f} kB: {times}')
 
 
-class NoSum:
-    """In place of zlib: any data has the checksum 0."""
-
-    @staticmethod
-    def crc32(data: bytes, start: int = 0) -> int:
-        """Nothing is read."""
-        return 0
-
-
 def without_checksums() -> None:
     """Let this process write and compare none."""
-    tables.crc32 = NoSum.crc32
-    tables.crc_of, checkpoints.checksum = lambda *_: 0, lambda _: f'{0:08x}'
-    lines.zlib = checkpoints.zlib = NoSum
+    tables.file_checksum = checkpoints.checksum = lambda *_: f'{0:08x}'
+    tables.checksum = checksums.checksum = lambda _: f'{0:08x}'
     weights.check_file = demo.check_file = lambda _: None
 
 

@@ -9,8 +9,28 @@ import math
 #: Each code and its cause. The rooms stand in the order of the package.
 CODES: dict[str, str] = {
     # --- io: files, locks, caches
+    'io.in_use': 'another process works in the folder, or writes the file',
+    'io.lock_is_foreign': "a lock file's name is that of a link, or of a file that is no lock",
+    'io.lock_not_written': 'a lock file cannot be written',
+    'io.folder_not_made': 'a folder cannot be made',
+    'io.unreadable': 'a JSON file cannot be read',
+    'io.damaged_json': 'a JSON file is no JSON, nested too deeply, or has another checksum',
+    'io.wrong_field': 'a field of a JSON file is missing, or of another type',
+    'io.chunk_was_cut': 'a file of a feature table was cut while it was in use',
     # --- datasets: images, lists, class names
     # --- descriptions: the store of an LMM's replies
+    'descriptions.no_file': 'there is no descriptions file',
+    'descriptions.unreadable': 'the descriptions file cannot be opened',
+    'descriptions.no_regular_file': 'the descriptions file is a pipe, device or folder',
+    'descriptions.damaged_line': 'a line of the descriptions file is no JSON object',
+    'descriptions.unknown_status': 'a line has a status that is not known',
+    'descriptions.foreign_file': 'the file to write descriptions to holds something else',
+    'descriptions.not_written': 'the descriptions file cannot be opened for writing',
+    'descriptions.missing_images': 'an image has no descriptions in the file',
+    'descriptions.no_data_root': 'a sample does not say where its data set lies',
+    'descriptions.no_path': 'a sample has no path, so no descriptions',
+    'descriptions.outside_root': "an image lies outside its data set's folder",
+    'descriptions.unknown_choice': 'a setting is none of its choices',
     # --- clip: weights, towers, tokenizers
     'clip.package_missing': 'a model needs a package that is not installed',
     'clip.no_weights_named': 'a model has no weights of its own, and none are named',

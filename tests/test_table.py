@@ -1,14 +1,16 @@
+import errno
 import json
 import multiprocessing
+import os
 from itertools import count
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refused import refused
 from safetensors.torch import save
 
-from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.io import table as table_module
 from mmpretrain_lmmreg.io.files import digest_tensors
 from mmpretrain_lmmreg.io.table import VectorTable
@@ -96,11 +98,50 @@ def test_cut_and_foreign_chunks_are_named_and_their_rows_made_again(log):
     table = VectorTable('test', ABOUT)
     chunk = next(table.folder.glob('*.safetensors'))
     whole = chunk.read_bytes()
-    unsummed = save({'rows': rows(1)}, {'keys': '["a"]'})  # of an earlier version
+    unsummed = save({'rows': rows(1)}, {'keys': '["a"]'})
     for content in (b'', whole[:5], whole[:-1], whole[: len(whole) // 2], b'\xff' * 99, unsummed):
         chunk.write_bytes(content)
         assert VectorTable('test', ABOUT).missing(['a']) == ['a']
         assert str(chunk) in log.pop() and not chunk.exists()
+
+
+@pytest.mark.parametrize('when', ['opened', 'asked'])
+@pytest.mark.parametrize('number', [errno.EACCES, errno.EMFILE, errno.EIO, errno.ESTALE, None])
+def test_a_chunk_that_cannot_be_read_is_named_and_left(log, monkeypatch, number, when):
+    VectorTable('test', ABOUT).add(['a'], rows(1))
+    table = VectorTable('test', ABOUT)
+    chunk = next(table.folder.glob('*.safetensors'))
+    whole = chunk.read_bytes()
+
+    def fails(*_, **__):
+        raise MemoryError if number is None else OSError(number, os.strerror(number))
+
+    name = 'file_checksum' if when == 'asked' else '_read_header'
+    with monkeypatch.context() as patch:
+        patch.setattr(table_module, name, fails)
+        table = table if when == 'asked' else VectorTable('test', ABOUT)
+        assert table.missing(['a']) == ['a']
+    assert chunk.read_bytes() == whole and f'{chunk} cannot be read' in log.pop()
+    assert VectorTable('test', ABOUT).missing(['a']) == []
+
+
+def test_files_of_others_and_of_earlier_versions_are_left(log, tmp_path):
+    VectorTable('test', ABOUT).add(['a'], rows(1))
+    chunk = next(VectorTable('test', ABOUT).folder.glob('*.safetensors'))
+    cut = chunk.read_bytes()[:-1]
+    elsewhere = tmp_path / 'linked'
+    chunk.parent.rename(elsewhere)
+    chunk.parent.symlink_to(elsewhere)
+    foreign = [elsewhere / name for name in ('model.safetensors', '000001-weights.safetensors')]
+    foreign.append(elsewhere / f'000009-1-{"0" * 32}.safetensors')
+    target = tmp_path / 'target'
+    for file in [*foreign[:2], target]:
+        file.write_bytes(cut)
+    foreign[2].symlink_to(target)
+    old = elsewhere / f'000008-1-{"0" * 32}.safetensors'
+    old.write_bytes(save({'rows': rows(1)}, {'keys': '["b"]', 'sum': '1', 'head': '2'}))
+    assert VectorTable('test', ABOUT).missing(['a', 'b']) == ['b'] and not log
+    assert all(file.exists() for file in [*foreign, target, old])
 
 
 def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):
@@ -110,8 +151,8 @@ def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):
     first = min(table.folder.glob('*.safetensors'))
     damage(first, -1)
     table, read = VectorTable('test', ABOUT), []
-    original = table_module.crc_of
-    monkeypatch.setattr(table_module, 'crc_of', lambda *a: read.append(a) or original(*a))
+    original = table_module.file_checksum
+    monkeypatch.setattr(table_module, 'file_checksum', lambda *a: read.append(a) or original(*a))
     table.stored(['b']).in_memory()
     table.stored(['b']).in_memory()
     assert len(read) == 1 and not log
@@ -140,7 +181,7 @@ def test_rows_that_vanish_while_in_use_are_noticed():
     stored = table.stored(['b'])
     chunk = next(table.folder.glob('*.safetensors'))
     chunk.write_bytes(chunk.read_bytes()[:-4])
-    with pytest.raises(InputError, match=f'{chunk.name} was cut while it was in use'):
+    with refused('io.chunk_was_cut', match=chunk.name):
         stored[[0]]
 
 

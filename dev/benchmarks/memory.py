@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from zlib import crc32
 
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, row_key
+from mmpretrain_lmmreg.io.checksums import checksum
 from mmpretrain_lmmreg.io.table import VectorTable, chunk_metadata
 
 from .measure import Row
@@ -45,7 +45,7 @@ def sparse_chunk(path: Path, keys: list[str], dim: int) -> None:
     """A chunk of a table with float16 rows of zeros, which takes no room on disk."""
     size = len(keys) * dim * 2
     header = dict(
-        __metadata__=chunk_metadata(keys, [len(keys), dim], 'F16', crc32(bytes(size))),
+        __metadata__=chunk_metadata(keys, [len(keys), dim], 'F16', checksum(bytes(size))),
         rows=dict(dtype='F16', shape=[len(keys), dim], data_offsets=[0, size]),
     )
     text = json.dumps(header).encode()

@@ -14,7 +14,7 @@ import torch
 from mmengine.logging import print_log
 
 from ..errors import InputError
-from ..io.checksums import checksum
+from ..io.checksums import file_checksum as checksum
 from ..io.files import save_atomic
 
 LAST = 'last_checkpoint'

@@ -5,9 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+from mmengine.dist import master_only
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 
+from ..io.files import save_atomic
 from ..io.printing import plain
 
 # How messages begin that fill screens; the log file has them
@@ -71,11 +73,17 @@ class CommandRunner(Runner):
     def dump_config(self) -> None:
         """Do nothing yet: the first epoch will."""
 
+    @master_only
+    def _write_config(self, path: Path) -> None:
+        with save_atomic(path) as file:  # what a link there leads to stays as it is
+            file.write(self.cfg.dump().encode())
+
     def call_hook(self, fn_name: str, **kwargs) -> None:
         """Call the hooks; when the first epoch begins, write the config."""
         if not self.dumped and fn_name in ('before_train_epoch', 'before_test_epoch'):
             self.dumped = True
-            path = Path(self.work_dir, os.path.basename(self.cfg.filename or ''))
+            name = os.path.basename(self.cfg.filename or f'{self.timestamp}.py')
+            path = Path(self.work_dir, name)
             if fn_name == 'before_train_epoch' or not path.is_file():
-                super().dump_config()
+                self._write_config(path)
         super().call_hook(fn_name, **kwargs)

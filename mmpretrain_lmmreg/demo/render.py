@@ -1,6 +1,5 @@
 """The demo's data set on disk: pictures, what they show, and their descriptions."""
 
-import fcntl
 import hashlib
 import io
 import json
@@ -15,7 +14,8 @@ from mmengine.logging import print_log
 from PIL import __version__ as pillow_version
 
 from ..io.checksums import write_checksums
-from ..io.files import cache_dir, digest, save_atomic
+from ..io.files import cache_dir, digest, make_folder, save_atomic
+from ..io.lock import locked
 from ..progress import track
 from .actions import CLASSES
 from .backgrounds import BACKGROUNDS
@@ -64,12 +64,12 @@ def demo_folder(draw: int = 0) -> Path:
     folder = cache_dir(f'demo-{fingerprint()}' + (f'-{draw}' if draw else ''))
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix('.lock'), 'w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    make_folder(folder.parent)
+    with locked(folder.with_suffix('.lock'), instead=None):
         if not folder.is_dir():
             partial = folder.with_suffix('.partial')
             shutil.rmtree(partial, ignore_errors=True)
+            make_folder(partial)
             print_log(f'drawing the demo data set into {folder}', logger='current')
             render_into(partial, f'demo {1 + draw}')
             os.replace(partial, folder)

@@ -47,7 +47,8 @@ class AttachDescriptions(BaseTransform):
     ) -> None:
         if missing not in ('error', 'warn', 'skip'):
             raise InputError(
-                f"AttachDescriptions: missing must be 'error', 'warn' or 'skip', not {missing!r}"
+                f"AttachDescriptions: missing must be 'error', 'warn' or 'skip', not {missing!r}",
+                code='descriptions.unknown_choice',
             )
         self.cache = cache
         self.data_root = data_root
@@ -74,7 +75,8 @@ class AttachDescriptions(BaseTransform):
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
                 'describe the rest (`python tools/describe.py CONFIG` goes on), or let class '
                 "means come from what is there (missing='warn' or missing='skip'), or from class "
-                'names (default_hooks.class_means.source=class_names)'
+                'names (default_hooks.class_means.source=class_names)',
+                code='descriptions.missing_images',
             )
         return found
 

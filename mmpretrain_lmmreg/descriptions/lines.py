@@ -8,54 +8,71 @@ the line up to there. A line without it is read all the same.
 import json
 import logging
 import os
-import zlib
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmengine.logging import print_log
 
 from ..errors import InputError, MissingInputError
+from ..io.checksums import FIELD, encode_json, holds_checksum
+from ..io.files import check_fields, parse_json
 from .parse import STATUSES
 
 Record = dict[str, Any]
 
 RANKS = {status: rank for rank, status in enumerate(STATUSES)}
 TAIL = 1 << 20  # bytes, more than one write holds: only the last one can be unfinished
-_CRC = b', "crc32": "%08x"}\n'
-_CRC_START = _CRC[: _CRC.index(b'%')]
+_CHECKSUM = f', "{FIELD}": "01234567"}}\n'.encode()
+_CHECKSUM_START = _CHECKSUM[: -len('01234567"}\n')]
+_START = b'{"image": "'
 _SHOWN = 5  # damaged lines that a warning lists
+_FIELDS = {'image': str, 'prompt': str, 'reply': str}
+_OPTIONAL = {
+    **{'descriptions': list, 'status': str},
+    **dict.fromkeys(('model', 'settings', 'sha256', 'finish', 'error'), (str, type(None))),
+}
 
 
 def encode(record: Record) -> bytes:
     """The record's line."""
-    text = _encode(record)
-    return text + _CRC % zlib.crc32(text)
-
-
-def _encode(record: Record) -> bytes:
-    """The record's JSON but for the last brace."""
-    try:
-        return json.dumps(record, ensure_ascii=False).encode()[:-1]
-    except UnicodeEncodeError:  # half a surrogate pair, or a file name that is no UTF-8
-        return json.dumps(record).encode()[:-1]
+    return encode_json(record) + b'\n'
 
 
 def read_line(line: bytes) -> Record:
     """The record of a line that was checked before."""
     record = json.loads(line)
-    record.pop('crc32', None)
+    record.pop(FIELD, None)
     return record
 
 
-def open_for_reading(path: Path):
-    """The file, opened for binary reading, or an error that says how to make it."""
+def open_for_reading(path: Path) -> BinaryIO:
+    """Open a descriptions file for binary reading.
+
+    Raises:
+        MissingInputError: There is none; the message says how to make it.
+        InputError: It cannot be read, or is no regular file: a pipe or a device never ends.
+    """
     try:
-        return open(path, 'rb')
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 'rb')
     except FileNotFoundError:
         raise MissingInputError(
-            f'no descriptions file {path}: make it with `python tools/describe.py CONFIG`'
+            f'no descriptions file {path}: make it with `python tools/describe.py CONFIG`',
+            code='descriptions.no_file',
         ) from None
+    except OSError as error:
+        raise InputError(
+            f'the descriptions file {path} cannot be read ({error.strerror})',
+            code='descriptions.unreadable',
+        ) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(
+            f'{path} is no regular file: give a file of descriptions',
+            code='descriptions.no_regular_file',
+        )
+    return file
 
 
 def scan(path: Path) -> Iterator[tuple[int, Record]]:
@@ -114,35 +131,47 @@ def unfinished(line: bytes) -> bool:
     return False
 
 
+def are_records(lines: Iterable[bytes]) -> bool:
+    """Whether lines are records; unfinished ones, where there is no other, begin as records do."""
+    found, cut = False, list[bytes]()
+    for line in filter(bytes.strip, lines):
+        if unfinished(line):
+            cut.append(line[: len(_START)].rstrip(b'\0'))
+            continue
+        try:
+            _decode(line, Path(), 0)
+        except InputError:
+            return False
+        found = True
+    return found or all(map(_START.startswith, cut))
+
+
 def _decode(line: bytes, path: Path, number: int) -> Record | None:
     """The line's record, with its fields checked; None for one of another checksum."""
     where = f'{path}, line {number}'
+    record, problem = None, 'but another value'
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        if _CRC_START in line[-len(_CRC_START) - len('01234567"}\n') :]:
-            return None
-        raise InputError(f'{where}: not a JSON object ({error}); mend or delete the line') from None
+        record = parse_json(line, where)
+    except InputError as error:
+        problem = str(error.__cause__)
     if not isinstance(record, dict):
-        raise InputError(f'{where}: not a JSON object; mend or delete the line')
-    if 'crc32' in record and not _holds(line, record):
+        if _CHECKSUM_START in line[-len(_CHECKSUM) :]:
+            return None
+        raise InputError(
+            f'{where}: not a JSON object ({problem}); mend or delete the line',
+            code='descriptions.damaged_line',
+        )
+    if not holds_checksum(record, line):
         return None
-    for field in ('image', 'prompt', 'reply'):
-        if not isinstance(record.get(field), str):
-            raise InputError(f'{where}: field "{field}" must be a string; mend or delete the line')
+    check_fields(record, _FIELDS, where)
+    check_fields(record, {name: _OPTIONAL[name] for name in _OPTIONAL.keys() & record}, where)
     if record.get('status', 'ok') not in RANKS:
         raise InputError(
-            f'{where}: unknown status {record["status"]!r}; known are {", ".join(STATUSES)}'
+            f'{where}: unknown status {record["status"]!r}; known are {", ".join(STATUSES)}',
+            code='descriptions.unknown_status',
         )
-    items = record.get('descriptions', [])
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise InputError(f'{where}: field "descriptions" must be a list of strings')
+    if not all(isinstance(item, str) for item in record.get('descriptions', [])):
+        raise InputError(
+            f'{where}: field "descriptions" must be a list of strings', code='io.wrong_field'
+        )
     return record
-
-
-def _holds(line: bytes, record: Record) -> bool:
-    """Whether the checksum, which this takes out of the record, is that of what else is in it."""
-    crc = record.pop('crc32')
-    if crc == f'{zlib.crc32(line.rpartition(_CRC_START)[0]):08x}':
-        return True
-    return crc == f'{zlib.crc32(_encode(record)):08x}'  # of a line that another tool has written

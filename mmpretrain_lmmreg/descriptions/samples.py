@@ -23,7 +23,8 @@ def root_of(sample: Sample, data_root: str | os.PathLike | None = None) -> Path:
     if not root:
         raise InputError(
             f'{sample.get("img_path", "the sample")} has no data_root: give AttachDescriptions '
-            'the argument data_root'
+            'the argument data_root',
+            code='descriptions.no_data_root',
         )
     return Path(root)
 
@@ -43,10 +44,15 @@ def rel_path_of(sample: Sample, data_root: str | os.PathLike | None = None) -> s
         raise InputError(
             'a sample has neither rel_path nor img_path, so its descriptions cannot be found: '
             'AttachDescriptions works on data sets, not on images handed over in memory, as '
-            "mmpretrain's ImageClassificationInferencer does"
+            "mmpretrain's ImageClassificationInferencer does",
+            code='descriptions.no_path',
         )
     root = root_of(sample, data_root)
     relative = Path(os.path.relpath(sample['img_path'], root))
     if relative.parts[0] == '..':
-        raise InputError(f'{sample["img_path"]} is not below the data root {root}')
+        raise InputError(
+            f'{sample["img_path"]} is not below the data root {root}: set data_root to a folder '
+            'above it',
+            code='descriptions.outside_root',
+        )
     return relative.as_posix()

@@ -3,17 +3,29 @@
 Key = (image, prompt): the best status wins, then the latest line. What a line holds: ``lines``.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import InputError
-from ..io.files import fsync_folder
-from .lines import RANKS, TAIL, Record, encode, open_for_reading, read_line, scan, unfinished
+from ..io.files import fsync_folder, make_folder
+from ..io.lock import locked
+from .lines import (
+    RANKS,
+    TAIL,
+    Record,
+    are_records,
+    encode,
+    open_for_reading,
+    read_line,
+    scan,
+    unfinished,
+)
 from .parse import parse_reply
 
 _UNKNOWN = 7  # rank of a record without a status: only parsed where it matters
@@ -100,45 +112,71 @@ class DescriptionStore:
 class DescriptionWriter:
     """Appends records, each of them on the disk before :meth:`append` returns.
 
-    Cuts off an unfinished last line first. To be used in a ``with`` statement.
+    Cuts off an unfinished last line first. A file of others is left as it is. To be used in a
+    ``with`` statement.
 
     Raises:
-        InputError: Another process is writing the file.
+        InputError: Another process is writing the file, it cannot be written, or it holds
+            something else than records.
+
+    Example:
+        >>> with DescriptionWriter('descriptions.jsonl') as writer:
+        ...     writer.append({'image': 'a.jpg', 'prompt': 'Describe it.', 'reply': '1. A dog.'})
     """
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = Path(path)
 
     def __enter__(self) -> 'DescriptionWriter':
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        make_folder(self.path.parent)
+        with ExitStack() as stack:
+            target = Path(os.path.realpath(self.path))  # where a link leads: one lock for all
+            lock = target.with_name(f'.{target.name}.lock')
+            instead = 'or describe a part of the images (--shard) into a file of its own (--out)'
+            stack.enter_context(locked(lock, instead))
+            try:
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK
+                self._file = os.open(target, flags, 0o666)
+            except OSError as error:
+                raise InputError(
+                    f'{self.path} cannot be written ({error.strerror}): name another file (--out)',
+                    code='descriptions.not_written',
+                ) from error
+            stack.callback(os.close, self._file)
             self._mend()
-        except BlockingIOError as error:
-            os.close(self._file)
-            raise InputError(
-                f'{self.path} is being written by another process: wait for it, or describe a '
-                'part of the images (--shard) into a file of its own (--out)'
-            ) from error
-        fsync_folder(self.path.parent)
+            fsync_folder(target.parent)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._file)  # releases the lock
+        self._stack.close()
 
     def _mend(self) -> None:
         """Take out what a crash left unfinished at the end; end the last line."""
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            raise self._foreign()
         start, tail = _tail(self._file)
         lines = re.findall(rb'[^\n]*\n|[^\n]+', tail)
         mended = b''.join(line for line in lines if not unfinished(line))
         if mended and not mended.endswith(b'\n'):
             mended += b'\n'
+        if not are_records(lines):
+            raise self._foreign()
         if mended != tail:
+            with open_for_reading(self.path) as whole:
+                if not are_records(whole):
+                    raise self._foreign()
             same = len(os.path.commonprefix([tail, mended]))
             os.ftruncate(self._file, start + same)
             self._write(mended[same:])
         os.fsync(self._file)
+
+    def _foreign(self) -> InputError:
+        return InputError(
+            f'{self.path} holds something else than descriptions and is left as it is: name '
+            'another file (--out)',
+            code='descriptions.foreign_file',
+        )
 
     def append(self, *records: Record) -> None:
         """Add records, one line each, in one write; all or, on a full disk, none."""

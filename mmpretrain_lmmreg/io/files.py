@@ -1,36 +1,91 @@
-"""Where caches live, how files are written whole, and how contents are named."""
+"""Where caches live, how files are written whole, JSON of others, and names of contents."""
 
-import fcntl
 import hashlib
 import json
+import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import torch
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InputError
+from .checksums import FIELD, holds_checksum, json_checksum
+from .lock import is_at, try_lock
+
+if TYPE_CHECKING:
+    import torch
 
 UNFINISHED = '.part'  # how a file's name ends while it is written
-CHECKSUM = 'checksum'  # of a JSON object: the digest of what else is in it
 
 
-def cache_dir(name: str) -> Path:
-    """Folder of a cache, shared between runs; not created here.
+def cache_dir(*names: str) -> Path:
+    """A folder of the cache, shared between runs; not created here.
 
-    ``$LMMREG_CACHE/<name>``, by default ``~/.cache/mmpretrain_lmmreg/<name>``.
+    ``$LMMREG_CACHE/<names>``, by default ``~/.cache/mmpretrain_lmmreg/<names>``. A warning is
+    logged, once a process, where others may have put files there: where another user owns one of
+    the folders, or all may write.
+
+    Args:
+        *names: Folders below the cache's root.
+
+    Example:
+        >>> cache_dir('features').name
+        'features'
     """
-    root = os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg'
-    return Path(root).expanduser() / name
+    folder = _cache_root()
+    _warn_if_shared(folder)
+    for name in names:
+        folder /= name
+        _warn_if_shared(folder)
+    return folder
 
 
-def __getattr__(name: str) -> Any:  # the old name, while the callers move
-    if name == 'atomic_write':
-        return save_atomic
-    raise AttributeError(name)
+def _cache_root() -> Path:
+    return Path(os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg').expanduser()
+
+
+def _warn_if_shared(folder: Path) -> None:
+    try:
+        state = folder.stat()
+    except OSError:  # made later, as one's own
+        return
+    if state.st_uid != os.geteuid():
+        _warn(f'the cache folder {folder} belongs to another user, who can change what is read')
+    elif state.st_mode & 0o002:
+        _warn(f'all users can write into the cache folder {folder} and change what is read there')
+
+
+@cache
+def _warn(problem: str) -> None:
+    from mmengine.logging import print_log  # imports torch; this module is read without it
+
+    print_log(
+        f'{problem}. Set LMMREG_CACHE to a folder of your own, or correct its owner and mode',
+        'current',
+        level=logging.WARNING,
+    )
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; new ones of the cache are for their owner alone.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    root = _cache_root()
+    try:
+        for each in [*reversed(folder.parents), folder]:
+            if not each.is_dir():
+                each.mkdir(0o700 if each.is_relative_to(root) else 0o777, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f'the folder {folder} cannot be made ({error.strerror}): name another one',
+            code='io.folder_not_made',
+        ) from error
 
 
 def fsync_folder(folder: Path) -> None:
@@ -47,10 +102,20 @@ def save_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Write a whole file or none: temporary file, fsync, rename, fsync of the folder.
 
     The temporary file lies beside ``path`` and is removed if the body raises; one that a killed
-    writer left is used again.
+    writer left is used again. A link at ``path`` is replaced, its target stays as it is.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The temporary file, open for writing bytes.
+
+    Example:
+        >>> with save_atomic('numbers.txt') as file:
+        ...     file.write(b'1 2 3')
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, temporary = _open_temporary(path)
     with os.fdopen(descriptor, 'wb') as file:
         try:
@@ -68,8 +133,9 @@ def _open_temporary(path: Path) -> tuple[int, Path]:
     """Open the locked file that becomes ``path``, or one of another name where that is in use."""
     temporary = path.with_name(f'.{path.name}{UNFINISHED}')
     with suppress(OSError):  # another user's, say
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        if _lock(descriptor, temporary):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(temporary, flags, 0o666)
+        if _locked(descriptor, temporary) and os.fstat(descriptor).st_nlink == 1:
             os.ftruncate(descriptor, 0)
             return descriptor, temporary
         os.close(descriptor)
@@ -78,29 +144,23 @@ def _open_temporary(path: Path) -> tuple[int, Path]:
     return descriptor, Path(name)
 
 
-def _lock(descriptor: int, path: Path) -> bool:
+def _locked(descriptor: int, path: Path) -> bool:
     """Lock an open file until it is closed; False where another has, or it is not at ``path``."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return is_at(descriptor, path)
-
-
-def is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file is still the one at ``path``, which may be removed or replaced."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
-    except FileNotFoundError:
-        return False
+    with suppress(OSError):  # the disk knows no locks
+        return try_lock(descriptor) and is_at(descriptor, path)
+    return False
 
 
 def remove_unfinished(folder: Path) -> None:
     """Delete what killed writers left in a folder; files that are being written stay."""
     for path in folder.glob(f'.*{UNFINISHED}'):
-        with suppress(OSError), open(path, 'rb') as file:
-            if _lock(file.fileno(), path):
-                path.unlink()
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                if _locked(descriptor, path):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
 
 
 def _umask() -> int:
@@ -110,28 +170,80 @@ def _umask() -> int:
 
 
 def sealed(content: Mapping[str, Any]) -> bytes:
-    """A JSON object with its own checksum, as :func:`read_sealed` takes it."""
-    content = json.loads(json.dumps(content, ensure_ascii=False, default=str))
-    text = json.dumps({**content, CHECKSUM: digest(content)}, indent=1, ensure_ascii=False)
-    return text.encode(errors='surrogateescape')
+    """A JSON object with its own checksum, as :func:`read_sealed` takes it.
+
+    Numbers that are not finite, which JSON does not have, become null.
+    """
+    plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+    plain[FIELD] = json_checksum(plain)
+    try:
+        return json.dumps(plain, indent=1, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, or a file name that is no UTF-8
+        return json.dumps(plain, indent=1).encode()
 
 
-def read_sealed(path: Path) -> dict:
+def read_sealed(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The JSON object of a file; one that was written without a checksum is not compared.
 
+    Args:
+        path: The file.
+        fields: Fields that it must have, each with its type or types, as ``isinstance`` takes
+            them; a bool is no number.
+
     Raises:
-        InputError: it cannot be read, is no JSON object, or its checksum is of another one.
+        InputError: it cannot be read, is no JSON object, its checksum is of another one, or a
+            field is missing or of another type; names file and field.
     """
     try:
-        content = json.loads(path.read_bytes().decode(errors='surrogateescape'))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f'{path} is damaged ({error})') from error
+        text = path.read_bytes().decode(errors='surrogateescape')
+    except OSError as error:
+        raise InputError(f'{path} cannot be read ({error})', code='io.unreadable') from error
+    content = parse_json(text, path)
     if not isinstance(content, dict):
-        raise InputError(f'{path} is damaged (it is no JSON object)')
-    checksum = content.pop(CHECKSUM, None)
-    if checksum is not None and checksum != digest(content):
-        raise InputError(f'{path} is damaged (checksum)')
+        raise InputError(f'{path} is damaged (it is no JSON object)', code='io.damaged_json')
+    content.pop('checksum', None)  # as earlier versions wrote it
+    if not holds_checksum(content):
+        raise InputError(f'{path} is damaged (checksum)', code='io.damaged_json')
+    check_fields(content, fields or {}, path)
     return content
+
+
+def parse_json(text: str | bytes, where: object) -> Any:
+    """A decoded JSON text of others.
+
+    Raises:
+        InputError: it is not JSON, nested too deeply, or has a number that is not finite; the
+            message begins with ``where``, a file or a line of it.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f'{where} is damaged ({error})', code='io.damaged_json') from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f'{name} is no JSON')
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(f'{digits} is not finite')
+    return number
+
+
+def check_fields(content: Mapping[str, Any], fields: Mapping[str, Any], where: object) -> None:
+    """Raise InputError where a field is missing or not of its type; see :func:`read_sealed`."""
+    for name, kind in fields.items():
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        value = content.get(name)
+        is_number = bool not in kinds and isinstance(value, bool)
+        if name not in content or is_number or not isinstance(value, kinds):
+            wanted = ' or '.join('null' if k is type(None) else k.__name__ for k in kinds)
+            found = f'is {value!r:.50}' if name in content else 'is missing'
+            raise InputError(
+                f'{where}: field "{name}" {found}; it must be of type {wanted}',
+                code='io.wrong_field',
+            )
 
 
 def digest(content: Any) -> str:
@@ -144,8 +256,10 @@ def digest(content: Any) -> str:
     return hashlib.sha256(encoded).hexdigest()[:16]
 
 
-def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
+def digest_tensors(tensors: 'Mapping[str, torch.Tensor]') -> str:
     """Name of a set of weights: 16 hex digits over names, dtypes, shapes and bytes."""
+    import torch  # late: what a config calls while it is read needs none
+
     total = hashlib.blake2b(digest_size=8)
     for name, tensor in sorted(tensors.items()):
         total.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}\n'.encode())

@@ -2,27 +2,37 @@
 
 import json
 import logging
+import math
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from zlib import crc32
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmengine.logging import print_log
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from ..errors import InputError
-from .checksums import crc_of
+from .checksums import FIELD, checksum, file_checksum, json_checksum
 from .files import cache_dir, digest, remove_unfinished, save_atomic
 
 AT_A_TIME = 4096  # rows that are looked at
 IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
 
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
+_OURS = re.compile(r'\d{6,}-\d+-[0-9a-f]{32}\.safetensors')
+
+
+class _Chunk(NamedTuple):
+    path: Path
+    keys: list[str]
+    dim: int
+    dtype: torch.dtype
+    offset: int  # of the first row in the file
+    checksum: str  # of the rows
 
 
 class VectorTable:
@@ -30,54 +40,58 @@ class VectorTable:
 
     A kill loses at most the rows that were not yet added; several processes may add to the
     same table at once. Each chunk is a safetensors file with ``rows`` (n, D) and, as metadata,
-    the JSON list of its n keys and two CRC-32: of keys and form, checked when the table is opened,
-    and of the rows, checked when one of them is first asked for. A damaged chunk is named in the
-    log and deleted; its rows are missing then. ``about.json`` says what the rows were made from;
-    the folder's name is its digest, so a table made from anything else is another table.
+    the JSON list of its n keys and two checksums: of keys and form, compared when the table is
+    opened, and of the rows, compared when one of them is first asked for. A chunk whose content
+    is wrong is named in the log and deleted; one that cannot be read is named and left. The rows
+    of both are missing then. Files of other names, and links, are not looked at.
+
+    ``about.json`` says what the rows were made from; the folder's name is its digest, so a table
+    made from anything else is another table.
 
     Args:
         kind: Name of the cache, a folder below :func:`cache_dir`.
         about: JSON-able description of everything but the key that determines a row.
+
+    Example:
+        >>> table = VectorTable('texts', {'model': 'ViT-L-14'})
+        >>> table.add(['A dog.'], torch.ones(1, 768))
+        >>> table.stored(['A dog.']).in_memory().shape
+        torch.Size([1, 768])
     """
 
     def __init__(self, kind: str, about: Mapping[str, Any]) -> None:
-        self.folder = cache_dir(kind) / digest(about)
+        self.folder = cache_dir(kind, digest(about))
         if not (self.folder / 'about.json').exists():
             with save_atomic(self.folder / 'about.json') as file:
                 file.write(json.dumps(about, indent=2, default=str).encode())
         remove_unfinished(self.folder)  # chunks' names are never used again
-        self._chunks: list[Path] = []
-        self._offsets: list[int] = []  # of the first row in each chunk's file
-        self._sums: list[int | None] = []  # of each chunk's rows; None once they were checked
+        self._seen: set[Path] = set()
+        self._chunks: list[_Chunk] = []
+        self._unchecked: set[int] = set()  # numbers of chunks whose rows were not yet compared
         self._starts = [0]  # number of each chunk's first row, and of the row behind the last
         self._rows: dict[str, int] = {}
-        self._form = (0, torch.float32)
         self.refresh()
 
     def refresh(self) -> None:
         """Take up the chunks that other processes have added."""
-        for path in sorted(set(self.folder.glob('*.safetensors')) - set(self._chunks)):
+        for path in sorted(set(self.folder.glob('*.safetensors')) - self._seen):
+            self._seen.add(path)
+            if not _OURS.fullmatch(path.name) or path.is_symlink():
+                continue
             try:
-                self._index(path)
-            except (SafetensorError, OSError, LookupError, TypeError, ValueError) as error:
+                if chunk := _read_header(path):
+                    self._index(chunk)
+            except (OSError, MemoryError) as error:
+                _name_unreadable(path, error)
+            except (LookupError, TypeError, ValueError, RecursionError) as error:
                 _delete(path, str(error))
 
-    def _index(self, path: Path, checked: bool = False) -> None:
-        with safe_open(path, 'pt') as chunk:
-            about, rows = chunk.metadata(), chunk.get_slice('rows')
-            keys, shape, dtype = json.loads(about['keys']), rows.get_shape(), rows.get_dtype()
-        if about != chunk_metadata(keys, shape, dtype, int(about['sum'])):
-            raise ValueError('checksum of its keys')
-        with open(path, 'rb') as file:
-            offset = 8 + int.from_bytes(file.read(8), 'little')
-        self._form = (shape[1], _DTYPES[dtype])
-        self._chunks.append(path)
-        self._offsets.append(offset)
-        self._sums.append(None if checked else int(about['sum']))
-        self._rows.update(
-            zip(keys, range(self._starts[-1], self._starts[-1] + len(keys)), strict=True)
-        )
-        self._starts.append(self._starts[-1] + len(keys))
+    def _index(self, chunk: _Chunk) -> None:
+        start = self._starts[-1]
+        self._starts.append(start + len(chunk.keys))
+        self._rows.update(zip(chunk.keys, range(start, self._starts[-1]), strict=True))
+        self._unchecked.add(len(self._chunks))
+        self._chunks.append(chunk)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -92,18 +106,24 @@ class VectorTable:
 
     def _check(self, keys: Sequence[str]) -> None:
         """Compare the rows of the keys' chunks with their checksums, and forget damaged ones."""
-        if all(total is None for total in self._sums):
+        if not self._unchecked:
             return
         rows = np.array([self._rows[key] for key in set(keys) if key in self._rows], np.int64)
-        damaged = []
-        for number in np.unique(np.searchsorted(self._starts, rows, side='right') - 1).tolist():
-            expected, self._sums[number] = self._sums[number], None
-            path, offset = self._chunks[number], self._offsets[number]
-            if expected is not None and not _is_whole(path, offset, expected):
-                _delete(path, 'checksum of its rows')
-                damaged.append(range(self._starts[number], self._starts[number + 1]))
-        if damaged:
-            lost = {row for rows_ in damaged for row in rows_}
+        asked = np.unique(np.searchsorted(self._starts, rows, side='right') - 1).tolist()
+        lost: set[int] = set()
+        for number in self._unchecked.intersection(asked):
+            self._unchecked.discard(number)
+            chunk = self._chunks[number]
+            try:
+                if file_checksum(chunk.path, chunk.offset) == chunk.checksum:
+                    continue
+                _delete(chunk.path, 'checksum of its rows')
+            except FileNotFoundError:  # another process found it damaged
+                pass
+            except (OSError, MemoryError) as error:
+                _name_unreadable(chunk.path, error)
+            lost.update(range(self._starts[number], self._starts[number + 1]))
+        if lost:
             self._rows = {key: row for key, row in self._rows.items() if row not in lost}
 
     def add(self, keys: Sequence[str], rows: torch.Tensor) -> None:
@@ -112,18 +132,22 @@ class VectorTable:
             raise ValueError(f'{len(keys)} keys for {len(rows)} rows')
         rows = rows.cpu().contiguous()
         dtype = next(name for name, each in _DTYPES.items() if each == rows.dtype)
-        total = crc32(rows.view(torch.uint8).numpy().data)
+        total = checksum(rows.view(torch.uint8).numpy().data)
         about = chunk_metadata(keys, list(rows.shape), dtype, total)
         path = self.folder / f'{len(self._chunks):06d}-{os.getpid()}-{uuid.uuid4().hex}.safetensors'
         with save_atomic(path) as file:
-            file.write(save({'rows': rows}, about))
-        self._index(path, checked=True)
+            content = save({'rows': rows}, about)
+            file.write(content)
+        offset = 8 + int.from_bytes(content[:8], 'little')
+        self._seen.add(path)
+        self._index(_Chunk(path, list(keys), rows.shape[1], rows.dtype, offset, total))
+        self._unchecked.discard(len(self._chunks) - 1)
 
     def stored(self, keys: Sequence[str]) -> 'StoredRows':
         """Rows of ``keys``, (n, D), that stay on disk; a key without a row is a KeyError."""
         self._check(keys)
         rows = np.fromiter((self._rows[key] for key in keys), np.int64, len(keys))
-        return StoredRows(rows, np.array(self._starts), self._chunks, self._offsets, *self._form)
+        return StoredRows(rows, np.array(self._starts), self._chunks)
 
 
 class StoredRows:
@@ -132,17 +156,9 @@ class StoredRows:
     They are read one by one, since the pages of a memory map would stay resident.
     """
 
-    def __init__(
-        self,
-        rows: np.ndarray,
-        starts: np.ndarray,
-        chunks: list[Path],
-        offsets: list[int],
-        dim: int,
-        dtype: torch.dtype,
-    ) -> None:
-        self.rows, self.starts, self.chunks, self.offsets = rows, starts, chunks, offsets
-        self.dim, self.dtype = dim, dtype
+    def __init__(self, rows: np.ndarray, starts: np.ndarray, chunks: list[_Chunk]) -> None:
+        self.rows, self.starts, self.chunks = rows, starts, chunks
+        self.dim, self.dtype = (chunks[-1].dim, chunks[-1].dtype) if chunks else (0, torch.float32)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -171,12 +187,16 @@ class StoredRows:
         out = torch.empty(len(rows), self.dim, dtype=self.dtype)
         raw = out.view(torch.uint8).numpy()
         for number in np.unique(numbers):
-            with open(self.chunks[number], 'rb', buffering=0) as file:
+            chunk = self.chunks[number]
+            with open(chunk.path, 'rb', buffering=0) as file:
                 for place in np.flatnonzero(numbers == number):
                     row = int(rows[place] - self.starts[number])
-                    file.seek(self.offsets[number] + row * raw.shape[1])
+                    file.seek(chunk.offset + row * raw.shape[1])
                     if file.readinto(raw[place]) != raw.shape[1]:
-                        raise InputError(f'{self.chunks[number]} was cut while it was in use')
+                        raise InputError(
+                            f'{chunk.path} was cut while it was in use: run again',
+                            code='io.chunk_was_cut',
+                        )
         return out
 
 
@@ -187,20 +207,36 @@ def not_finite(rows: torch.Tensor) -> list[int]:
 
 
 def chunk_metadata(
-    keys: Sequence[str], shape: Sequence[int], dtype: str, total: int
+    keys: Sequence[str], shape: Sequence[int], dtype: str, total: str
 ) -> dict[str, str]:
-    """What a chunk says of its rows: ``shape`` and ``dtype`` as safetensors', CRC-32 ``total``."""
-    text = json.dumps(list(keys))
-    head = crc32(f'{text} {shape} {dtype} {total}'.encode())
-    return dict(keys=text, sum=str(total), head=str(head))
+    """Metadata of a chunk; ``shape`` and ``dtype`` as safetensors', the checksum of its rows."""
+    about = {'keys': json.dumps(list(keys)), 'rows': total}
+    return {**about, FIELD: json_checksum({**about, 'shape': list(shape), 'dtype': dtype})}
 
 
-def _is_whole(path: Path, offset: int, total: int) -> bool:
-    """Whether a chunk's rows, which begin at ``offset``, have the CRC-32 ``total``."""
-    try:
-        return crc_of(path, offset) == total
-    except FileNotFoundError:  # another process found it damaged
-        return False
+def _read_header(path: Path) -> _Chunk | None:
+    """What a chunk says of its rows, compared; None for one in the form of an earlier version.
+
+    Raises:
+        OSError, MemoryError: It cannot be read.
+        LookupError, TypeError, ValueError, RecursionError: It was read, and is wrong.
+    """
+    with open(path, 'rb') as file:
+        size = os.fstat(file.fileno()).st_size
+        length = int.from_bytes(file.read(8), 'little')
+        if 8 + length > size:
+            raise ValueError('cut')
+        header = json.loads(file.read(length))
+    about, form = header['__metadata__'], header['rows']
+    if about.keys() == {'keys', 'sum', 'head'}:
+        return None
+    shape, dtype, keys = form['shape'], form['dtype'], json.loads(about['keys'])
+    if about != chunk_metadata(keys, shape, dtype, about['rows']):
+        raise ValueError('checksum of its keys')
+    end = math.prod(shape) * _DTYPES[dtype].itemsize
+    if form['data_offsets'] != [0, end] or size != 8 + length + end:
+        raise ValueError('cut')
+    return _Chunk(path, keys, shape[1], _DTYPES[dtype], 8 + length, about['rows'])
 
 
 def _delete(path: Path, reason: str) -> None:
@@ -210,3 +246,12 @@ def _delete(path: Path, reason: str) -> None:
         level=logging.WARNING,
     )
     path.unlink(missing_ok=True)
+
+
+def _name_unreadable(path: Path, error: BaseException) -> None:
+    print_log(
+        f'{path} cannot be read ({error}) and is left as it is; its rows are computed again. '
+        'Correct what keeps it from being read, or set LMMREG_CACHE to another folder',
+        'current',
+        level=logging.WARNING,
+    )

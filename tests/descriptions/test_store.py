@@ -5,13 +5,15 @@ import json
 import os
 
 import pytest
+from refused import refused
 
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.descriptions import lines as lines_module
 from mmpretrain_lmmreg.descriptions.lines import encode
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
+from mmpretrain_lmmreg.errors import MissingInputError
 
 PROMPT = 'Give 10 semantic descriptions for the image'
+RECORD = b'"image": "a", "prompt": "p", "reply": ""'
 
 
 def record(image, *descriptions, status='ok', prompt=PROMPT):
@@ -169,39 +171,92 @@ def test_whole_last_line_without_newline_is_kept(path):
 
 
 @pytest.mark.parametrize(
-    ('line', 'message'),
+    ('code', 'line', 'message'),
     [
-        (b'{"image": "a", "pro', 'not a JSON object'),
-        (b'["a"]', 'not a JSON object'),
-        (b'{"image": "a", "prompt": "p"}', 'field "reply" must be a string'),
-        (b'{"image": 7, "prompt": "p", "reply": ""}', 'field "image" must be a string'),
-        (b'{"image": "a", "prompt": "p", "reply": "", "status": "good"}', "unknown status 'good'"),
-        (b'{"image": "a", "prompt": "p", "reply": "", "descriptions": "x"}', 'a list of strings'),
+        ('descriptions.damaged_line', b'{"image": "a", "pro', ''),
+        ('descriptions.damaged_line', b'["a"]', ''),
+        ('descriptions.damaged_line', b'[' * 100_000, ''),
+        ('descriptions.damaged_line', b'{' + RECORD + b', "cost": NaN}', ''),
+        ('descriptions.damaged_line', b'{' + RECORD + b', "cost": 1e999}', ''),
+        ('descriptions.damaged_line', b'{' + RECORD + b', "cost": 1%s}' % (b'0' * 9999), ''),
+        ('io.wrong_field', b'{"image": "a", "prompt": "p"}', '"reply" is missing'),
+        ('io.wrong_field', b'{"image": 7, "prompt": "p", "reply": ""}', '"image" is 7'),
+        ('io.wrong_field', b'{' + RECORD + b', "status": ["ok"]}', '"status"'),
+        ('io.wrong_field', b'{' + RECORD + b', "sha256": {}}', '"sha256"'),
+        ('io.wrong_field', b'{' + RECORD + b', "descriptions": "x"}', '"descriptions"'),
+        ('io.wrong_field', b'{' + RECORD + b', "descriptions": ["x", null]}', '"descriptions"'),
+        ('descriptions.unknown_status', b'{' + RECORD + b', "status": "good"}', "'good'"),
     ],
 )
-def test_malformed_line_is_named(path, line, message):
+def test_malformed_line_is_named(path, code, line, message):
     write(path, record('a', 'A.'))
     path.write_bytes(path.read_bytes() + line + b'\n' + encode(record('b', 'B.')))
-    with pytest.raises(InputError) as error:
+    with refused(code, match=f'{path}, line 2: .*{message}'):
         DescriptionStore(path)
-    assert f'{path}, line 2: ' in str(error.value)
-    assert message in str(error.value)
 
 
 def test_missing_file_names_the_command_that_makes_it(path):
-    with pytest.raises(MissingInputError) as error:
+    with refused('descriptions.no_file', MissingInputError, match=str(path)):
         DescriptionStore(path)
-    assert str(path) in str(error.value)
-    assert 'python tools/describe.py CONFIG' in str(error.value)
 
 
 def test_second_writer_is_refused(path):
     with DescriptionWriter(path) as writer:
-        with pytest.raises(InputError, match='is being written by another process'):
-            DescriptionWriter(path).__enter__()
+        link = path.with_name('link')
+        link.symlink_to(path)
+        for name in (path, link):
+            with refused('io.in_use', match=f'{path} is in use: process {os.getpid()} on '):
+                DescriptionWriter(name).__enter__()
         writer.append(record('a', 'A.'))
     write(path, record('b', 'B.'))
     assert len(DescriptionStore(path)) == 2
+
+
+@pytest.mark.parametrize(
+    'content',
+    [
+        b'A note.',
+        b'One line.\nAnother',
+        b'\n\nnote',
+        b'{"a": 1}\n',
+        b'\x89PNG\0\0',
+        b'{"image"\nA note.',
+        b'x\0',
+    ],
+)
+@pytest.mark.parametrize('linked', [False, True])
+def test_a_file_of_others_is_left_as_it_is(path, content, linked):
+    path.parent.mkdir()
+    target = path.with_name('note.txt') if linked else path
+    target.write_bytes(content)
+    if linked:
+        path.symlink_to(target)
+    with refused('descriptions.foreign_file'):
+        write(path, record('a', 'A.'))
+    assert target.read_bytes() == content
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted({path.name, target.name})
+
+
+def test_records_between_other_lines_are_not_cut(path):
+    content = b'A note.\n' + encode(record('a', 'word ' * 300_000)) + b'{"im'
+    path.parent.mkdir()
+    path.write_bytes(content)  # the note lies further from the end than one write reaches
+    with refused('descriptions.foreign_file'):
+        write(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize('kind', [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_at_once(path, kind):
+    path.parent.mkdir()
+    kind(path)
+    code = 'unreadable' if kind is os.mkdir else 'no_regular_file'
+    with refused(f'descriptions.{code}'):
+        DescriptionStore(path)
+    with refused('descriptions.' + ('not_written' if kind is os.mkdir else 'foreign_file')):
+        write(path)
+    with refused('descriptions.no_regular_file'):
+        DescriptionStore('/dev/zero')
 
 
 def test_a_full_disk_leaves_no_part_of_a_line(path, monkeypatch):
