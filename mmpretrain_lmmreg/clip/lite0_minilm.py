@@ -34,7 +34,7 @@ def folder() -> Path:
     Raises:
         InputError: one of the two packages is not installed.
     """
-    made = cache_dir('models') / f'{NAME}-{digest_tensors(load_file(PROJECTION))}'
+    made = cache_dir('models', f'{NAME}-{digest_tensors(load_file(PROJECTION))}')
     if not (made / CONFIG).is_file():
         build(made)
     _say_what_it_is(MMLogger.get_current_instance().instance_name)

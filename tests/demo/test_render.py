@@ -62,7 +62,7 @@ def test_a_killed_render_is_done_anew(few, monkeypatch):
     assert process.exitcode == -signal.SIGKILL
     folder = render.demo_folder()
     assert len(list(folder.rglob('*.png'))) == 3 and not list(folder.rglob('half.png'))
-    assert [p.suffix for p in sorted(folder.parent.iterdir())] == ['', '.lock']
+    assert [p.suffix for p in sorted(folder.parent.iterdir())] == ['']
 
 
 def test_the_fingerprint_follows_the_code(monkeypatch, tmp_path):
