@@ -90,8 +90,6 @@ def test_another_draw_has_no_picture_of_the_first(tmp_path, drawn):
 
 def test_draws_have_folders_of_their_own(monkeypatch):
     seeds = []
-    monkeypatch.setattr(
-        render, 'render_into', lambda folder, seed: (folder.mkdir(), seeds.append(seed))
-    )
+    monkeypatch.setattr(render, 'render_into', lambda folder, seed: seeds.append(seed))
     assert render.demo_folder(2) != render.demo_folder() == render.demo_folder(0)
     assert seeds == ['demo 3', 'demo 1']
