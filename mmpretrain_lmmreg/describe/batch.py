@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..descriptions.lines import open_for_reading
-from ..errors import InputError
+from ..errors import InputError, MissingInputError
 from ..io.files import digest, save_atomic
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
@@ -100,7 +99,9 @@ def read(run: DescribeRun, tasks: Sequence[Task], files: Iterable[Path]) -> tupl
 
 def _answers(file: Path) -> Iterator[tuple[list[str], Answer]]:
     """The parts of each answer's custom_id, and the answer."""
-    with open_for_reading(file) as lines:
+    if not file.is_file():  # a pipe or a device would never end
+        raise MissingInputError(f'--batch-read {file}: no such file', code='describe.no_batch')
+    with open(file, 'rb') as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue

@@ -10,7 +10,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from crashing import in_child
 
@@ -128,6 +128,16 @@ class Loopback:
             _, status, code, message = behaviour.split(' ', 3)
             body = {'error': {'message': message, 'code': code}}
             return _send(writer, int(status), json.dumps(body).encode())
+        if behaviour.startswith('body '):
+            return _send(writer, 200, behaviour[5:].encode())
+        if behaviour == 'dribble':
+            _send(writer, 200, b'', length=1 << 30)
+            with suppress(ConnectionError):
+                while True:
+                    writer.write(b' ' * 64)
+                    await writer.drain()
+                    await asyncio.sleep(0.02)
+            return False
         if '"choices": [{' in behaviour or 'data: ' in behaviour:  # a whole body
             return _send(writer, 200, behaviour.encode())
         if behaviour == 'garbage':

@@ -71,7 +71,7 @@ def test_answers_are_kept_and_the_next_batch_asks_for_the_rest(
     file = tmp_path / 'requests.jsonl'
     call(config, *OPENAI, '--batch-write', str(file))
     asked = requests(file)
-    bodies = [completion(TEN)] * 3 + [completion(TEN, 'length'), {'choices': []}]
+    bodies = [completion(TEN)] * 3 + [completion(TEN, 'length'), completion('1. A', 'error')]
     read = answers(tmp_path / 'answers.jsonl', asked[:5], bodies)
     with open(read, 'a') as more:
         more.write(json.dumps({'custom_id': asked[5]['custom_id'], 'error': {'code': 'expired'}}))

@@ -13,7 +13,7 @@ from loopback import Loopback, reply_for
 from PIL import Image
 from refused import refused
 
-from mmpretrain_lmmreg.describe.describers import Generation, build_describer
+from mmpretrain_lmmreg.describe.describers import REASONED, REJECTED, Generation, build_describer
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
 from mmpretrain_lmmreg.describe.merge import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
@@ -106,14 +106,31 @@ def test_servers_that_stream_or_not_whatever_they_are_asked(endpoint, stream, be
 
 
 FAULTS = ['429', '500', '503', '408', 'garbage', 'other JSON', 'cut', 'reset']
-FAULTS += ['half stream', 'hang']
+FAULTS += ['half stream', 'hang', 'dribble']
+FAULTS += [
+    'body ' + text
+    for text in (
+        '{"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}',
+        '{"choices": [{"message": {"content": "1. Half"}, "finish_reason": "error",'
+        ' "error": {"code": 502}}]}',
+        '{"error": {"message": "overloaded"}}',
+        '{"choices": [], "usage": null}',
+        'data: {"choices": [{"delta": {"content": "1. A."}}]}\n\n'
+        'data: {"choices": [{"delta": {}, "finish_reason": "error"}]}\n\ndata: [DONE]\n\n',
+        'data: {"choices": [{"delta": {"content": "1. A."}, "finish_reason": "stop"}]}\n\n'
+        'data: {"error": {"message": "GPU lost"}, "choices": []}\n\n',
+        '[' * 100_000,
+        '{"choices": 3}',
+    )
+]
+SLOW = ('hang', 'dribble')
 
 
 @pytest.mark.parametrize('fault', FAULTS)
 def test_fault_is_repeated_until_the_answer_comes(endpoint, fault):
     with Loopback(lambda number, *_: fault if number < 2 else 'ok') as server:
         endpoint(server)
-        answer = ask(server, timeout=0.3 if fault == 'hang' else 30)
+        answer = ask(server, timeout=0.3 if fault in SLOW else 30)
     assert answer.error == ''
     assert answer.reply == reply_for(sent_image(server.bodies[0]))
     assert len(server.bodies) == 3
@@ -123,12 +140,89 @@ def test_fault_is_repeated_until_the_answer_comes(endpoint, fault):
 def test_tries_are_bounded_and_the_error_says_why(endpoint, fault):
     with Loopback(lambda *_: fault) as server:
         endpoint(server)
-        answer = ask(server, retries=1, timeout=0.2 if fault == 'hang' else 30)
+        answer = ask(server, retries=1, timeout=0.2 if fault in SLOW else 30)
     assert len(server.bodies) == 2
     assert answer.reply == ''
     assert answer.error.endswith('(2 tries)')
-    told = {'hang': 'Timeout', 'half stream': 'broke off', 'garbage': 'not a chat completion'}
+    told = {
+        'hang': 'Timeout',
+        'dribble': 'Timeout',
+        'half stream': 'broke off',
+        'garbage': 'not a chat completion',
+    }
     assert told.get(fault, fault if fault.isdecimal() else '') in answer.error
+
+
+TEXT = {'type': 'text', 'text': '1. A.'}
+THOUGHT = {'type': 'thinking', 'thinking': [{'type': 'text', 'text': 'Hm.'}]}
+
+
+@pytest.mark.parametrize('stream', [False, True])
+@pytest.mark.parametrize(
+    ('message', 'reply', 'fault'),
+    [
+        ({'content': [THOUGHT, TEXT]}, '1. A.', ''),
+        ({'content': [TEXT, TEXT]}, '1. A.\n1. A.', ''),
+        ({'content': ['1. A.']}, '1. A.', ''),
+        ({}, '', ''),
+        ({'content': []}, '', ''),
+        ({'content': '', 'reasoning': '1. A.'}, '', REASONED),
+        ({'content': None, 'reasoning_content': '1. A.'}, '', REASONED),
+        ({'content': [THOUGHT]}, '', REASONED),
+        ({'content': '1. A.', 'reasoning': 'Hm.'}, '1. A.', ''),
+    ],
+)
+def test_forms_of_an_answer_are_paid_for_once(endpoint, message, reply, fault, stream):
+    choice = {'delta' if stream else 'message': message, 'finish_reason': 'length'}
+    usage = {'prompt_tokens': 100, 'completion_tokens': 50}
+    body = json.dumps({'choices': [choice], 'usage': usage})
+    with Loopback(lambda *_: 'body ' + (f'data: {body}\n\n' if stream else body)) as server:
+        endpoint(server)
+        answer = ask(server)
+    assert (answer.reply, answer.fault, len(server.bodies)) == (reply, fault, 1)
+    assert (answer.tokens_in, answer.tokens_out) == (100, 50)
+    assert bool(answer.error) == bool(fault)
+    assert answer.finish == ('' if fault else 'truncated')
+
+
+def test_an_unknown_form_is_an_error_that_was_paid_for(endpoint):
+    body = json.dumps({'choices': [{'message': {'content': {'a': 1}}}], 'usage': USAGE})
+    with Loopback(lambda *_: 'body ' + body) as server:
+        endpoint(server)
+        answer = ask(server)
+    assert (answer.fault, answer.tokens_out, len(server.bodies)) == (REJECTED, 50, 1)
+
+
+USAGE = {'prompt_tokens': 100, 'completion_tokens': 50}
+
+
+@pytest.mark.parametrize(
+    'count', ['-1', '0', 'true', '1.5', '"9"', 'null', '1e400', '1' + '0' * 99]
+)
+def test_counts_of_tokens_that_cannot_be(endpoint, count):
+    body = ending('1. A.', 'stop', None, False)[:-1]
+    body += f', "usage": {{"prompt_tokens": {count}, "completion_tokens": {count}}}}}'
+    with Loopback(lambda *_: 'body ' + body) as server:
+        endpoint(server)
+        answer = ask(server)
+    assert (answer.reply, answer.tokens_in, answer.tokens_out) == ('1. A.', None, None)
+
+
+def test_an_answer_without_end_is_cut_off_and_not_repeated(endpoint, monkeypatch):
+    monkeypatch.setattr(endpoint_module, 'MOST_BYTES', 1 << 20)
+    with Loopback(lambda *_: 'body ' + ' ' * (3 << 20)) as server:
+        endpoint(server)
+        answer = ask(server)
+    assert (answer.error, len(server.bodies)) == ('an answer of more than 1 MB', 1)
+
+
+def test_an_address_without_its_path_is_told_at_once(endpoint, monkeypatch):
+    with Loopback(lambda *_: 'body {"error": "Unexpected endpoint or method."}') as server:
+        endpoint(server)
+        monkeypatch.setenv('OPENAI_BASE_URL', server.url.removesuffix('/v1'))
+        with refused('describe.address', match='Unexpected endpoint.*/v1'):
+            ask(server)
+    assert len(server.bodies) == 1
 
 
 def test_refused_request_is_not_repeated(endpoint):
@@ -213,6 +307,28 @@ ENDS = [
 ]
 
 
+LONG = 'sk-' + ''.join(chr(97 + i % 26) for i in range(47))
+
+
+@pytest.mark.parametrize(
+    'form', ['error 400 x {}', 'body {{"error": "{}"}}', 'body {}', 'data: {}']
+)
+@pytest.mark.parametrize('before', [0, 60, 80, 95, 150, 195, 290, 440, 495, 600])
+def test_no_piece_of_the_key_is_left_by_a_cut(endpoint, form, before):
+    text = form.format('x ' * (before // 2) + f'key {LONG} of {LONG}')
+    with Loopback(lambda *_: text) as server:
+        endpoint(server, LONG)
+        error = ask(server, retries=0).error
+    assert error and not any(LONG[i : i + 6] in error for i in range(len(LONG) - 5))
+
+
+def test_a_key_that_no_header_can_hold(endpoint, monkeypatch):
+    monkeypatch.setenv('OPENAI_API_KEY', 'sk-1\nsk-2')
+    with refused('describe.no_key') as error:
+        build()
+    assert 'sk-' not in str(error.value)
+
+
 @pytest.mark.parametrize(('text', 'reason', 'refusal', 'finish'), ENDS)
 @pytest.mark.parametrize('stream', [False, True])
 def test_how_the_server_says_that_a_reply_ended(endpoint, text, reason, refusal, finish, stream):
@@ -289,7 +405,7 @@ def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd
     assert 'takes no json_schema: asking for plain text' in capfd.readouterr().err
 
 
-@pytest.mark.parametrize('fault', ['400', '500', 'hang', 'reset'])
+@pytest.mark.parametrize('fault', ['400', '500', 'hang', 'dribble', 'reset'])
 def test_what_is_wrong_without_a_schema_too_is_not_put_down_to_it(endpoint, fault):
     with Loopback(lambda *_: fault) as server:
         endpoint(server)

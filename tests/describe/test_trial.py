@@ -61,6 +61,38 @@ def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
     assert 'next try in' in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('body', 'told'),
+    [
+        (
+            '{"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}',
+            'could not be described',
+        ),
+        ('{"choices": [{"message": {"content": "", "reasoning": "1. A."}}]}', 'thinking mode'),
+    ],
+)
+def test_answers_that_are_none_end_in_three_and_are_asked_for_again(
+    config, many, endpoint, capsys, body, told
+):
+    with Loopback(lambda *_: f'body {body}') as server:
+        endpoint(server)
+        assert run(parser().parse_args([str(config), *OPENAI])) == 3
+        assert told in capsys.readouterr().err
+        assert len(server.bodies) <= 8
+        server.behave = lambda *_: 'ok'
+        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+    assert f'{MANY} images asked about, 0 had been' in capsys.readouterr().out
+
+
+def test_nobody_to_ask_is_said_by_the_parser(config, monkeypatch, capsys):
+    for name in ('OPENAI_API_KEY', 'OPENAI_BASE_URL'):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SystemExit) as stop:
+        parser().parse_args([str(config), *OPENAI])
+    assert stop.value.code == 2 and 'set OPENAI_API_KEY' in capsys.readouterr().err
+    assert parser().parse_args([str(config), *OPENAI, '--batch-write', 'x'])
+
+
 def test_what_a_filter_refuses_costs_one_request_an_image(config, many, endpoint, capsys):
     with Loopback(lambda *_: 'error 400 content_filter not this') as server:
         endpoint(server)

@@ -141,7 +141,7 @@ def _joined_events(body: str) -> dict[str, Any]:
         message['refusal'] += _text(delta.get('refusal')) or ''
         for key in _THOUGHTS:
             message['reasoning'] += _text(delta.get(key)) or ''
-        if isinstance(delta.get('content'), list):  # parts, thoughts among them
+        if delta.get('content') and not isinstance(delta['content'], str):  # thoughts among parts
             message['reasoning'] += '.'
     if not ended and choice.get('finish_reason') is None:
         raise Fault(f'the answer broke off after {len(message["content"])} characters')
