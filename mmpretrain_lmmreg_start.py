@@ -1,16 +1,12 @@
-"""Starts a command of mmpretrain_lmmreg: first its arguments, then the package.
+"""Starts a command of mmpretrain_lmmreg: first its arguments, then torch and mmpretrain.
 
-Importing the package registers its components, for which it imports torch and mmpretrain, in
-seconds. That must stay so, since configs name it in ``custom_imports``; but a command's options
-need neither. So this module lies beside the package: a ``--help`` or a wrong option ends before.
+Registering the components imports both, in seconds, which a ``--help`` or a wrong option need not.
 """
 
 import gc
 import sys
-from collections.abc import Callable
-from functools import partial
+import warnings
 from importlib import import_module
-from importlib.util import find_spec, module_from_spec
 
 PACKAGE = 'mmpretrain_lmmreg'
 COMMANDS = {
@@ -29,25 +25,18 @@ COMMANDS = {
 
 def run(name: str) -> None:
     """Run a command with the arguments of this process; see ``cli.run_tool``."""
-    register = _package_unexecuted()
     command = import_module(f'{PACKAGE}.cli.{name}')
     command.parser().parse_args()  # ends here for --help and for options that are wrong
-    gc.disable()  # what is imported stays: neither now nor in the run (mmengine collects with
-    register()  # every data set) is it worth the second or two that looking through it takes
+    # a good run prints it, and no user can act on it
+    warnings.filterwarnings('ignore', "'pin_memory' argument is set as true but no accelerator")
+    # What is imported stays: neither now nor in the run (mmengine collects with every data set) is
+    # it worth the second or two that looking through it takes.
+    gc.disable()
+    import_module(f'{PACKAGE}.register')
     gc.freeze()
     gc.enable()
     run_tool = import_module(f'{PACKAGE}.cli.run_tool').run_tool
     run_tool(command.main, getattr(command, 'KEPT', ''))
-
-
-def _package_unexecuted() -> Callable[[], None]:
-    """Let the package's modules be imported without it; gives the function that executes it."""
-    if PACKAGE in sys.modules:  # a program that runs commands itself
-        return lambda: None
-    spec = find_spec(PACKAGE)
-    assert spec and spec.loader
-    sys.modules[PACKAGE] = package = module_from_spec(spec)
-    return partial(spec.loader.exec_module, package)
 
 
 def main() -> None:
@@ -57,7 +46,6 @@ def main() -> None:
         sys.argv = [f'mmpretrain-lmmreg {name}', *sys.argv[2:]]
         run(name)
     elif name == 'configs':
-        _package_unexecuted()
         print(import_module(f'{PACKAGE}.config').config_folder())
     else:
         lines = [f'  {command:15} {text}' for command, text in COMMANDS.items()]

@@ -1,12 +1,35 @@
 """LMM-regularised CLIP embeddings for image classification, as an mmpretrain plugin.
 
-Importing the package registers every component in mmpretrain's registries.
+Importing the package imports neither torch nor mmpretrain. Configs register its components by
+``custom_imports=dict(imports=['mmpretrain_lmmreg.register'])``, programs by
+:func:`register_all_modules`.
+
+Example:
+    >>> import mmpretrain_lmmreg
+    >>> mmpretrain_lmmreg.parse_reply('1. A red kite over a beach.').descriptions
+    ('A red kite over a beach.',)
 """
 
-from . import compat  # noqa: F401  must come before anything imports torchvision
+from importlib import import_module
+from typing import Any
 
-# isort: split
-from . import clip, datasets, demo, features, heads, hooks  # noqa: F401  they register
 from .version import __version__
 
-__all__ = ['__version__']
+# where each public name is found: the module below this package, and what it calls it
+_PUBLIC = {
+    'extract_features': '.features:extract_features',
+    'parse_reply': '.descriptions:parse_reply',
+    'register_all_modules': '.register:register_all_modules',
+}
+__all__ = ['__version__', *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    module, _, attribute = _PUBLIC[name].partition(':')
+    return getattr(import_module(module, __name__), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

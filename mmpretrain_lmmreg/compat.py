@@ -1,4 +1,9 @@
-"""Checks and repairs of the installed libraries, made before mmpretrain is imported."""
+"""Checks and repairs of the installed libraries, made before mmpretrain is imported.
+
+Rooms that import mmpretrain, open_clip or timm import this module first. Two repairs reach beyond
+this package, where nothing else helps: torchvision's missing operators, and
+:func:`allow_log_values`.
+"""
 
 import contextlib
 import io
@@ -80,47 +85,31 @@ def _install(family: str) -> str:
     return 'pip install ' + ' '.join(f"'{text}'" for text in FAMILIES[family])
 
 
-def guard_checkpoints() -> None:
-    """Let mmengine read and write checkpoints by :mod:`mmpretrain_lmmreg.checkpoints`."""
-    from .checkpoints.install import install
+def allow_log_values() -> None:
+    """Let mmengine read its own checkpoints where it cannot: the original family with torch >= 2.6.
 
-    install()
+    There torch refuses the log values that mmengine keeps beside the weights, so that mmpretrain's
+    Inferencer cannot load a checkpoint. The classes allowed hold numbers and run nothing.
+    """
+    if check_mm_packages() == 'openmmlab':
+        import torch
 
+        from .io.trusted import allowed_globals
 
-def silence_upstream() -> None:
-    """Drop the warnings that a good run prints and that no user can act on."""
-    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
-    warnings.filterwarnings('ignore', "'pin_memory' argument is set as true but no accelerator")
-    from mmengine.evaluator import DumpResults
-    from mmengine.fileio import file_client
-
-    # mmengine's own calls of names that it has deprecated; nothing else is logged there
-    file_client.print_log = lambda *args, **kwargs: None
-    DumpResults.default_prefix = ''  # it has no metric that a prefix could name
-
-
-def format_configs_once() -> None:
-    """Keep the text of a config, which mmengine formats anew for every checkpoint, in 0.2 s."""
-    from mmengine.config import Config
-
-    formatted = Config.pretty_text.fget
-    kept: dict[str, str] = {}
-
-    def pretty_text(config: Config) -> str:
-        key = repr(config._cfg_dict)
-        if key not in kept:
-            kept.clear()
-            kept[key] = formatted(config)
-        return kept[key]
-
-    Config.pretty_text = property(pretty_text, doc=Config.pretty_text.__doc__)
+        torch.serialization.add_safe_globals(allowed_globals())
 
 
 def import_quietly() -> None:
-    """Import mmpretrain's data sets, less the line printed for an optional one."""
+    """Import mmpretrain's data sets, less what is said of optional packages."""
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
+    ours = warnings.filters[0]
     output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        import mmpretrain.datasets  # noqa: F401
+    try:
+        with contextlib.redirect_stdout(output):
+            import mmcv.cnn.bricks.transformer  # noqa: F401
+            import mmpretrain.datasets  # noqa: F401
+    finally:
+        warnings.filters.remove(ours)  # type: ignore[attr-defined]  # those of others stay
     rest = output.getvalue().replace('Could not import OneDL\n', '')
     if rest:
         sys.stdout.write(rest)
@@ -128,7 +117,4 @@ def import_quietly() -> None:
 
 define_missing_torchvision_ops()
 check_mm_packages()
-guard_checkpoints()
-silence_upstream()
-format_configs_once()
 import_quietly()

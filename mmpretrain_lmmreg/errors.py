@@ -43,6 +43,17 @@ CODES: dict[str, str] = {
     # --- heads: methods
     # --- hooks: head set-up, run record, leakage, class weights
     # --- runner: checkpoints, resuming
+    'runner.cannot_resume': 'a checkpoint lacks what training goes on from',
+    'runner.checkpoint_address': 'a checkpoint at an address that is not read safely',
+    'runner.checkpoint_damaged': 'a checkpoint is cut, flipped, or no checkpoint',
+    'runner.checkpoint_form': 'a field of a checkpoint has another type, or there are no weights',
+    'runner.checkpoint_misfit': 'the weights of a checkpoint are not those of the model',
+    'runner.checkpoint_missing': 'there is no such checkpoint',
+    'runner.checkpoint_not_finite': 'a weight of a checkpoint is not finite',
+    'runner.checkpoint_not_written': 'the disk is full or not writable',
+    'runner.checkpoint_unsafe': 'a checkpoint could run code',
+    'runner.no_steps': 'training would have no steps',
+    'runner.no_whole_checkpoint': 'all checkpoints of a run are damaged',
     # --- describe: asking an LMM
     'describe.no_describer': 'nobody is named who describes, or somebody unknown',
     'describe.no_package': 'a describer or a check needs a package that is not installed',

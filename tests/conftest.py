@@ -10,7 +10,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import pytest
 
-import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
+import mmpretrain_lmmreg.register  # noqa: F401  first, since it lets torchvision be imported
 
 # mmengine collects garbage with each data set, which takes as long as a small run's training
 # where every object of the libraries is looked at again

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from mmpretrain_lmmreg.checkpoints.trust import read_checkpoint
 from mmpretrain_lmmreg.io.files import digest_tensors, read_sealed
+from mmpretrain_lmmreg.io.trusted import read_checkpoint
 
 LOGS = re.compile(r'\d{8}_\d{6}')  # mmengine's folder of a start
 CHANGING = ('experiment', 'train_seconds', 'seconds')

@@ -93,37 +93,36 @@ def test_original_family_out_of_range_names_its_own_packages(installed):
         compat.check_mm_packages()
 
 
-def test_import_is_silent_and_registers():
-    code = (
-        'import mmpretrain_lmmreg, mmpretrain.registry as r\n'
+def python(code: str) -> tuple[int, str, str]:
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_package_imports_neither_torch_nor_mm_packages():
+    assert python(
+        'import sys, mmpretrain_lmmreg\n'
+        "heavy = {'torch', 'numpy', 'mmengine', 'mmcv', 'mmpretrain', 'open_clip'}\n"
+        'assert not heavy & set(sys.modules), heavy & set(sys.modules)\n'
+        'assert set(mmpretrain_lmmreg.__all__) <= set(dir(mmpretrain_lmmreg))\n'
+    ) == (0, '', '')
+
+
+def test_registering_is_silent_and_registers():
+    assert python(
+        'import mmpretrain_lmmreg.register, mmpretrain.registry as r\n'
+        'import mmengine.registry\n'
         "for name in ('OpenCLIPVisual', 'ClassMeanRegHead'): assert name in r.MODELS\n"
         "for name in ('ClassMeanHook', 'RunChecksHook'): assert name in r.HOOKS\n"
         "for name in ('UCF101', 'ERA', 'BAR'): assert name in r.DATASETS\n"
         "assert 'AttachDescriptions' in r.TRANSFORMS\n"
         "assert 'FrozenTrunkTrainLoop' in r.LOOPS\n"
-    )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+        "assert mmengine.registry.RUNNERS.get('mmpretrain.LMMRegRunner')\n"
+    ) == (0, '', '')
 
 
-def test_public_names():
-    assert mmpretrain_lmmreg.__all__ == ['__version__']
-
-
-def test_text_of_a_config_is_kept_until_it_changes(monkeypatch):
-    from mmengine.config import Config
-
-    calls = []
-    formatted = Config.pretty_text.fget
-    monkeypatch.setattr(
-        Config, 'pretty_text', property(lambda config: calls.append(1) or f'{config.lr!r}')
-    )
-    compat.format_configs_once()
-    config = Config(dict(lr=1e-4, head=dict(alpha=1)))
-    assert [config.pretty_text, config.pretty_text] == ['0.0001', '0.0001'] and len(calls) == 1
-    config.lr = '1e-4'
-    assert config.pretty_text == "'1e-4'" and len(calls) == 2
-    monkeypatch.undo()
-    assert Config.pretty_text.fget is formatted
-    config.head.alpha = 2
-    assert 'alpha=2' in config.pretty_text
+@pytest.mark.parametrize('name', sorted(mmpretrain_lmmreg._PUBLIC))
+def test_public_names(name):
+    assert getattr(mmpretrain_lmmreg, name).__doc__
+    assert name in mmpretrain_lmmreg.__all__
+    with pytest.raises(AttributeError, match='no attribute'):
+        getattr(mmpretrain_lmmreg, name + 's')

@@ -12,7 +12,7 @@ from mmpretrain_lmmreg.progress import Progress, duration, track
 
 SCRIPT = """
 import time
-import mmpretrain_lmmreg
+import mmpretrain_lmmreg.register
 from mmpretrain_lmmreg.progress import track
 for _ in track(range(3), 'pieces', 3):
     time.sleep(0.3)

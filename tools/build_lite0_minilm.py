@@ -12,7 +12,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a checkout needs no install
 
-import mmpretrain_lmmreg  # noqa: F401  first: it lets timm import torchvision
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.clip import lite0_minilm
 

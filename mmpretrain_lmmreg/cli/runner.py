@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
 
 from ..io.files import save_atomic
 from ..io.printing import plain
+from ..runner import LMMRegRunner
 
 # How messages begin that fill screens; the log file has them
 FILE_ONLY = (
@@ -56,8 +56,8 @@ def _is_short(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(FILE_ONLY)
 
 
-class CommandRunner(Runner):
-    """``Runner`` that writes the config into the work folder when nothing refuses the run any more.
+class CommandRunner(LMMRegRunner):
+    """``LMMRegRunner`` that writes the config into the work folder once nothing refuses the run.
 
     A start that is refused leaves the config of an earlier run there as it was, and so does a test.
     """

@@ -22,6 +22,7 @@ OURS = (
     'custom_imports',
     'auto_scale_lr',
     'runner_type',
+    'load_partly',
 )
 REGISTRIES = (
     registry.MODELS,

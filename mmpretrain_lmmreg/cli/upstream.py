@@ -1,5 +1,6 @@
 """mmpretrain's own train.py and test.py: its options, then this project's checks, then the run."""
 
+import logging
 import os
 import shlex
 import sys
@@ -12,12 +13,14 @@ from types import ModuleType
 import mmengine
 from mmengine.config import Config
 from mmengine.evaluator import DumpResults
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..config import check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..io.lock import locked
+from ..runner import LMMRegRunner
 from .components import check_settings
 from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp
@@ -45,10 +48,16 @@ def test() -> None:
     cfg, args = read_command('test')
     runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        runner.test_evaluator.metrics.append(_Predictions(out_file_path=args.out))
     metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
+
+
+class _Predictions(DumpResults):
+    """``DumpResults`` without its warning of a prefix, since it has no metric to name by one."""
+
+    default_prefix = ''
 
 
 def lock_of(work_dir: str) -> AbstractContextManager[None]:
@@ -65,7 +74,20 @@ def _is_first() -> bool:
 
 def build_runner(cfg: Config) -> Runner:
     """The runner of a config, which may name one of its own by ``runner_type``."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else CommandRunner.from_cfg(cfg)
+    kind = cfg.get('runner_type', LMMRegRunner)
+    kind = RUNNERS.get(kind) if isinstance(kind, str) else kind
+    if kind is LMMRegRunner:
+        return CommandRunner.from_cfg(cfg)
+    runner = RUNNERS.build(cfg)
+    if not isinstance(runner, LMMRegRunner):
+        print_log(
+            f'runner_type={cfg.runner_type} stands for mmpretrain.LMMRegRunner: a checkpoint may '
+            'now run code, need not fit the model, and may be half-written by a killed run. Let '
+            'the runner inherit from mmpretrain_lmmreg.runner.LMMRegRunner to keep this',
+            'current',
+            logging.WARNING,
+        )
+    return runner
 
 
 def read_command(name: str) -> tuple[Config, Namespace]:

@@ -1,5 +1,8 @@
 """CLIP: open_clip's towers, weights and tokenizers, and the image tower as a backbone."""
 
+from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+
+# isort: split
 from .backbone import OpenCLIPVisual
 from .text_tower import TextTower
 

@@ -1,5 +1,8 @@
 """Data sets: which images there are, how they are split, and what their classes are called."""
 
+from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+
+# isort: split
 from .bar import BAR
 from .base import SplitDataset
 from .demo import DemoActions

@@ -10,7 +10,6 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
-from mmengine.runner import load_checkpoint
 from mmpretrain.apis import get_model
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import TRANSFORMS
@@ -20,6 +19,8 @@ from ..config import check_files, load_config
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
 from ..heads.inputs import HeadInputs
+from ..io.checkpoints import take_weights
+from ..io.trusted import read_checkpoint
 from ..text.prompts import TEMPLATES
 
 
@@ -72,15 +73,9 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
     model = get_model(cfg, device=get_device())
     if not isinstance(model, ImageClassifier) or not model.with_head:
         raise InputError(f'{config}: the model is not an ImageClassifier with a head')
-    try:
-        meta = load_checkpoint(model, checkpoint, 'cpu', strict=True, logger='silent')['meta']
-    except InputError:
-        raise
-    except Exception as error:  # an unpickler's errors are of any kind
-        reason = next((line for line in str(error).splitlines() if line.strip()), '')
-        raise InputError(
-            f'{checkpoint} is not a checkpoint of {config}: {type(error).__name__}: {reason}'
-        ) from error
+    loaded = read_checkpoint(checkpoint, 'cpu')
+    take_weights(model, loaded['state_dict'], checkpoint)
+    meta = loaded['meta']
     classes = (meta.get('dataset_meta') or model._dataset_meta).get('classes')
     if getattr(model.head, 'inputs_at_test', False):
         _set_up(cfg, model, classes)

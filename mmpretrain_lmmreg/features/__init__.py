@@ -1,3 +1,6 @@
+from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+
+# isort: split
 from .extract import extract_features
 from .loops import FrozenTrunkTestLoop, FrozenTrunkTrainLoop, FrozenTrunkValLoop
 

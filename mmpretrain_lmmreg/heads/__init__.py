@@ -1,3 +1,6 @@
+from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+
+# isort: split
 from .caps_adapter import CapSAdapterHead
 from .clap import CLAPHead
 from .class_mean_reg import ClassMeanRegHead

@@ -4,101 +4,97 @@ import re
 from pathlib import Path
 
 from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
-from ..checkpoints.files import DIGEST, remove, remove_unfinished, write_last
+from ..io.checkpoints import LAST
+from ..io.files import UNFINISHED, save_atomic
+from ..io.trusted import read_checkpoint
 
-OUTDATED = 'outdated_checkpoint'  # in the message hub: what goes once this one is written
+OUTDATED = 'outdated_checkpoints'  # in the message hub: names of what goes after the next is there
+
+
+class _DeletesLater(LocalBackend):
+    """The local disk, on which nothing is deleted yet: the names of what is to go are kept."""
+
+    def __init__(self, hook: 'AtomicCheckpointHook', runner: Runner) -> None:
+        self.hook, self.runner, self.outdated = hook, runner, list[str]()
+
+    def isfile(self, filepath: str | Path) -> bool:
+        return self.hook.own_file(Path(filepath).name).is_file()
+
+    def remove(self, filepath: str | Path) -> None:
+        self.outdated.append(Path(filepath).name)
+        self.runner.message_hub.update_info(OUTDATED, list(self.outdated))
+
+    def delete(self) -> None:
+        """Delete what is outdated by now."""
+        for name in self.outdated:
+            self.hook.own_file(name).unlink(missing_ok=True)
+        self.outdated.clear()
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(CheckpointHook):
-    """mmengine's ``CheckpointHook``, which deletes the old one after the new one is written.
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's ``CheckpointHook``, which deletes an old checkpoint after the new one is whole.
 
-    First the new checkpoint under its name, then ``last_checkpoint``, then the old one goes; of the
-    best ones likewise. What a killed run left half done is removed by the next start.
+    mmengine deletes the oldest, or the best one so far, before it writes: a run that is killed
+    between the two has none. What a killed run left is removed when it goes on.
+    Arguments are those of ``CheckpointHook``. Only files of its folder and naming are deleted.
+
+    Example:
+        >>> default_hooks = dict(checkpoint=dict(
+        ...     type='AtomicCheckpointHook', interval=10, max_keep_ckpts=2))
     """
 
+    file_backend: _DeletesLater
+
     def before_train(self, runner: Runner) -> None:
-        """Find the folder, and remove what a killed run left."""
+        """Find the folder, and remove what a killed run left there."""
         super().before_train(runner)
+        self.file_backend = _DeletesLater(self, runner)
         if not is_main_process() or not Path(self.out_dir).is_dir():
             return
-        prefix, _, suffix = self.filename_tmpl.partition('{}')
-        remove_unfinished(
-            Path(self.out_dir), lambda name: name.startswith(prefix) and name.endswith(suffix)
-        )
-        if runner.message_hub.runtime_info.get(OUTDATED) is not None:
-            remove(self._path(runner.message_hub.get_info(OUTDATED)))
-        self._remove_replaced()
-        resumed = self._path(runner.epoch if self.by_epoch else runner.iter)
+        for path in Path(self.out_dir).glob(f'.*{UNFINISHED}'):
+            if self._is_ours(path.name[1:].removesuffix(UNFINISHED)):
+                path.unlink()
+        for name in runner.message_hub.runtime_info.get(OUTDATED) or ():
+            if self._is_ours(name):
+                self.own_file(name).unlink(missing_ok=True)
+        step = runner.epoch if self.by_epoch else runner.iter
+        resumed = self.own_file(self.filename_tmpl.format(step))
         if resumed.is_file():  # a run that was killed before may not have named it
-            write_last(runner.work_dir, str(resumed))
+            with save_atomic(Path(runner.work_dir, LAST)) as file:
+                file.write(str(resumed).encode())
 
-    def _path(self, step: int) -> Path:
-        return Path(self.out_dir, self.filename_tmpl.format(step))
+    def own_file(self, name: str) -> Path:
+        """A file of the run's folder, which may have been moved since its path was kept."""
+        return Path(self.out_dir, name)
 
-    def _best(self) -> dict[str, str | None]:
-        """Paths of the best checkpoints by what each is best in."""
-        if not self.save_best:
-            return {}
-        if len(self.key_indicators) == 1:
-            return {self.key_indicators[0]: self.best_ckpt_path}
-        return dict(self.best_ckpt_path_dict)
-
-    def _set_best(self, paths: dict[str, str | None]) -> None:
-        if len(paths) == 1:
-            (self.best_ckpt_path,) = paths.values()
-        elif paths:
-            self.best_ckpt_path_dict = paths
-
-    def _remove_replaced(self) -> None:
-        """Delete best checkpoints beside those that a resumed run knows: a kill left them."""
+    def _is_ours(self, name: str) -> bool:
         prefix, _, suffix = self.filename_tmpl.partition('{}')
-        for key, best in self._best().items():
-            start = re.escape(f'best_{key}_'.replace('/', '_') + prefix)
-            name = re.compile(rf'{start}\d+{re.escape(suffix)}')
-            kept = Path(best or '').name
-            for path in Path(self.out_dir).iterdir() if kept else ():
-                checkpoint = path.with_name(path.name.removesuffix(DIGEST))  # it may be left alone
-                if name.fullmatch(checkpoint.name) and checkpoint.name != kept:
-                    remove(checkpoint)
-
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        """As mmengine's, which would delete the old best one before the new one is there."""
-        old = self._best()
-        self._set_best(dict.fromkeys(old))
-        super()._save_best_checkpoint(runner, metrics)
-        new = {key: path or old.get(key) for key, path in self._best().items()}
-        self._set_best(new)
-        for path in old.values() if is_main_process() else ():
-            if path and path not in new.values():
-                remove(Path(self.out_dir, Path(path).name))  # the folder may have been moved
+        return bool(re.fullmatch(rf'(best_.+_)?{re.escape(prefix)}\d+{re.escape(suffix)}', name))
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        outdated = None
-        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
-            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
-                outdated = self.keep_ckpt_ids.popleft()
-            self.keep_ckpt_ids.append(step)
-            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
-        runner.message_hub.update_info(OUTDATED, outdated)
-        self.last_ckpt = str(self._path(step))
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir,
-            self._path(step).name,
-            self.file_client_args,
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args,
-        )
-        if is_main_process():
-            write_last(runner.work_dir, self.last_ckpt)
-            if outdated is not None:
-                remove(self._path(outdated))
+        super()._save_checkpoint_with_step(runner, step, meta)
+        self.file_backend.delete()
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        super()._save_best_checkpoint(runner, metrics)
+        self.file_backend.delete()
+
+    def _publish_model(self, runner: Runner, ckpt_path: str) -> None:
+        read_checkpoint(ckpt_path)  # mmengine would run what it holds
+        super()._publish_model(runner, ckpt_path)
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(AtomicCheckpointHook):
+    """The name of :class:`AtomicCheckpointHook` in version 0.1; it goes with version 0.3."""
+
+    def before_run(self, runner: Runner) -> None:
+        """Say the new name."""
+        print_log('WholeCheckpointHook is called AtomicCheckpointHook now', 'current', level=30)

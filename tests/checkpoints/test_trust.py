@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.runner import CheckpointLoader, Runner
+from refused import refused
 
-from mmpretrain_lmmreg.checkpoints import trust
-from mmpretrain_lmmreg.checkpoints.files import digest_file
 from mmpretrain_lmmreg.cli import export, predict, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
+from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.io import trusted
 
 
 class Runs:
@@ -40,22 +40,24 @@ def message_hub() -> dict:
 @pytest.mark.parametrize('core', ['core', '_core'])
 def test_mmengines_own_checkpoint_loads_with_the_names_of_either_numpy(tmp_path, core):
     file = tmp_path / 'epoch_1.pth'
-    torch.save({'message_hub': message_hub()}, file, _use_new_zipfile_serialization=False)
+    torch.save(
+        {'state_dict': {}, 'message_hub': message_hub()}, file, _use_new_zipfile_serialization=False
+    )
     content = file.read_bytes()
     assert b'cnumpy._core.multiarray' in content or b'cnumpy.core.multiarray' in content
     for other in ('core', '_core'):
         content = content.replace(f'cnumpy.{other}.'.encode(), f'cnumpy.{core}.'.encode())
     file.write_bytes(content)
-    loaded = trust.read_checkpoint(str(file))['message_hub']
+    loaded = trusted.read_checkpoint(str(file))['message_hub']
     assert loaded['log_scalars']['train/loss'].mean() == pytest.approx(0.375)
     assert loaded['runtime_info']['best'] == 97.5
 
 
 @pytest.mark.parametrize(('owner', 'name'), [(HistoryBuffer, '__init__'), (np, 'load')])
 def test_checkpoint_reads_no_other_attribute(owner, name):
-    assert trust._statistic(HistoryBuffer, 'mean') is HistoryBuffer.mean
+    assert trusted._statistic(HistoryBuffer, 'mean') is HistoryBuffer.mean
     with pytest.raises(ValueError, match=f'may not read the attribute {name!r}'):
-        trust._statistic(owner, name)
+        trusted._statistic(owner, name)
 
 
 @pytest.mark.parametrize('zipped', [True, False])
@@ -63,13 +65,11 @@ def test_code_is_refused_with_the_switch_for_files_that_are_trusted(tmp_path, mo
     file, marker = tmp_path / 'a.pth', tmp_path / 'ran'
     content = dict(state_dict={}, meta=dict(config='raise SystemExit(1)', epoch=3), x=Runs(marker))
     torch.save(content, file, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(InputError) as error:
-        CheckpointLoader.load_checkpoint(str(file), 'cpu')
+    with refused('runner.checkpoint_unsafe', match='exec.*LMMREG_TRUST_CHECKPOINTS=1'):
+        trusted.read_checkpoint(str(file), 'cpu')
     assert not marker.exists()
-    assert f'{file} is refused' in str(error.value) and 'exec' in str(error.value)
-    assert 'LMMREG_TRUST_CHECKPOINTS=1' in str(error.value)
     monkeypatch.setenv('LMMREG_TRUST_CHECKPOINTS', '1')
-    assert CheckpointLoader.load_checkpoint(str(file), 'cpu')['meta'] == dict(epoch=3)
+    assert trusted.read_checkpoint(str(file), 'cpu')['meta'] == dict(epoch=3)
     assert marker.exists()
 
 
@@ -79,8 +79,8 @@ def test_attributes_beyond_the_log_values_are_refused(tmp_path):
             return getattr, (HistoryBuffer, '__init__')
 
     torch.save(dict(x=Reads()), tmp_path / 'a.pth')
-    with pytest.raises(InputError, match='is refused.*may not read the attribute'):
-        trust.read_checkpoint(str(tmp_path / 'a.pth'))
+    with refused('runner.checkpoint_unsafe', match='may not read the attribute'):
+        trusted.read_checkpoint(str(tmp_path / 'a.pth'))
 
 
 def test_a_url_is_read_as_data_too(tmp_path, monkeypatch):
@@ -89,19 +89,19 @@ def test_a_url_is_read_as_data_too(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
     (tmp_path / 'checkpoints').mkdir()
     (tmp_path / 'a.pth').rename(tmp_path / 'checkpoints' / 'a.pth')  # as if downloaded
-    with pytest.raises(InputError, match=r'https://host/a\.pth is refused'):
-        CheckpointLoader.load_checkpoint('https://host/a.pth', 'cpu')
-    with pytest.raises(InputError, match='download this checkpoint'):
-        CheckpointLoader.load_checkpoint('open-mmlab://x', 'cpu')
+    with refused('runner.checkpoint_unsafe', match=r'https://host/a\.pth'):
+        trusted.read_checkpoint('https://host/a.pth', 'cpu')
+    for other in ('open-mmlab://x', 's3://x/a.pth'):
+        with refused('runner.checkpoint_address', match=other):
+            trusted.read_checkpoint(other, 'cpu')
     assert not marker.exists()
 
 
 def spoil(file: Path, **changes) -> None:
-    """Put a part into a checkpoint as somebody else would, who keeps no digest."""
+    """Put a part into a checkpoint, as somebody else would."""
     content = torch.load(file, weights_only=False)
     content['meta'].update(changes.pop('meta', {}))
     torch.save({**content, **changes}, file)
-    digest_file(file).unlink(missing_ok=True)
 
 
 def call(monkeypatch, main, *arguments) -> None:
@@ -109,48 +109,156 @@ def call(monkeypatch, main, *arguments) -> None:
     run_tool(main)
 
 
+def upstreams(name: str):
+    """The main function of mmpretrain's own ``tools/<name>.py``."""
+    return upstream.upstream_tool(name).main
+
+
 def commands(config: str, checkpoint: str, picture: Path) -> dict[str, tuple]:
-    """The commands that read a checkpoint."""
-    load_from = ['--cfg-options', f'load_from={checkpoint}']
+    """The commands that read a checkpoint, ours and mmpretrain's."""
     more = ['--cfg-options', 'train_cfg.max_epochs=2']
-    train = upstream.train
+    load_from = ['--work-dir', 'other', '--cfg-options', f'load_from={checkpoint}']
+    resume = ['--work-dir', 'other', '--resume', checkpoint, *more]
+    last = ['--work-dir', 'run', '--resume', *more]
     return {
-        'test': (upstream.test, config, checkpoint),
         'predict': (predict.main, config, checkpoint, picture),
         'export': (export.main, config, checkpoint, 'out'),
-        'resume': (train, config, '--work-dir', 'other', '--resume', checkpoint, *more),
-        'load_from': (train, config, '--work-dir', 'other', *load_from),
-        'last_checkpoint': (train, config, '--work-dir', 'run', '--resume', *more),
+    } | {
+        f'{whose} {name}': command
+        for whose, test, train in (
+            ('our', upstream.test, upstream.train),
+            ("mmpretrain's", upstreams('test'), upstreams('train')),
+        )
+        for name, command in {
+            'test': (test, config, checkpoint),
+            'resume': (train, config, *resume),
+            'load_from': (train, config, *load_from),
+            'last_checkpoint': (train, config, *last),
+        }.items()
     }
 
 
-def test_no_command_runs_what_is_in_a_checkpoint(own, train, monkeypatch, capfd, tmp_path):
+HARMS = {  # what is done to a checkpoint, and what the message says
+    'unsafe': 'is refused',
+    'cut': 'is damaged',
+    'headless': 'it lacks head.fc.weight, head.fc.bias',
+    'other': 'the model has no conv1.weight',
+    'not finite': 'head.fc.weight holds a value that is not finite',
+    'odd': 'state_dict should hold weights by name',
+}
+
+
+def harm(file: Path, how: str, marker: Path) -> None:
+    content = torch.load(file, weights_only=False)
+    state = content['state_dict']
+    if how == 'cut':
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        return
+    if how == 'unsafe':
+        content['extra'] = Runs(marker)
+    elif how == 'headless':
+        del state['head.fc.weight'], state['head.fc.bias']
+    elif how == 'other':
+        content = {'conv1.weight': torch.zeros(2, 2)}
+    elif how == 'not finite':
+        state['head.fc.weight'][0, 0] = torch.nan
+    else:
+        content['state_dict'] = dict(state, more=[1])
+    torch.save(content, file)
+
+
+def test_no_command_takes_a_checkpoint_that_is_unsafe_damaged_or_does_not_fit(
+    own, train, monkeypatch, capfd, tmp_path
+):
+    monkeypatch.setenv('LMMREG_CONFIGS', str(config_folder()))
     train()
     marker, checkpoint = tmp_path / 'ran', Path('run/epoch_1.pth')
-    spoil(checkpoint, extra=Runs(marker))
-    picture = own / 'test' / 'red' / '0.png'
-    capfd.readouterr()
-    for name, command in commands('own.py', str(checkpoint), picture).items():
-        with pytest.raises(SystemExit, match='2'):
-            call(monkeypatch, *command)
-        err = capfd.readouterr().err
-        assert 'run/epoch_1.pth is refused' in err and 'Traceback' not in err, name
-        assert not marker.exists(), name
+    whole, picture = checkpoint.read_bytes(), own / 'test' / 'red' / '0.png'
+    names = commands('own.py', str(checkpoint), picture)
+    for how, said in HARMS.items():
+        checkpoint.write_bytes(whole)
+        harm(checkpoint, how, marker)
+        capfd.readouterr()
+        for name, command in names.items():
+            with pytest.raises(SystemExit, match='2'):
+                call(monkeypatch, *command)
+            err = capfd.readouterr().err
+            assert 'run/epoch_1.pth' in err and said in err, (how, name, err)
+            assert 'Traceback' not in err and not marker.exists(), (how, name)
     assert not Path('out').exists()
 
 
-def test_cut_checkpoints_give_one_message(own, train, monkeypatch, capfd):
+def test_a_part_of_a_checkpoint_is_taken_where_the_config_says_so(own, train, monkeypatch, capfd):
     train()
-    checkpoint = Path('run/epoch_1.pth')
-    whole = checkpoint.read_bytes()
-    picture = own / 'test' / 'red' / '0.png'
-    checkpoint.write_bytes(whole[: len(whole) // 2])
-    capfd.readouterr()
-    for name, command in commands('own.py', str(checkpoint), picture).items():
+    path = Path('run/epoch_1.pth')
+    state = torch.load(path, weights_only=False)['state_dict']
+    state['head.fc.weight'] = torch.zeros(7, 16)  # of other classes
+    projection = state['backbone.visual.proj'].fill_(0.125)
+    torch.save(state, path)
+    options = ['load_from=run/epoch_1.pth', 'load_partly=True', 'optim_wrapper.optimizer.lr=0']
+    call(monkeypatch, upstream.train, 'own.py', '--work-dir', 'part', '--cfg-options', *options)
+    out = ''.join(capfd.readouterr())
+    assert 'these are not: head.fc.weight' in out
+    taken = torch.load('part/epoch_1.pth', weights_only=False)['state_dict']
+    assert torch.equal(taken['backbone.visual.proj'], projection)
+    assert torch.equal(taken['head.fc.bias'], state['head.fc.bias'])
+    assert taken['head.fc.weight'].shape == (3, 16)
+    for command in (upstream.test, 'own.py', str(path)), (upstream.train, 'own.py', '--resume'):
+        more = ['--work-dir', 'part', '--cfg-options', 'load_partly=True']
         with pytest.raises(SystemExit, match='2'):
-            call(monkeypatch, *command)
-        err = capfd.readouterr().err
-        assert 'run/epoch_1.pth is damaged' in err and 'Traceback' not in err, name
+            call(monkeypatch, *command, *([str(path)] if len(command) == 3 else []), *more)
+
+
+@pytest.mark.parametrize(
+    ('named', 'changes'),
+    [
+        ('meta', dict(meta=[])),
+        ('meta.epoch', dict(meta=dict(epoch=-1))),
+        ('meta.epoch', dict(meta=dict(epoch='1'))),
+        ('meta.seed', dict(meta=dict(epoch=1, iter=1, seed='x'))),
+        ('meta.dataset_meta.classes', dict(meta=dict(dataset_meta=dict(classes=3)))),
+        ('message_hub', dict(message_hub=dict(log_scalars=[], runtime_info={}, resumed_keys={}))),
+        ('optimizer', dict(optimizer=[1])),
+        ('ema_state_dict', dict(ema_state_dict=dict(steps=1))),
+        ('state_dict', dict(state_dict=[])),
+        ('state_dict', dict(state_dict=None)),
+        ('state_dict', dict(state_dict={'w': torch.zeros(2, device='meta')})),
+        ('state_dict', dict(state_dict={'w': torch.eye(2).to_sparse()})),
+        ('weight w', dict(state_dict={'w': torch.tensor([torch.inf])})),
+    ],
+)
+def test_a_field_of_another_type_is_named(tmp_path, named, changes):
+    torch.save({'state_dict': {'w': torch.zeros(2)}} | changes, tmp_path / 'a.pth')
+    with pytest.raises(InputError) as error:
+        trusted.read_checkpoint(str(tmp_path / 'a.pth'))
+    assert error.value.code in ('runner.checkpoint_form', 'runner.checkpoint_not_finite')
+    assert f'{tmp_path}/a.pth' in str(error.value) and named in str(error.value)
+
+
+@pytest.mark.parametrize('content', [[], 'text', {}, 3, {1: torch.zeros(1)}])
+def test_what_is_no_checkpoint(tmp_path, content):
+    torch.save(content, tmp_path / 'a.pth')
+    with refused('runner.checkpoint_form'):
+        trusted.read_checkpoint(str(tmp_path / 'a.pth'))
+    (tmp_path / 'a.pth').write_bytes(pickle.dumps(Runs(tmp_path / 'ran')))
+    with refused('runner.checkpoint_damaged'):
+        trusted.read_checkpoint(str(tmp_path / 'a.pth'))
+    assert not (tmp_path / 'ran').exists()
+
+
+@pytest.mark.parametrize(
+    'changes', [dict(message_hub=None), dict(optimizer={}), dict(param_schedulers=3), dict(meta={})]
+)
+def test_what_cannot_be_resumed_is_one_message(own, train, capfd, changes):
+    train()
+    spoil(Path('run/epoch_1.pth'))
+    content = torch.load('run/epoch_1.pth', weights_only=False)
+    torch.save({**content, **changes}, 'run/epoch_1.pth')
+    capfd.readouterr()
+    with pytest.raises(SystemExit, match='2'):
+        train('--resume', '--cfg-options', 'train_cfg.max_epochs=2')
+    err = capfd.readouterr().err
+    assert 'run/epoch_1.pth does not hold what this training goes on from' in err
 
 
 def test_the_config_in_a_checkpoint_is_not_executed(own, train, tmp_path):
@@ -160,16 +268,3 @@ def test_the_config_in_a_checkpoint_is_not_executed(own, train, tmp_path):
     train('--resume', '--cfg-options', 'train_cfg.max_epochs=2')
     assert not marker.exists()
     assert json.loads(Path('run/results/run.json').read_text())['epochs'][-1]['epoch'] == 2
-
-
-def test_plain_runner_reads_data_only(tiny_config, tmp_path):
-    marker = tmp_path / 'ran'
-    torch.save(dict(state_dict={}, extra=Runs(marker)), tmp_path / 'a.pth')
-    runner = Runner.from_cfg(tiny_config)
-    with pytest.raises(InputError, match='is refused'):
-        runner.load_checkpoint(str(tmp_path / 'a.pth'))
-    assert not marker.exists()
-    (tmp_path / 'a.pth').write_bytes(pickle.dumps(Runs(marker)))
-    with pytest.raises(InputError, match='is damaged, or no checkpoint'):
-        runner.load_checkpoint(str(tmp_path / 'a.pth'))
-    assert not marker.exists()

@@ -91,7 +91,7 @@ def test_values(key, value, expected):
         (HEAD + 'cal_ac', 'ClassMeanRegHead; did you mean cal_acc?'),  # of mmpretrain's ClsHead
         ('model.backbone.precison', 'OpenCLIPVisual; did you mean precision?'),
         ('model.haed', 'ImageClassifier'),
-        (HOOKS + 'checkpoint.intervall', 'WholeCheckpointHook; did you mean interval?'),
+        (HOOKS + 'checkpoint.intervall', 'AtomicCheckpointHook; did you mean interval?'),
         (HOOKS + 'class_means.shufled', 'ClassMeanHook; did you mean shuffled?'),
         (DATA + 'descibed_only', 'DemoActions; did you mean described_only?'),
         ('train_dataloader.sampler.shufle', 'DefaultSampler; did you mean shuffle?'),

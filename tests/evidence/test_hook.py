@@ -287,7 +287,7 @@ def test_names_the_feature_table_that_it_was_trained_from(tiny_config, tmp_path)
 
 
 def test_killed_after_the_last_checkpoint(tiny_config):
-    tiny_config.default_hooks.checkpoint = dict(type='WholeCheckpointHook', interval=1)
+    tiny_config.default_hooks.checkpoint = dict(type='AtomicCheckpointHook', interval=1)
     Runner.from_cfg(tiny_config).train()
     work_dir = Path(tiny_config.work_dir)
     named, before = (work_dir / 'last_checkpoint').read_text(), load_run(work_dir)

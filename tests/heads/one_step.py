@@ -12,7 +12,7 @@ import sys
 import time
 from types import SimpleNamespace
 
-import mmpretrain_lmmreg  # noqa: F401  repairs torchvision before anything imports it
+import mmpretrain_lmmreg.register  # noqa: F401  first, since it lets torchvision be imported
 
 # isort: split
 import torch

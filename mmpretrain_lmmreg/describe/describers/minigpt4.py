@@ -11,12 +11,13 @@ import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
-from mmengine.runner.checkpoint import load_checkpoint
+from mmengine.runner.checkpoint import load_state_dict
 from mmpretrain.registry import MODELS, TRANSFORMS
 from PIL import Image
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ...errors import InputError, MissingInputError
+from ...io.trusted import read_checkpoint
 from . import Answer, Generation
 from .hf import pick_device, pick_dtype, split_when_full
 
@@ -227,10 +228,11 @@ def _load(config: Config, checkpoint: str | None) -> torch.nn.Module:
     try:
         with DefaultScope.overwrite_default_scope('mmpretrain'):
             model = MODELS.build(config.model)
-            state = load_checkpoint(model, checkpoint or config.load_from, map_location='cpu')
+            state = read_checkpoint(checkpoint or config.load_from, 'cpu')['state_dict']
+            load_state_dict(model, state)
     except OSError as error:
         raise InputError(f'MiniGPT-4 cannot be loaded: {error}', code='describe.model') from error
-    if not any(key.endswith('llama_proj.weight') for key in state.get('state_dict', state)):
+    if not any(key.endswith('llama_proj.weight') for key in state):
         raise InputError(
             f"{checkpoint}: no MiniGPT-4 checkpoint, since 'llama_proj' is not in it",
             code='describe.model',

@@ -1,1 +1,0 @@
-"""mmengine's checkpoints: read without running code, checked, written whole."""

@@ -1,0 +1,35 @@
+"""Registers every component in mmpretrain's registries, as mmpretrain's own packages do.
+
+A config names this module::
+
+    custom_imports = dict(imports=['mmpretrain_lmmreg.register'], allow_failed_imports=False)
+
+Importing it adds to registries, and changes nothing else of other libraries but for the two repairs
+of :mod:`mmpretrain_lmmreg.compat`.
+"""
+
+from . import compat
+
+# isort: split
+from . import clip, datasets, demo, descriptions, features, heads, hooks, runner  # noqa: F401
+
+compat.allow_log_values()
+
+
+def register_all_modules(init_default_scope: bool = True) -> None:
+    """Register mmpretrain's components and this package's.
+
+    Args:
+        init_default_scope: Let registries build from mmpretrain's scope by default, as mmpretrain's
+            function of this name does.
+
+    Example:
+        >>> from mmpretrain_lmmreg import register_all_modules
+        >>> register_all_modules()
+        >>> from mmpretrain.registry import MODELS
+        >>> MODELS.get('ClassMeanRegHead').__name__
+        'ClassMeanRegHead'
+    """
+    from mmpretrain.utils import register_all_modules as register_mmpretrain
+
+    register_mmpretrain(init_default_scope)

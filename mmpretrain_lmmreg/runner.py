@@ -1,0 +1,185 @@
+"""The runner of this package's configs: it reads checkpoints as data and writes them whole."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from mmpretrain.registry import RUNNERS
+
+from .errors import InputError
+from .io.checkpoints import newest_whole, saved_whole, take_weights
+from .io.trusted import read_checkpoint
+
+
+@RUNNERS.register_module()
+class LMMRegRunner(Runner):
+    """mmengine's ``Runner`` for the configs of this package.
+
+    - Nothing in a checkpoint is run, be it tested, resumed or given as ``load_from``.
+    - A checkpoint must fit the model in every weight. ``load_partly=True`` in the config lets
+      training start from the weights of ``load_from`` that fit.
+    - A checkpoint appears whole or not at all; ``resume=True`` takes the newest whole one.
+    - Training of no steps is an error.
+    - Loaders without workers need no ``persistent_workers=False``.
+
+    Arguments are those of ``Runner``.
+
+    Example:
+        >>> runner_type = 'mmpretrain.LMMRegRunner'  # in a config
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: Any) -> 'LMMRegRunner':
+        """Build a runner from a config."""
+        return super().from_cfg(_FormattedOnce.of(cfg) if isinstance(cfg, Config) else cfg)
+
+    @staticmethod
+    def build_dataloader(dataloader: Any, *args: Any, **kwargs: Any) -> Any:
+        """Build a loader; where it has no workers, mmpretrain's train.py asks that they persist."""
+        if isinstance(dataloader, dict) and not dataloader.get('num_workers'):
+            dataloader = {**dataloader, 'persistent_workers': False}
+        return Runner.build_dataloader(dataloader, *args, **kwargs)
+
+    def build_train_loop(self, loop: Any) -> BaseLoop:
+        """Build the loop.
+
+        Raises:
+            InputError: It has no steps.
+        """
+        loop = super().build_train_loop(loop)
+        if any(parameter.requires_grad for parameter in self.model.parameters()):
+            _check_steps(loop)
+        return loop
+
+    def load_or_resume(self) -> None:
+        """Load or resume the checkpoint that the config names, or resume the newest whole one.
+
+        Raises:
+            InputError: See :meth:`load_checkpoint` and :meth:`resume`.
+        """
+        if self._has_loaded:
+            return
+        if self._resume:
+            filename = self._load_from or newest_whole(self.work_dir)
+            if filename is not None:
+                self.resume(filename)
+        elif self._load_from is not None:
+            trains = isinstance(self._train_loop, BaseLoop)
+            partly = trains and self.cfg.get('load_partly', False)
+            self.load_checkpoint(self._load_from, strict=not partly)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: Any = 'cpu',
+        strict: bool = True,
+        revise_keys: Any = ((r'^module\.', ''),),
+    ) -> dict[str, Any]:
+        """Load a checkpoint's weights; see mmengine's for the arguments.
+
+        Args:
+            filename: A file or an http address.
+            map_location: See ``torch.load``.
+            strict: Refuse a checkpoint that does not fit the model in every weight.
+            revise_keys: Pairs of a pattern and what stands for it in the weights' names.
+
+        Raises:
+            InputError: It is no checkpoint that may be read, or does not fit.
+        """
+        checkpoint = read_checkpoint(filename, map_location)
+        checkpoint['state_dict'] = {
+            _revise(name, revise_keys): value for name, value in checkpoint['state_dict'].items()
+        }
+        model = self.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        take_weights(model, checkpoint['state_dict'], str(filename), partly=not strict)
+        self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        # a hook may have changed the weights, as EMAHook does when it resumes
+        take_weights(model, checkpoint['state_dict'], str(filename), partly=not strict)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Go on from a checkpoint; see mmengine's.
+
+        Raises:
+            InputError: See :meth:`load_checkpoint`; or it does not hold what training goes on from.
+        """
+        try:
+            super().resume(filename, *args, **kwargs)
+        except InputError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f'--resume: {filename} does not hold what this training goes on from '
+                f'({type(error).__name__}: {error}); give a checkpoint of a run with this config, '
+                'or start from its weights by load_from',
+                code='runner.cannot_resume',
+            ) from error
+
+    @master_only
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Save a checkpoint, on a local disk so that it is whole or absent; see mmengine's.
+
+        Raises:
+            InputError: The disk is full or not writable.
+        """
+        if '://' in str(out_dir):
+            super().save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        with saved_whole(Path(out_dir, filename)) as unfinished:
+            super().save_checkpoint(out_dir, unfinished.name, *args, **kwargs)
+
+
+def _revise(name: str, pairs: Any) -> str:
+    for pattern, replacement in pairs:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _check_steps(loop: Any) -> None:
+    """Raise InputError where a training loop has no steps."""
+    loader = loop.dataloader
+    if len(loader) == 0:
+        images = len(loader.dataset)
+        raise InputError(
+            f'train_dataloader gives no batch of its {images} images, so nothing would be '
+            'trained: set train_dataloader.drop_last=False, or a batch_size of at most '
+            f'{max(images, 1)}'
+            if images
+            else 'train_dataloader has no images: look at its data set and filters',
+            code='runner.no_steps',
+        )
+    if loop.max_iters < 1:
+        raise InputError(
+            'train_cfg asks for no steps, so nothing would be trained: set max_epochs (or '
+            'max_iters) to 1 or more',
+            code='runner.no_steps',
+        )
+
+
+class _FormattedOnce(Config):
+    """A config whose text, which mmengine formats for every checkpoint in 0.2 s, is kept."""
+
+    @classmethod
+    def of(cls, cfg: Config) -> '_FormattedOnce':
+        """The same config."""
+        other = cls.__new__(cls)
+        other.__dict__.update(cfg.__dict__)
+        return other
+
+    @property
+    def pretty_text(self) -> str:
+        """The config as Python, formatted anew where it has changed."""
+        now = repr(self._cfg_dict)
+        before, text = self.__dict__.get('formatted', ('', ''))
+        if before != now:
+            text = super().pretty_text
+            self.__dict__['formatted'] = now, text
+        return text
