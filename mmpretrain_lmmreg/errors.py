@@ -5,6 +5,7 @@ and programs match codes, people read messages.
 """
 
 import math
+from collections.abc import Collection
 
 #: Each code and its cause. The rooms stand in the order of the package.
 CODES: dict[str, str] = {
@@ -40,8 +41,36 @@ CODES: dict[str, str] = {
     'features.no_images': 'there is no image to embed',
     'features.unreadable': 'an image cannot be read',
     # --- text: text embeddings, prompts, sentences
+    'text.no_attach': 'descriptions are needed, and the pipeline attaches none',
+    'text.class_not_described': 'no training image of a class has a description',
+    'text.not_finite': 'a text embedding is not finite',
+    'text.no_sentences_file': 'the file of sentences about the classes is not there',
+    'text.sentences_form': 'a file of sentences has another form',
+    'text.class_without_sentences': 'a class has no sentences',
+    'text.templates': 'prompts with the class names are not a list of texts with one {}',
+    'text.no_token_embeddings': 'prompts cannot be learned through this text tower',
+    'text.context_words': 'the words of a context are not as many tokens as it has',
+    'text.context_too_long': 'prompts do not fit into what the text tower reads',
     # --- heads: methods
+    'heads.other_shape': 'a checkpoint was trained with other sizes than the config says',
+    'heads.not_set_up': 'a head is used before it was set up, fitted or trained',
+    'heads.class_without_images': 'a class has no training images',
+    'heads.other_class_count': 'data and head have different numbers of classes',
+    'heads.no_class_names': 'the data have no class names',
+    'heads.other_width': 'embeddings of images and texts, or of the head, differ in width',
+    'heads.other_text_tower': 'a checkpoint was trained with another text tower or other names',
+    'heads.bad_class_means': 'class means are not finite, or all zero',
+    'heads.several_labels': 'an image has several labels',
+    'heads.image_not_described': 'an image that is classified with its descriptions has none',
+    'heads.equal_images': 'all training images have the same embedding',
+    'heads.package_missing': 'a method needs a package that is not installed',
+    'heads.one_process_only': 'a method works in one process only',
+    'heads.mixed_images': 'a method cannot take images that were mixed',
+    'heads.other_images': 'a run is resumed with other training images',
     # --- hooks: head set-up, run record, leakage, class weights
+    'hooks.nothing_trains': 'nothing has a gradient where training or a loss needs one',
+    'hooks.no_class_weight': 'the loss takes no class weights',
+    'hooks.labels_are_not_read': 'class weights would tell a method labels that it must not know',
     # --- runner: checkpoints, resuming
     'runner.cannot_resume': 'a checkpoint lacks what training goes on from',
     'runner.checkpoint_address': 'a checkpoint at an address that is not read safely',
@@ -97,6 +126,7 @@ CODES: dict[str, str] = {
     'config.not_a_method': '--on is given with a config that is no method',
     'config.on_is_method': "--on names a method in place of a data set's config",
     'config.on_unfit': '--on names a config that lacks what the method takes from it',
+    'config.unknown_value': 'a setting has a value that is not among the known ones',
     'config.out_of_range': 'a number among the settings is not in its range',
 }
 
@@ -123,6 +153,15 @@ def require_range(name: str, value: float, low: float, high: float = math.inf) -
     if not (math.isfinite(value) and low <= value <= high):
         limits = f'at least {low:g}' if high == math.inf else f'between {low:g} and {high:g}'
         raise InputError(f'{name}={value} must be {limits}', code='config.out_of_range')
+
+
+def require_one_of(name: str, value: object, known: Collection) -> None:
+    """Raise InputError where a setting is none of the known values."""
+    if value not in known:
+        raise InputError(
+            f'{name}={value!r} is unknown; choose one of {", ".join(map(repr, known))}',
+            code='config.unknown_value',
+        )
 
 
 class MissingInputError(InputError, FileNotFoundError):

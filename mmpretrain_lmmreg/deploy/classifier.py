@@ -18,6 +18,7 @@ from torch import Tensor
 from ..config import check_files, load_config
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
+from ..heads.base import SetUpHead
 from ..heads.inputs import HeadInputs
 from ..io.checkpoints import take_weights
 from ..io.trusted import read_checkpoint
@@ -77,7 +78,7 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
     take_weights(model, loaded['state_dict'], checkpoint)
     meta = loaded['meta']
     classes = (meta.get('dataset_meta') or model._dataset_meta).get('classes')
-    if getattr(model.head, 'inputs_at_test', False):
+    if isinstance(model.head, SetUpHead) and model.head.inputs_at_test:
         _set_up(cfg, model, classes)
     return Classifier(cfg, model, _names(classes, model), pipeline)
 

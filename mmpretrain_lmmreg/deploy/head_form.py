@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
+from ..heads.base import SetUpHead
 
 AGREE = 1e-6  # of the largest logit
 
@@ -32,13 +33,14 @@ def head_form(head: Any, dim: int) -> HeadForm:
         InputError: a head of another form, or one that needs the text of each image.
     """
     name = type(head).__name__
-    if getattr(head, 'inputs_at_test', False):
+    ours = isinstance(head, SetUpHead)
+    if ours and head.inputs_at_test:
         raise InputError(
             f'export: the text that {name} classifies with depends on each image, so that there '
             'is no classifier that could be exported; use tools/test.py'
         )
     head = copy.deepcopy(head).double().cpu().eval()  # so that differences of logits are exact
-    cache = head.exported_cache() if hasattr(head, 'exported_cache') else {}
+    cache = head.exported_cache() if ours else {}
 
     def logits(x: Tensor) -> Tensor:
         return head((x,)) - (cached_logits(F.normalize(x, dim=1), **cache) if cache else 0)

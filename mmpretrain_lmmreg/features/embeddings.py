@@ -41,7 +41,7 @@ def embed_images(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Fe
     embeddings = torch.empty(0, device=device)
     for number, rows in enumerate(data.rows.split(AT_A_TIME)):
         features = data.features[rows].to(device, torch.float32)
-        x = model.head.pre_logits(model.backbone(features))
+        x = model.head.pre_logits(model.extract_feat(features))
         if not number:  # room for all, since a million parts and their whole are twice as much
             embeddings = x.new_empty(len(data), x.shape[1])
         embeddings[number * AT_A_TIME :][: len(x)] = x

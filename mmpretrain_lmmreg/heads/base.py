@@ -1,6 +1,9 @@
-"""What the heads here have in common."""
+"""What a head may do beside classifying: the protocol between heads, hooks and commands."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from mmengine.dist import get_world_size
@@ -8,31 +11,76 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..errors import InputError
-from .inputs import HeadInputs
+
+if TYPE_CHECKING:
+    from .inputs import HeadInputs
 
 
 class SetUpHead:
-    """Mixin of heads that take something over before training, and refuse other checkpoints.
+    """Base of the heads here; each method has a default, and a head overrides what it needs.
 
-    mmengine only logs that a checkpoint's weights have another shape.
+    A head stands before mmpretrain's: ``class MyHead(SetUpHead, LinearClsHead)``. It meets the
+    rest of the package in this order:
+
+    1. :meth:`described_splits`, before anything is built: which images need descriptions.
+    2. :meth:`set_up`, by :class:`ClassMeanHook` before training: take over texts and embeddings.
+    3. :meth:`describe_start`, before the first step: say what is worth knowing.
+    4. :meth:`after_epoch`, after each training epoch: keep what testing needs.
+    5. :meth:`exported_cache`, when a classifier is exported.
+
+    A checkpoint with tensors of other shapes is refused, where mmengine would only log it.
+
+    Attributes:
+        inputs_at_test: Whether :meth:`set_up` is called for testing, too, since the text of each
+            image or a text tower is needed. False by default.
+        reads_labels: Whether labels of training images are used. True by default.
+        start: Figures of what training started from, by name, for the record of the run.
+
+    Example:
+        >>> class ConstantHead(SetUpHead, LinearClsHead):
+        ...     def set_up(self, inputs):
+        ...         if not inputs.trained:
+        ...             self.fc.weight.data.copy_(inputs.text_means(*inputs.name_texts(), True))
     """
 
     num_classes: int
     in_channels: int
     state_dict: Callable[[], dict[str, Tensor]]
-    inputs_at_test = False  # whether set_up is needed for testing, too
+    inputs_at_test = False
+    reads_labels = True
+    start: dict[str, float] = {}
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """The splits of which a run needs descriptions, by the settings of head and hook."""
+        """The splits of which a run needs descriptions: () by default.
+
+        Args:
+            head: Settings of ``model.head``.
+            means: Settings of ``default_hooks.class_means``.
+        """
         return ()
 
     def set_up(self, inputs: HeadInputs) -> None:
-        """Take over what the head is made of; called by :class:`ClassMeanHook`."""
-        raise NotImplementedError
+        """Take over what the head is made of; nothing by default."""
 
     def describe_start(self, inputs: HeadInputs) -> None:
-        """Say what is worth knowing before the first step; the images' features are there now."""
+        """Say what is worth knowing before the first step; nothing by default."""
+
+    def after_epoch(self, averaged: Sequence[Any]) -> None:
+        """Keep what testing needs of an epoch's parameters; nothing by default.
+
+        Args:
+            averaged: The same head of each averaged model that an EMAHook keeps.
+        """
+
+    def exported_cache(self) -> dict[str, Tensor]:
+        """A part of the logits that is not linear; none by default.
+
+        Returns:
+            ``keys`` (K, D), ``key_values`` (K, N_c) and ``key_sharpness`` (), which stand for
+            exp(key_sharpness * (cos(x, keys) - 1)) @ key_values; or nothing.
+        """
+        return {}
 
     def _get_predictions(self, cls_score: Tensor, data_samples: list | None) -> list[DataSample]:
         samples = super()._get_predictions(cls_score, data_samples)  # type: ignore[misc]
@@ -48,7 +96,8 @@ class SetUpHead:
                 raise InputError(
                     f"the checkpoint's {prefix}{name} has the shape {tuple(found.shape)}, the "
                     f"config's has {tuple(expected.shape)} (num_classes={self.num_classes}, "
-                    f'in_channels={self.in_channels}): use it with the config it was trained with'
+                    f'in_channels={self.in_channels}): use it with the config it was trained with',
+                    code='heads.other_shape',
                 )
         super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
 
@@ -56,11 +105,33 @@ class SetUpHead:
 def class_counts(labels: Tensor, num_classes: int) -> Tensor:
     """Images of each class, (N_c,).
 
+    Args:
+        labels: Of the training images, (N,).
+        num_classes: N_c.
+
     Raises:
         InputError: a class without images.
+
+    Example:
+        >>> class_counts(torch.tensor([0, 1, 1]), 2)
+        tensor([1, 2])
     """
     counts = torch.bincount(labels, minlength=num_classes)
     if (counts == 0).any():
         empty = (counts == 0).nonzero().flatten().tolist()
-        raise InputError(f'the classes {empty} have no training images, so they cannot be fitted')
+        raise InputError(
+            f'the classes {empty} have no training images, so they cannot be fitted: add images '
+            'of them, or take the classes out',
+            code='heads.class_without_images',
+        )
     return counts
+
+
+def not_set_up(head: SetUpHead) -> InputError:
+    """The error of a head that is used before it was set up or trained."""
+    return InputError(
+        f'{type(head).__name__} is not fitted: keep the ClassMeanHook in '
+        'default_hooks.class_means and train, or test a checkpoint (with tools/train.py and '
+        'tools/test.py)',
+        code='heads.not_set_up',
+    )

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..datasets.samples import transforms_of
-from ..descriptions import AttachDescriptions
-from ..errors import InputError
+from ..errors import require_range
+from ..text.class_sentences import attach_of
 from .image_text import embed_means
 from .inputs import HeadInputs
 from .tip_adapter import TipAdapterHead
@@ -46,8 +45,7 @@ class CapSAdapterHead(TipAdapterHead):
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        if not 0 <= delta <= 1:
-            raise InputError(f'delta={delta} must be between 0 and 1')
+        require_range('delta', delta, 0, 1)
         self.gamma, self.delta = gamma, delta
         self.register_buffer('captions', torch.zeros(0, in_channels))
         self.register_buffer('ranges', torch.zeros(2, 2))  # of a and of k: smallest, largest
@@ -110,11 +108,6 @@ def caption_means(inputs: HeadInputs) -> Tensor:
         InputError: no ``AttachDescriptions`` in the train pipeline.
     """
     dataset = inputs.dataset
-    attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
-    if attach is None:
-        raise InputError(
-            'CapSAdapterHead needs the descriptions of the training images: put '
-            "dict(type='AttachDescriptions') into the train pipeline"
-        )
+    attach = attach_of(dataset, 'CapSAdapterHead needs the descriptions of the training images')
     infos = map(dataset.get_data_info, range(len(dataset)))
     return embed_means([[attach.lookup(info)] for info in infos], inputs.text_tower)

@@ -23,6 +23,8 @@ class CLAPHead(ZSLPHead):
         **kwargs: See :class:`ZSLPHead`.
     """
 
+    fits_images = True
+
     def __init__(self, num_classes: int, in_channels: int, **kwargs) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         self.register_buffer('anchors', torch.zeros(num_classes, in_channels))

@@ -11,7 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..errors import InputError, require_range
+from ..errors import InputError, require_one_of, require_range
 from ..text.class_means import target_scale
 from .base import SetUpHead
 from .inputs import HeadInputs
@@ -91,8 +91,7 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             ('reduction', reduction, REDUCTIONS),
             ('fc_init', fc_init, FC_INITS),
         ):
-            if value not in known:
-                raise InputError(f"{name}='{value}' is unknown; choose one of {known}")
+            require_one_of(name, value, known)
         self.alpha, self.normalize = alpha, normalize
         self.reduction, self.fc_init = reduction, fc_init
         self.register_buffer('class_means', torch.zeros(num_classes, in_channels))
@@ -141,10 +140,15 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         if tuple(means.shape) != expected:
             raise InputError(
                 f'class means of shape {tuple(means.shape)} do not fit the head: num_classes='
-                f'{expected[0]}, in_channels={expected[1]} (the D of both towers must agree)'
+                f'{expected[0]}, in_channels={expected[1]} (the D of both towers must agree)',
+                code='heads.other_width',
             )
         if not means.isfinite().all() or not means.any():
-            raise InputError('class means must be finite and not all zero')
+            raise InputError(
+                'class means must be finite and not all zero: the weights or texts that they are '
+                'made of are damaged',
+                code='heads.bad_class_means',
+            )
         self.class_means.copy_(means)
         if self.fc_init == 'class_means':
             self.fc.weight.data.copy_(means)
@@ -177,7 +181,8 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         if not self.means_seen:
             raise InputError(
                 f'alpha={self.alpha} needs class means, but none are set: keep the ClassMeanHook '
-                'in default_hooks.class_means, or set alpha=0'
+                'in default_hooks.class_means, or set alpha=0',
+                code='heads.not_set_up',
             )
 
     def _targets(self, data_samples: list[DataSample], count: int) -> Tensor:
@@ -187,7 +192,8 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             if not torch.allclose(scores.sum(1), scores.new_ones(()), atol=1e-4):
                 raise InputError(
                     'multi-label data are not supported: the scores of '
-                    f'{_name(data_samples[0])} do not sum to one'
+                    f'{_name(data_samples[0])} do not sum to one; give each image one label',
+                    code='heads.several_labels',
                 )
             with torch.autocast(scores.device.type, enabled=False):
                 return scores @ self.class_means
@@ -197,7 +203,8 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             several = next(s for s in data_samples if s.gt_label.numel() != 1)
             raise InputError(
                 f'multi-label data are not supported: {_name(several)} has labels '
-                f'{several.gt_label.tolist()}'
+                f'{several.gt_label.tolist()}; give each image one label',
+                code='heads.several_labels',
             )
         return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
 

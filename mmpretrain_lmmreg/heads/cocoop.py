@@ -44,7 +44,10 @@ class CoCoOpHead(CoOpHead):
     ) -> None:
         super().__init__(num_classes, in_channels, length, words=words, **kwargs)
         if self.context.ndim == 3:
-            raise InputError('CoCoOp has one context for all classes: leave out class_specific')
+            raise InputError(
+                'CoCoOp has one context for all classes: leave out class_specific',
+                code='config.unknown_value',
+            )
         hidden = max(in_channels // 16, 1)
         self.meta_net = nn.Sequential(
             nn.Linear(in_channels, hidden), nn.ReLU(), nn.Linear(hidden, self.context.shape[1])
@@ -58,7 +61,8 @@ class CoCoOpHead(CoOpHead):
             if not torch.allclose(found, kept, atol=1e-3):
                 raise InputError(
                     'the text tower or the class names are not those that the '
-                    'checkpoint was trained with'
+                    'checkpoint was trained with: use those',
+                    code='heads.other_text_tower',
                 )
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:

@@ -63,7 +63,8 @@ class CoOpHead(LearnedTextHead):
         if self.prompts.width != self.context.shape[-1]:
             raise InputError(
                 f'the text tower has token embeddings of width {self.prompts.width}, the head '
-                f'{self.context.shape[-1]}; set model.head.width={self.prompts.width}'
+                f'{self.context.shape[-1]}; set model.head.width={self.prompts.width}',
+                code='heads.other_width',
             )
         if self.words and not inputs.trained:
             self.context.data.copy_(self.prompts.context_of(self.words, self.length))

@@ -8,8 +8,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..text.embedding import embed_together
+from .base import not_set_up
 from .draws import generator_of_step
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
@@ -64,9 +64,7 @@ class CrossModalHead(ZeroShotHead):
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Cross entropy over the images and as many texts; see mmpretrain's ``ClsHead.loss``."""
         if self.samples is None:
-            raise InputError(
-                'CrossModalHead has no texts to train on: keep the ClassMeanHook in default_hooks'
-            )
+            raise not_set_up(self)
         texts, labels = self.samples
         x = self.pre_logits(feats)
         drawn = torch.randint(

@@ -29,6 +29,8 @@ class GDAHead(ZeroShotHead):
         **kwargs: See :class:`ZeroShotHead`.
     """
 
+    fits_images = True
+
     def __init__(self, num_classes: int, in_channels: int, alpha: float = 1.0, **kwargs) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         require_range('alpha', alpha, 0)

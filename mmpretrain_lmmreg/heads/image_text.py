@@ -14,12 +14,12 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..clip.text_tower import TextTower
-from ..datasets.samples import iter_infos, transforms_of
-from ..descriptions import AttachDescriptions
+from ..datasets.samples import iter_infos
 from ..descriptions.attach import texts_of
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
+from ..text.class_sentences import attach_of
 from ..text.embedding import embed_together
 from .base import SetUpHead
 from .inputs import HeadInputs
@@ -58,7 +58,10 @@ class ImageTextHead(SetUpHead, LinearClsHead):
         **kwargs,
     ) -> None:
         if isinstance(prompts, str) or (prompts is not None and not prompts):
-            raise InputError(f'prompts={prompts!r} must be a list of prompts, or None for all')
+            raise InputError(
+                f'prompts={prompts!r} must be a list of prompts, or None for all',
+                code='config.unknown_value',
+            )
         parts = 1 + len(prompts or [None])
         super().__init__(num_classes, parts * in_channels, init_cfg=init_cfg, **kwargs)
         self.prompts = prompts
@@ -87,7 +90,8 @@ class ImageTextHead(SetUpHead, LinearClsHead):
                 'ImageTextHead classifies with the descriptions of each image, and has none of '
                 f"{unknown[0] or 'an image handed over in memory'}: mmpretrain's "
                 'ImageClassificationInferencer cannot be used; test with tools/test.py, whose '
-                'config has the ClassMeanHook in default_hooks'
+                'config has the ClassMeanHook in default_hooks',
+                code='heads.image_not_described',
             )
         texts = torch.stack([self.texts[os.path.abspath(path)] for path in paths])
         return torch.cat([x, texts.to(x)], dim=1)
@@ -114,12 +118,9 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
         InputError: no ``AttachDescriptions``; an image without descriptions, unless its
             ``missing='skip'``; a prompt that nothing was answered to.
     """
-    attach = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
-    if attach is None:
-        raise InputError(
-            'ImageTextHead needs the descriptions of every image, also at test time: '
-            "put dict(type='AttachDescriptions') into all pipelines"
-        )
+    attach = attach_of(
+        dataset, 'ImageTextHead needs the descriptions of every image, also at test time'
+    )
     stores: dict[Path, DescriptionStore] = {}
     found: dict[str, list[list[str]]] = {}
     asked_for: Sequence[str | None] = prompts or [None]
@@ -142,7 +143,8 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
             raise InputError(
                 f'{len(images)} of {len(found)} images have no descriptions{asked}, '
                 f'the first is {images[0]}: describe them with `python '
-                f'tools/describe.py CONFIG --split all{option}`'
+                f'tools/describe.py CONFIG --split all{option}`',
+                code='heads.image_not_described',
             )
     empty = sum(not all(lists) for lists in found.values())
     print_log(

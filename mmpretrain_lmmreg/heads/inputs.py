@@ -69,7 +69,8 @@ class HeadInputs:
         if names and len(names) != model.head.num_classes:
             raise InputError(
                 f'the data have {len(names)} classes, the head says '
-                f'num_classes={model.head.num_classes}'
+                f'num_classes={model.head.num_classes}: set model.head.num_classes={len(names)}',
+                code='heads.other_class_count',
             )
 
     @property
@@ -89,7 +90,8 @@ class HeadInputs:
         if not names:
             raise InputError(
                 f'{type(self.model.head).__name__} needs class names, and '
-                f'{type(self.dataset).__name__} has none: give it metainfo=dict(classes=[...])'
+                f'{type(self.dataset).__name__} has none: give it metainfo=dict(classes=[...])',
+                code='heads.no_class_names',
             )
         return tuple(names)
 
@@ -146,7 +148,8 @@ class HeadInputs:
             raise InputError(
                 f'the text tower gives D={tower.dim}, the image embeddings have D={dim}: '
                 'class_means.model_name must be the other tower of '
-                f"model.backbone.model_name='{backbone.model_name}'"
+                f"model.backbone.model_name='{backbone.model_name}'",
+                code='heads.other_width',
             )
         return tower
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..datasets.names import bare_name
 from ..errors import InputError, require_range
 from ..text.class_sentences import read_sentences
-from .base import SetUpHead
+from .base import SetUpHead, not_set_up
 from .inputs import HeadInputs
 
 
@@ -59,6 +59,13 @@ class LearnedTextHead(SetUpHead, ClsHead):
         raise NotImplementedError
 
     @torch.no_grad()
+    def after_epoch(self, averaged: Sequence['LearnedTextHead']) -> None:
+        """Keep class embeddings, also those of averaged parameters."""
+        self.keep_class_weights()
+        for head in averaged:
+            head.text_weights.copy_(self.class_weights_with(head.state_dict()))
+
+    @torch.no_grad()
     def keep_class_weights(self) -> None:
         """Put t as it is in eval mode into ``text_weights``."""
         training = self.training
@@ -91,14 +98,14 @@ class LearnedTextHead(SetUpHead, ClsHead):
 
     def check_ready(self) -> None:
         """Raise InputError where the texts are not there, or nothing was trained."""
-        name = type(self).__name__
         if not self.ready and (self.training or self.inputs_at_test):
             raise InputError(
-                f'{name} has no texts: keep the ClassMeanHook in default_hooks, and use '
-                'tools/train.py and tools/test.py'
+                f'{type(self).__name__} has no texts: keep the ClassMeanHook in default_hooks, '
+                'and use tools/train.py and tools/test.py',
+                code='heads.not_set_up',
             )
         if not self.text_weights.any():
-            raise InputError(f'{name} is not trained: train it, or test a checkpoint')
+            raise not_set_up(self)
 
 
 def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
@@ -123,5 +130,8 @@ def sentences_in(file: str, classes: Sequence[str]) -> list[list[str]]:
 def _check_all(sentences: list[list[str]], classes: Sequence[str], where: str) -> list[list[str]]:
     empty = [name for name, each in zip(classes, sentences, strict=True) if not each]
     if empty:
-        raise InputError(f'{where}: no sentences of the classes {", ".join(empty)}')
+        raise InputError(
+            f'{where}: no sentences of the classes {", ".join(empty)}; add some of each',
+            code='text.class_without_sentences',
+        )
     return sentences

@@ -1,7 +1,5 @@
 """L2-regularised logistic regression on image embeddings."""
 
-import math
-
 import torch
 import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
@@ -9,7 +7,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError, require_range
-from .base import SetUpHead, class_counts
+from .base import SetUpHead, class_counts, not_set_up
 from .inputs import HeadInputs
 
 
@@ -37,8 +35,7 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 < C < math.inf:
-            raise InputError(f'C={C} must be positive')
+        require_range('C', C, 1e-12)
         require_range('max_iter', max_iter, 1)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.C, self.max_iter = C, max_iter
@@ -56,11 +53,16 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
             from sklearn.linear_model import LogisticRegression
         except ImportError:
             raise InputError(
-                'LogisticRegressionHead needs scikit-learn: pip install mmpretrain_lmmreg[evidence]'
+                'logistic regression needs scikit-learn: pip install mmpretrain_lmmreg[evidence]',
+                code='heads.package_missing',
             ) from None
         class_counts(labels, self.num_classes)
         if (x == x[0]).all():
-            raise InputError('all training images have the same embedding: there is nothing to fit')
+            raise InputError(
+                'all training images have the same embedding, so there is nothing to fit: look at '
+                'the images',
+                code='heads.equal_images',
+            )
         model = LogisticRegression(C=self.C, max_iter=self.max_iter)
         model.fit(x.double().cpu().numpy(), labels.cpu().numpy())
         weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
@@ -72,8 +74,5 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         if not self.weight.any():
-            raise InputError(
-                'LogisticRegressionHead is not fitted: keep the ClassMeanHook in '
-                'default_hooks.class_means and train, or test a checkpoint'
-            )
+            raise not_set_up(self)
         return F.linear(self.pre_logits(feats), self.weight, self.bias)

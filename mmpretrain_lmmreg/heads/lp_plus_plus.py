@@ -28,6 +28,8 @@ class LPPlusPlusHead(ZeroShotHead):
         **kwargs: See :class:`ZeroShotHead`; ``logit_scale`` plays no part.
     """
 
+    fits_images = True
+
     def __init__(self, num_classes: int, in_channels: int, steps: int = 300, **kwargs) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         self.steps = steps

@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, require_one_of
 from ..text.class_means import alignment, means_by_label
 from .base import class_counts
 from .class_mean_reg import ClassMeanRegHead
@@ -63,11 +63,11 @@ class MeanStartHead(ClassMeanRegHead):
         super().__init__(num_classes, in_channels, alpha=alpha, normalize=True, **kwargs)
         unknown = [name for name in texts if name not in TEXTS]
         if isinstance(texts, str) or unknown:
-            raise InputError(f'texts={texts!r} must be a list of any of {TEXTS}')
-        if images not in IMAGES:
-            raise InputError(f"images='{images}' is unknown; choose one of {tuple(IMAGES)}")
+            raise InputError(
+                f'texts={texts!r} must be a list of any of {TEXTS}', code='config.unknown_value'
+            )
+        require_one_of('images', images, tuple(IMAGES))
         self.text_sources, self.image_source = tuple(texts), images
-        self.start: dict[str, float] = {}  # the weights and alignments, for log and record
         self.fc.requires_grad_(train_classifier)
 
     @classmethod

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..clip.timm_trunk import TimmTrunk
 from ..errors import InputError, require_range
 from ..text.prompts import class_prompts, count_texts
+from .base import not_set_up
 from .inputs import HeadInputs
 from .learned_text import sentences_in
 from .zs_lp import ZSLPHead
@@ -44,6 +45,8 @@ class NoLAHead(ZSLPHead):
             a run that is resumed with other images; training without the hook.
     """
 
+    reads_labels = False
+
     def __init__(
         self,
         num_classes: int,
@@ -72,7 +75,8 @@ class NoLAHead(ZSLPHead):
         if len(paths) != len(self.pseudo_labels):
             raise InputError(
                 f'the checkpoint has pseudo-labels of {len(self.pseudo_labels)} images, the '
-                f'training list {len(paths)}: resume with the list of the first start'
+                f'training list {len(paths)}: resume with the list of the first start',
+                code='heads.other_images',
             )
         self.rows = {path: row for row, path in enumerate(paths)}
 
@@ -108,11 +112,12 @@ class NoLAHead(ZSLPHead):
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Loss of the pseudo-labels; see mmpretrain's ``ClsHead.loss``."""
         if not self.rows:
-            raise InputError(
-                'NoLAHead has no pseudo-labels: keep the ClassMeanHook in default_hooks'
-            )
+            raise not_set_up(self)
         if 'gt_score' in data_samples[0]:
-            raise InputError('NoLAHead: mixed images have no pseudo-label; remove batch_augments')
+            raise InputError(
+                'NoLAHead: mixed images have no pseudo-label; remove batch_augments',
+                code='heads.mixed_images',
+            )
         rows = [self.rows[sample.img_path] for sample in data_samples]
         return self._get_loss(
             self(feats), [DataSample().set_gt_label(self.pseudo_labels[rows])], **kwargs

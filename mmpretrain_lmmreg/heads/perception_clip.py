@@ -49,7 +49,10 @@ class PerceptionCLIPHead(ZeroShotHead):
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         if not attributes or not all(attributes):
-            raise InputError('attributes must be a list of lists of values, none of them empty')
+            raise InputError(
+                'attributes must be a list of lists of values, none of them empty',
+                code='config.unknown_value',
+            )
         self.contexts = [''.join(values) for values in product(*attributes)]
         self.class_free, self.object_name = class_free, object_name
         self.temperature = temperature

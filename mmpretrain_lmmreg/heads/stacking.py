@@ -83,7 +83,8 @@ def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
         from scipy.optimize import minimize
     except ImportError:
         raise InputError(
-            'fitting these weights needs SciPy: pip install mmpretrain_lmmreg[evidence]'
+            'fitting these weights needs SciPy: pip install mmpretrain_lmmreg[evidence]',
+            code='heads.package_missing',
         ) from None
     stacked = torch.stack(list(scores)).double().cpu()
     scale = stacked.std(dim=(1, 2)).clamp_min(1e-12)

@@ -27,6 +27,8 @@ class TipAdapterHead(ZeroShotHead):
         **kwargs: See :class:`ZeroShotHead`.
     """
 
+    fits_images = True
+
     def __init__(
         self,
         num_classes: int,
@@ -40,7 +42,8 @@ class TipAdapterHead(ZeroShotHead):
         if train_keys and get_world_size() > 1:
             raise InputError(
                 'train_keys=True works in one process only: the size of the cache is '
-                'not known yet when the model is distributed'
+                'not known yet when the model is distributed; leave out the launcher',
+                code='heads.one_process_only',
             )
         require_range('alpha', alpha, 0)
         require_range('beta', beta, 0)

@@ -8,8 +8,8 @@ from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from torch import Tensor, zeros
 
-from ..errors import InputError, require_range
-from .base import SetUpHead
+from ..errors import require_one_of, require_range
+from .base import SetUpHead, not_set_up
 from .inputs import HeadInputs
 
 TEXTS = ('class_names', 'descriptions')
@@ -38,6 +38,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
     """
 
     unit_prompts = True  # whether each prompt of a name counts alike
+    fits_images = False  # whether there is something to fit to the training images
 
     def __init__(
         self,
@@ -49,8 +50,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        if texts not in TEXTS:
-            raise InputError(f"texts='{texts}' is unknown; choose one of {TEXTS}")
+        require_one_of('texts', texts, TEXTS)
         require_range('logit_scale', logit_scale, 0)
         self.num_classes, self.in_channels = num_classes, in_channels
         self.texts, self.templates, self.logit_scale = texts, templates, logit_scale
@@ -62,18 +62,17 @@ class ZeroShotHead(SetUpHead, ClsHead):
         return ('train',) if head.get('texts') == 'descriptions' else ()
 
     def set_up(self, inputs: HeadInputs) -> None:
-        """Take over the mean embedding of each class's texts, and ``fit`` to the training images.
-
-        ``fit`` is a method of those subclasses that images matter to: embeddings (N, D), labels
-        (N,) -> None.
-        """
+        """Take over the mean embedding of each class's texts, and :meth:`fit` to the images."""
         if inputs.trained:
             return
         by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
         texts = self.texts_of(inputs)
         self.take_text_means(inputs.text_means(*texts, normalize=by_name and self.unit_prompts))
-        if hasattr(self, 'fit'):
+        if self.fits_images:
             self.fit(*inputs.image_embeddings)
+
+    def fit(self, x: Tensor, labels: Tensor) -> None:
+        """Fit to embeddings (N, D) and labels (N,) of the training images, if ``fits_images``."""
 
     def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list[Counter]]:
         """Unique texts, and how often each is one of each class."""
@@ -88,10 +87,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
     def check_fitted(self) -> None:
         """Raise InputError before the texts are there."""
         if not self.text_weights.any():
-            raise InputError(
-                f'{type(self).__name__} is not fitted: keep the ClassMeanHook in '
-                'default_hooks.class_means and train, or test a checkpoint'
-            )
+            raise not_set_up(self)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from numbers import Integral
 
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -10,17 +11,34 @@ from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ..errors import InputError
+from ..features.dataset import source_of
+from .head_set_up import head_of
 
 
 def class_weights(labels: Sequence[int], num_classes: int) -> list[float]:
-    """Weights N / (num_classes * N_c), to be the ``class_weight`` of CrossEntropyLoss.
+    """Weights N / (N_c * count of the class), to be the ``class_weight`` of CrossEntropyLoss.
 
-    Their mean over the N samples is 1. A class without a sample raises InputError.
+    Their mean over the N samples is 1.
+
+    Args:
+        labels: Of the N samples that an epoch takes.
+        num_classes: N_c.
+
+    Raises:
+        InputError: a class without a sample.
+
+    Example:
+        >>> class_weights([0, 0, 0, 1], 2)
+        [0.6666666666666666, 2.0]
     """
     counts = Counter(int(label) for label in labels)
     empty = [c for c in range(num_classes) if not counts[c]]
     if empty:
-        raise InputError(f'no class weights: classes without a training image: {empty}')
+        raise InputError(
+            f'no class weights: the classes {empty} have no training image; add images of them, '
+            'or take the classes out',
+            code='heads.class_without_images',
+        )
     return [len(labels) / (num_classes * counts[c]) for c in range(num_classes)]
 
 
@@ -28,20 +46,57 @@ def class_weights(labels: Sequence[int], num_classes: int) -> list[float]:
 class ClassWeightHook(Hook):
     """Before training: weigh each class in the head's loss by the inverse of its frequency.
 
-    For unbalanced data; the head's loss must be mmpretrain's ``CrossEntropyLoss`` or another
-    that has ``class_weight``.
+    For unbalanced data. Images count as often as an epoch takes them, also where data sets are
+    repeated, balanced or concatenated. The head's loss must be mmpretrain's ``CrossEntropyLoss`` or
+    another that has ``class_weight``.
+
+    Example:
+        >>> custom_hooks = [dict(type='ClassWeightHook')]  # in a config
     """
 
+    priority = 'NORMAL'
+
     def before_train(self, runner: Runner) -> None:
-        """Raises InputError where the loss knows no class weights or a class has no image."""
-        head = get_ori_model(runner.model).head
-        loss = head.loss_module
-        if not hasattr(loss, 'class_weight'):
+        """Weigh the loss.
+
+        Raises:
+            InputError: A loss without class weights; a head that no loss trains, or that must not
+                know labels; a class without images; images with several labels.
+        """
+        model, head = get_ori_model(runner.model), head_of(runner)
+        loss = model.head.loss_module
+        name = type(model.head).__name__
+        if 'class_weight' not in vars(loss):
             raise InputError(
                 f'{type(loss).__name__} takes no class_weight: use CrossEntropyLoss in '
-                f'model.head.loss, or remove the ClassWeightHook'
+                'model.head.loss, or remove the ClassWeightHook',
+                code='hooks.no_class_weight',
             )
-        labels = runner.train_loop.dataloader.dataset.get_gt_labels()
-        loss.class_weight = class_weights(labels, head.num_classes)
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise InputError(
+                f'nothing of {name} and its backbone trains by a loss, so class weights would '
+                'change nothing: remove the ClassWeightHook',
+                code='hooks.nothing_trains',
+            )
+        if head is not None and not head.reads_labels:
+            raise InputError(
+                f'{name} trains without the labels of the training images, which class weights '
+                'are made of: remove the ClassWeightHook',
+                code='hooks.labels_are_not_read',
+            )
+        loss.class_weight = class_weights(_labels(runner), model.head.num_classes)
         weights = ', '.join(f'{weight:.3g}' for weight in loss.class_weight)
         print_log(f'class weights: {weights}', logger='current')
+
+
+def _labels(runner: Runner) -> list[int]:
+    """The label of each sample of an epoch."""
+    dataset = source_of(runner.train_loop.dataloader)
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    several = next((i['img_path'] for i in infos if not isinstance(i['gt_label'], Integral)), None)
+    if several:
+        raise InputError(
+            f'no class weights: {several} has several labels; remove the ClassWeightHook',
+            code='heads.several_labels',
+        )
+    return [int(info['gt_label']) for info in infos]

@@ -9,9 +9,10 @@ from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
-from ..errors import InputError
+from ..errors import InputError, require_one_of
 from ..features.dataset import source_of
 from ..features.loops import FrozenTrunkTrainLoop
+from ..heads.base import SetUpHead
 from ..heads.inputs import SOURCES, HeadInputs
 from ..text.prompts import TEMPLATES
 
@@ -20,10 +21,10 @@ from ..text.prompts import TEMPLATES
 class ClassMeanHook(Hook):
     """Before training: hand the head what it is made of, class means for one.
 
-    A head with ``set_up`` gets :class:`HeadInputs`. For the paper's head that is descriptions of
-    the training images -> text embeddings -> eq. 1. Descriptions are read from the store of the
-    train pipeline's ``AttachDescriptions``; no image is decoded. Each unique text is embedded once
-    and kept on disk. With several processes each embeds its share.
+    A :class:`SetUpHead` gets :class:`HeadInputs`; other heads are left alone. For the paper's head
+    that is descriptions of the training images -> text embeddings -> eq. 1. Descriptions are read
+    from the store of the train pipeline's ``AttachDescriptions``; no image is decoded. Each unique
+    text is embedded once and kept on disk. With several processes each embeds its share.
 
     Args:
         model_name: Model whose text tower is used, see :class:`TextTower`; by default the
@@ -45,6 +46,8 @@ class ClassMeanHook(Hook):
             "Mind the Gap", 2022).
     """
 
+    priority = 'NORMAL'  # after RunChecksHook, before what reads or saves the head
+
     def __init__(
         self,
         model_name: str | None = None,
@@ -56,8 +59,7 @@ class ClassMeanHook(Hook):
         cut_names: bool = False,
         match_gap: bool = False,
     ) -> None:
-        if source not in SOURCES:
-            raise InputError(f"source='{source}' is unknown; choose one of {SOURCES}")
+        require_one_of('source', source, SOURCES)
         self.templates = templates
         self.settings: dict[str, Any] = dict(
             model_name=model_name,
@@ -76,67 +78,74 @@ class ClassMeanHook(Hook):
         trains = any(parameter.requires_grad for parameter in runner.model.parameters())
         if not trains and not isinstance(runner.train_loop, FrozenTrunkTrainLoop):
             raise InputError(
-                f'nothing of {type(head_of(runner)).__name__} and its backbone trains: use '
-                'train_cfg.type=FrozenTrunkTrainLoop, which then makes no step'
+                f'nothing of {type(get_ori_model(runner.model).head).__name__} and its backbone '
+                'trains: use train_cfg.type=FrozenTrunkTrainLoop, which then makes no step',
+                code='hooks.nothing_trains',
             )
         loops = [runner.train_loop]
-        if _needs_inputs_at_test(runner) and runner.val_loop is not None:
+        head = head_of(runner)
+        if head is None:
+            return
+        if head.inputs_at_test and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
         trained = runner.epoch + runner.iter > 0
-        self.inputs = self.set_up(runner, loops, trained)
-        if self.inputs is not None and not trained:
+        self.inputs = self.set_up(runner, head, loops, trained)
+        if not trained:
             for copy in averaged_heads(runner):  # made before the head was set up
-                copy.load_state_dict(head_of(runner).state_dict())
+                copy.load_state_dict(head.state_dict())
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Let the head say what it starts from, now that images have been read."""
-        if self.inputs is not None:
+        head = head_of(runner)
+        if head is not None and self.inputs is not None:
             with torch.no_grad():
-                head_of(runner).describe_start(self.inputs)
+                head.describe_start(self.inputs)
             self.inputs = None
 
     def after_train_epoch(self, runner: Runner) -> None:
-        """Keep class embeddings that are learned from texts, also those of averaged parameters."""
+        """Let the head keep what testing needs, also of averaged parameters."""
         head = head_of(runner)
-        if hasattr(head, 'keep_class_weights'):
-            head.keep_class_weights()
-            for copy in averaged_heads(runner):
-                copy.text_weights.copy_(head.class_weights_with(copy.state_dict()))
+        if head is not None:
+            head.after_epoch(averaged_heads(runner))
 
     def before_val(self, runner: Runner) -> None:
         """Set up a head that classifies with texts."""
-        if _needs_inputs_at_test(runner):
-            self.set_up(runner, [runner.val_loop], trained=True)
+        self._set_up_for_test(runner, runner.val_loop)
 
     def before_test(self, runner: Runner) -> None:
         """Set up a head that classifies with texts."""
-        if _needs_inputs_at_test(runner):
-            self.set_up(runner, [runner.test_loop], trained=True)
+        self._set_up_for_test(runner, runner.test_loop)
+
+    def _set_up_for_test(self, runner: Runner, loop: BaseLoop) -> None:
+        head = head_of(runner)
+        if head is not None and head.inputs_at_test:
+            self.set_up(runner, head, [loop], trained=True)
 
     @torch.no_grad()
-    def set_up(self, runner: Runner, loops: list[BaseLoop], trained: bool) -> HeadInputs | None:
+    def set_up(
+        self, runner: Runner, head: SetUpHead, loops: list[BaseLoop], trained: bool
+    ) -> HeadInputs | None:
         """Hand the inputs of the loops' images to the head, once."""
-        head = head_of(runner)
-        datasets = [source_of(loop.dataloader) for loop in loops]
-        if hasattr(head, 'set_up') and not all(d in self.done for d in map(id, datasets)):
-            self.done.update(map(id, datasets))
-            templates = self.templates or runner.cfg.get('templates') or TEMPLATES
-            model = get_ori_model(runner.model)
-            inputs = HeadInputs(model, loops, templates, trained, **self.settings)
-            head.set_up(inputs)
-            return inputs
-        return None
+        datasets = [id(source_of(loop.dataloader)) for loop in loops]
+        if all(dataset in self.done for dataset in datasets):
+            return None
+        self.done.update(datasets)
+        templates = self.templates or runner.cfg.get('templates') or TEMPLATES
+        model = get_ori_model(runner.model)
+        inputs = HeadInputs(model, loops, templates, trained, **self.settings)
+        head.set_up(inputs)
+        return inputs
 
 
-def head_of(runner: Runner) -> Any:
-    """The classifier's head; None of other models, such as one for test-time augmentation."""
-    return getattr(get_ori_model(runner.model), 'head', None)
+def head_of(runner: Runner) -> SetUpHead | None:
+    """The classifier's head, if it is one of ours.
+
+    None of other heads, and of models without a head, such as one for test-time augmentation.
+    """
+    model = get_ori_model(runner.model)
+    return next((child for child in model.children() if isinstance(child, SetUpHead)), None)
 
 
 def averaged_heads(runner: Runner) -> list[Any]:
     """The heads of the averaged models that EMAHooks keep."""
     return [hook.ema_model.module.head for hook in runner.hooks if isinstance(hook, EMAHook)]
-
-
-def _needs_inputs_at_test(runner: Runner) -> bool:
-    return getattr(head_of(runner), 'inputs_at_test', False)

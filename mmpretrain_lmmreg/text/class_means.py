@@ -51,7 +51,8 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
         raise InputError(
             f'no training image of class {names} has a description, so it has no class mean: '
-            'describe its images (python tools/describe.py CONFIG)'
+            'describe its images (python tools/describe.py CONFIG)',
+            code='text.class_not_described',
         )
     return (sums / totals[:, None]).float()
 
@@ -68,7 +69,11 @@ def means_by_label(
     if not counts.all():
         empty = (counts == 0).nonzero().flatten().tolist()
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
-        raise InputError(f'class {names} has no training image, so it has no mean of images')
+        raise InputError(
+            f'class {names} has no training image, so it has no mean of images: add images of it, '
+            'or take the class out',
+            code='heads.class_without_images',
+        )
     sums = embeddings.new_zeros(num_classes, embeddings.shape[1], dtype=torch.float64)
     for rows, own in zip(embeddings.split(ROWS), labels.split(ROWS), strict=True):
         sums.index_add_(0, own, rows.double())

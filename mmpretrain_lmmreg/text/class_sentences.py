@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import print_log
 
@@ -28,12 +29,7 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         InputError: no ``AttachDescriptions``, or an image that it refuses; some classes have
             descriptions and others have none, by name.
     """
-    attach = attach_of(dataset)
-    if attach is None:
-        raise InputError(
-            "descriptions are needed: put dict(type='AttachDescriptions') into the train pipeline, "
-            'or set model.head.alpha=0 where only class means would need them'
-        )
+    attach = attach_of(dataset, 'descriptions of the training images are needed')
     index: dict[str, int] = {}
     counts: list[Counter[int]] = [Counter() for _ in range(num_classes)]
     coverage = Coverage.of(num_classes)
@@ -41,7 +37,9 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         label = info['gt_label']
         if not isinstance(label, int) or not 0 <= label < num_classes:
             raise InputError(
-                f"{info['img_path']} has label {label}, the head's num_classes is {num_classes}"
+                f"{info['img_path']} has label {label}, the head's num_classes is {num_classes}: "
+                'set model.head.num_classes to the number of classes',
+                code='heads.other_class_count',
             )
         texts = coverage.add(label, attach.find(info))
         counts[label].update(index.setdefault(text, len(index)) for text in texts)
@@ -112,7 +110,8 @@ class Coverage:
             raise InputError(
                 f'no training image of class {names} has a description{by}, so it has no class '
                 'mean: describe some images of each class (python tools/describe.py CONFIG '
-                f'--per-class N{option})'
+                f'--per-class N{option})',
+                code='text.class_not_described',
             )
 
     def __str__(self) -> str:
@@ -126,9 +125,24 @@ class Coverage:
         return f'{shown} ({share}, {each} of each class; {self.unasked} were never described)'
 
 
-def attach_of(dataset) -> AttachDescriptions | None:
-    """The ``AttachDescriptions`` of a data set's pipeline."""
-    return next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
+def attach_of(dataset: Any, why: str) -> AttachDescriptions:
+    """The ``AttachDescriptions`` of a data set's pipeline.
+
+    Args:
+        dataset: A data set, which may be wrapped.
+        why: What needs it, for the message.
+
+    Raises:
+        InputError: There is none.
+    """
+    found = next((t for t in transforms_of(dataset) if isinstance(t, AttachDescriptions)), None)
+    if found is None:
+        raise InputError(
+            f"{why}: put dict(type='AttachDescriptions') into the pipeline of each data set that "
+            'is described, or choose a method without descriptions (model.head.alpha=0)',
+            code='text.no_attach',
+        )
+    return found
 
 
 def read_sentences(file: str) -> dict[str, list[str]]:
@@ -143,15 +157,19 @@ def read_sentences(file: str) -> dict[str, list[str]]:
     if not path.is_file():
         raise MissingInputError(
             f'no file {file}: give model.head.sentences a JSON file {{class: '
-            '[sentence, ...]}, or None for the descriptions'
+            '[sentence, ...]}, or None for the descriptions',
+            code='text.no_sentences_file',
         )
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
         lists = list(found.values())
         good = all(isinstance(each, list) for each in lists)
         good = good and all(isinstance(text, str) for each in lists for text in each)
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         good = False
     if not good:
-        raise InputError(f'{file} is not a JSON file of the form {{class: [sentence, ...]}}')
+        raise InputError(
+            f'{file} is not a JSON file of the form {{class: [sentence, ...]}}: write it so',
+            code='text.sentences_form',
+        )
     return {bare_name(name): sentences for name, sentences in found.items()}

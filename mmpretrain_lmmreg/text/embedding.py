@@ -87,7 +87,10 @@ def _named(text: str) -> str:
 def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
     wrong = not_finite(rows)
     if wrong:
-        raise InputError(f'the embedding of {texts[wrong[0]][:LONG]!r} is not finite: {reason}')
+        raise InputError(
+            f'the embedding of {texts[wrong[0]][:LONG]!r} is not finite: {reason}',
+            code='text.not_finite',
+        )
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from ..clip.packing import Pack, embed_pack, is_causal, pack_texts, used_lengths
 from ..clip.text_tower import TextTower
 from ..datasets.names import readable_name
-from ..errors import InputError
+from ..errors import InputError, require_one_of
 
 # Words of context before the class name, of a context of n
 POSITIONS = {'end': lambda n: n, 'middle': lambda n: n // 2, 'front': lambda n: 0}
@@ -63,7 +63,8 @@ class PromptTower:
             raise InputError(
                 f'prompts cannot be learned through the text tower {type(self.tower).__name__}, '
                 'which hides its token embeddings, as Hugging Face models do here; choose a model '
-                "with open_clip's own text transformer"
+                "with open_clip's own text transformer",
+                code='text.no_token_embeddings',
             )
         self.names = [readable_name(name) for name in classes]
         tokens, slots = context_slots(tower, self.names, length, position)
@@ -117,7 +118,11 @@ class PromptTower:
         tokens = self.text.tokenizer(texts_around([words], self.names[:1], 'end'))
         free, slots = context_slots(self.text, self.names[:1], length, 'end')
         if not (tokens == free).scatter(1, slots, True).all():
-            raise InputError(f'the context {words!r} is not {length} tokens long')
+            raise InputError(
+                f'the context {words!r} is not {length} tokens long: set model.head.length to its '
+                'tokens, or choose other words',
+                code='text.context_words',
+            )
         return self.tower.token_embedding(tokens[0, slots[0]].to(self.text.device)).detach()
 
     def embed(self, context: Tensor) -> Tensor:
@@ -159,14 +164,14 @@ def context_slots(
     Raises:
         InputError: prompts that are cut; an unknown ``position``.
     """
-    if position not in POSITIONS:
-        raise InputError(f"position='{position}' is unknown; choose one of {tuple(POSITIONS)}")
+    require_one_of('position', position, tuple(POSITIONS))
     texts, other = (texts_around([word] * length, names, position) for word in ('X', 'Y'))
     tokens = tower.tokenizer(texts)
     if tower.count_cut(texts):
         raise InputError(
             f'a context of {length} tokens and the class names do not fit into the '
-            f'{tokens.shape[1]} tokens that the text tower reads; set a smaller model.head.length'
+            f'{tokens.shape[1]} tokens that the text tower reads; set a smaller model.head.length',
+            code='text.context_too_long',
         )
     free = tokens != tower.tokenizer(other)
     return tokens, free.nonzero()[:, 1].view(len(names), length)

@@ -20,10 +20,16 @@ def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) 
         InputError: no templates, or one without exactly one ``{}``.
     """
     if isinstance(templates, str) or not templates:
-        raise InputError(f'templates={templates!r} must be a list of texts, such as {TEMPLATES}')
+        raise InputError(
+            f'templates={templates!r} must be a list of texts, such as {TEMPLATES}',
+            code='text.templates',
+        )
     for template in templates:
         if template.count('{}') != 1:
-            raise InputError(f'the template {template!r} must hold one {{}} for the class name')
+            raise InputError(
+                f'the template {template!r} must hold one {{}} for the class name',
+                code='text.templates',
+            )
     names = [readable_name(name) for name in classes]
     return [[template.replace('{}', name) for template in templates] for name in names]
 

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import torch
 from mmengine.runner import Runner
+from refused import refused
 
 from mmpretrain_lmmreg.cli.inputs import missing_inputs
 from mmpretrain_lmmreg.clip import TextTower
@@ -78,14 +79,14 @@ def test_means_are_kept_on_resume_and_made_anew_on_load_from(tiny_config, monkey
 def test_alpha_zero_needs_no_descriptions(tiny_config, pictures, tmp_path):
     pipeline = tiny_config.train_dataloader.dataset.pipeline
     pipeline[:] = [t for t in pipeline if t['type'] != 'AttachDescriptions']
-    with pytest.raises(InputError, match='AttachDescriptions.*model.head.alpha=0'):
+    with refused('text.no_attach'):
         train(tiny_config)
     train(tiny_config, **{'model.head.alpha': 0})
 
 
 def test_text_tower_of_another_width(tiny_config):
     tiny_config.default_hooks.class_means.model_name = 'ViT-B-32'
-    with pytest.raises(InputError, match='text tower gives D=512, the image embeddings.*D=24'):
+    with refused('heads.other_width'):
         train(tiny_config)
 
 
@@ -95,7 +96,7 @@ def test_head_of_another_width(tiny_config):
 
 
 def test_class_count_differs_between_config_and_data(tiny_config):
-    with pytest.raises(InputError, match='data have 3 classes.*num_classes=4'):
+    with refused('heads.other_class_count'):
         train(tiny_config, **{'model.head.num_classes': 4})
 
 
@@ -112,7 +113,7 @@ def keep_lines(cfg, pictures, tmp_path, keep, **settings):
 @pytest.mark.parametrize('settings', [{}, {'missing': 'skip'}])
 def test_a_class_without_descriptions_is_named(tiny_config, pictures, tmp_path, settings):
     keep_lines(tiny_config, pictures, tmp_path, lambda line: 'green' not in line, **settings)
-    with pytest.raises(InputError, match="no training image of class 'green' has a .*--per-class"):
+    with refused('text.class_not_described'):
         train(tiny_config)
 
 
@@ -136,7 +137,7 @@ def test_some_images_of_each_class_suffice(tiny_config, pictures, tmp_path, capf
 
 def test_replies_by_prompts_that_name_the_class(tiny_config, pictures, tmp_path):
     keep_lines(tiny_config, pictures, tmp_path, lambda line: True, named=True)
-    with pytest.raises(InputError, match=r"'blue', 'green', 'red' has a .* prompt with {class}"):
+    with refused('text.class_not_described'):
         train(tiny_config)
 
 
@@ -247,7 +248,7 @@ def test_matched_gap(tiny_config, tiny_clip, pictures):
 
 
 def test_unknown_source():
-    with pytest.raises(InputError, match="source='names' is unknown; choose one of"):
+    with refused('config.unknown_value'):
         ClassMeanHook(source='names')
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.registry import MODELS
+from refused import refused
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
-from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.heads.gda import gaussian_classifier
 
 CLASSES, DIM = 3, 4
@@ -146,7 +146,7 @@ def test_all_that_is_fitted_is_in_the_checkpoint(data, type_):
 
 @pytest.mark.parametrize('type_', TYPES)
 def test_use_before_fitting(data, type_):
-    with pytest.raises(InputError, match=f'{type_} is not fitted: keep the ClassMeanHook'):
+    with refused('heads.not_set_up'):
         build(type_)((data[0],))
 
 
@@ -154,14 +154,14 @@ def test_use_before_fitting(data, type_):
 def test_checkpoint_of_another_shape(data, type_):
     state = build(type_).state_dict()
     other = MODELS.build(dict(type=type_, num_classes=5, in_channels=DIM))
-    with pytest.raises(InputError, match=r'has the shape \(3.*the config.s has \(5.*num_classes=5'):
+    with refused('heads.other_shape'):
         other.load_state_dict(state)
 
 
 @pytest.mark.parametrize('type_', ['GDAHead', 'LogisticRegressionHead'])
 def test_class_without_images(data, type_):
     x, labels, _ = data
-    with pytest.raises(InputError, match=r'classes \[1\] have no training images'):
+    with refused('heads.class_without_images'):
         build(type_).fit(x[labels != 1], labels[labels != 1])
 
 
@@ -173,12 +173,12 @@ def test_tip_adapter_takes_a_class_without_images(data):
 
 
 @pytest.mark.parametrize(
-    ('type_', 'kwargs', 'message'),
+    ('type_', 'kwargs', 'code'),
     [
-        ('ZeroShotHead', dict(texts='names'), "texts='names' is unknown; choose one of"),
-        ('LogisticRegressionHead', dict(C=0), 'C=0 must be positive'),
+        ('ZeroShotHead', dict(texts='names'), 'config.unknown_value'),
+        ('LogisticRegressionHead', dict(C=0), 'config.out_of_range'),
     ],
 )
-def test_options_that_do_not_work(type_, kwargs, message):
-    with pytest.raises(InputError, match=message):
+def test_options_that_do_not_work(type_, kwargs, code):
+    with refused(code):
         build(type_, **kwargs)

@@ -4,10 +4,10 @@ import open_clip
 import pytest
 import torch
 from open_clip.hf_model import HFTextEncoder
+from refused import refused
 from transformers import BertConfig
 
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.text import prompt_learning
 from mmpretrain_lmmreg.text.prompt_learning import PromptTower, context_slots
 
@@ -119,19 +119,16 @@ def test_the_tower_stays_frozen():
 
 
 @pytest.mark.parametrize(
-    ('length', 'position', 'message'),
-    [
-        (21, 'end', 'context of 21 tokens and the class names do not fit into the 24 tokens'),
-        (4, 'start', "position='start' is unknown; choose one of .'end', 'middle', 'front'"),
-    ],
+    ('length', 'position', 'code'),
+    [(21, 'end', 'text.context_too_long'), (4, 'start', 'config.unknown_value')],
 )
-def test_contexts_that_do_not_work(length, position, message):
-    with pytest.raises(InputError, match=message):
+def test_contexts_that_do_not_work(length, position, code):
+    with refused(code):
         PromptTower(tower(), CLASSES, length, position)
 
 
 def test_words_of_another_length():
-    with pytest.raises(InputError, match="context 'a photo of a' is not 3 tokens long"):
+    with refused('text.context_words'):
         PromptTower(tower(), CLASSES, 3).context_of('a photo of a', 3)
 
 
@@ -147,5 +144,5 @@ def test_a_hugging_face_tower(tmp_path):
     text.tower = HFTextEncoder(
         str(tmp_path), 8, pretrained=False, pooler_type='mean_pooler', proj_type='linear'
     )
-    with pytest.raises(InputError, match='tower HFTextEncoder, which hides its token embeddings'):
+    with refused('text.no_token_embeddings'):
         PromptTower(text, CLASSES, 4)

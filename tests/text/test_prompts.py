@@ -1,6 +1,6 @@
 import pytest
+from refused import refused
 
-from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.text.prompts import class_prompts
 
 
@@ -17,15 +17,7 @@ def test_clip_template_is_the_default():
     assert class_prompts(['Sumo_Wrestling']) == [['a photo of a Sumo Wrestling.']]
 
 
-@pytest.mark.parametrize(
-    ('templates', 'message'),
-    [
-        ([], 'must be a list of texts'),
-        ('a photo of a {}.', 'must be a list of texts'),
-        (['a photo.'], "'a photo.' must hold one {}"),
-        (['{} and {}'], "'{} and {}' must hold one {}"),
-    ],
-)
-def test_templates_that_do_not_work(templates, message):
-    with pytest.raises(InputError, match=message):
+@pytest.mark.parametrize('templates', [[], 'a photo of a {}.', ['a photo.'], ['{} and {}']])
+def test_templates_that_do_not_work(templates):
+    with refused('text.templates'):
         class_prompts(['x'], templates)
