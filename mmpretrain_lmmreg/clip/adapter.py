@@ -50,10 +50,13 @@ def build_adapter(state: Mapping[str, Tensor], what: str) -> nn.Module:
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(
-            f'{what} is not an adapter of linear layers, LayerNorms and residual blocks: {reason}'
+            f'{what} is not an adapter of linear layers, LayerNorms and residual blocks: {reason}',
+            code='clip.no_adapter',
         ) from None
     if not any(isinstance(layer, nn.Linear) for layer in layers):
-        raise InputError(f'{what} is not an adapter: it has no linear layer')
+        raise InputError(
+            f'{what} is not an adapter: it has no linear layer', code='clip.no_adapter'
+        )
     return adapter
 
 

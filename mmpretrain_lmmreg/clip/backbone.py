@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from ..io.files import digest_tensors
-from .model import build_visual, has_weights, load_visual
+from .configs import has_weights
+from .model import build_visual, load_visual
 from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower
 
@@ -81,15 +82,20 @@ class OpenCLIPVisual(BaseBackbone):
 
     def _check_arguments(self) -> None:
         if self.trainable not in TRAINABLE:
-            raise InputError(f"trainable='{self.trainable}' is unknown; choose one of {TRAINABLE}")
+            raise InputError(
+                f"trainable='{self.trainable}' is unknown; choose one of {TRAINABLE}",
+                code='clip.bad_setting',
+            )
         if self.precision not in PRECISIONS:
             raise InputError(
-                f"precision='{self.precision}' is unknown; choose one of {tuple(PRECISIONS)}"
+                f"precision='{self.precision}' is unknown; choose one of {tuple(PRECISIONS)}",
+                code='clip.bad_setting',
             )
         if self.precision != 'float32' and not self.trunk_is_frozen:
             raise InputError(
                 f"precision='{self.precision}' is for a frozen trunk, but "
-                f"trainable='{self.trainable}' trains it; use precision='float32'"
+                f"trainable='{self.trainable}' trains it; use precision='float32'",
+                code='clip.bad_setting',
             )
 
     @property
@@ -112,7 +118,8 @@ class OpenCLIPVisual(BaseBackbone):
         if self.trainable in ('proj', 'svd') and not projection:
             raise InputError(
                 f"the image tower of '{self.model_name}' has no output projection, so "
-                f"trainable='{self.trainable}' has nothing to train; use trainable='last_block'"
+                f"trainable='{self.trainable}' has nothing to train; use trainable='last_block'",
+                code='clip.no_projection',
             )
         if self.trainable == 'all':
             return
@@ -173,7 +180,8 @@ class OpenCLIPVisual(BaseBackbone):
             )
             raise InputError(
                 f"the images are {found}, but '{self.model_name}' takes {wanted}: change the "
-                "pipelines' sizes, or set model.backbone.image_size"
+                "pipelines' sizes, or set model.backbone.image_size",
+                code='clip.other_image_size',
             )
         dtype = images.dtype
         if self.precision == 'bfloat16':

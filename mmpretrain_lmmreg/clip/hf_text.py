@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import InputError, MissingInputError
 from ..io.files import digest
 from .adapter import build_adapter
-from .weights import read_state
+from .weight_files import read_tensors
 
 HF_DIR = 'hf-dir:'
 SETTINGS = 'text_tower.json'
@@ -93,7 +93,8 @@ class InstructedTokenizer:
         if self.skip + self.tail >= context:
             raise InputError(
                 f'instruction and ending have {self.skip + self.tail} tokens, of the {context} '
-                'that are read (max_length or text_context)'
+                'that are read (max_length or text_context)',
+                code='clip.text_context',
             )
 
     def _rows(self, texts: Sequence[str]) -> list[list[int]]:
@@ -141,13 +142,17 @@ def load_hf_text(
     if settings['adapter']:
         file = folder / settings['adapter']
         if not file.is_file():
-            raise MissingInputError(f'{file}, the adapter of {folder / SETTINGS}, is not there')
-        adapter = build_adapter(read_state(file)[0], str(file))
+            raise MissingInputError(
+                f'{file}, the adapter of {folder / SETTINGS}, is not there',
+                code='clip.missing_file',
+            )
+        adapter = build_adapter(read_tensors(file), str(file))
         width = next(p for p in adapter.parameters() if p.ndim == 2).shape[1]
         if width != model.config.hidden_size:
             raise InputError(
                 f'{file} takes states of width {width}, but the language model of {folder} has '
-                f'{model.config.hidden_size}: they are not of one pair'
+                f'{model.config.hidden_size}: they are not of one pair',
+                code='clip.no_adapter',
             )
     tower = LanguageModelText(
         model, adapter, settings['pooling'], tokenizer.skip, settings['bidirectional']
@@ -165,21 +170,33 @@ def read_settings(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise MissingInputError(
             f"{file} is not there: '{HF_DIR}FOLDER' needs a folder with a language model, its "
-            f'tokenizer and {SETTINGS}, which may have {", ".join(DEFAULTS)}'
+            f'tokenizer and {SETTINGS}, which may have {", ".join(DEFAULTS)}',
+            code='clip.missing_file',
         )
     try:
         found = dict(json.loads(file.read_text(encoding='utf-8')))
     except (ValueError, TypeError) as error:
-        raise InputError(f'{file} is not a JSON object: {error}') from None
+        raise InputError(
+            f'{file} is not a JSON object: {error}', code='clip.bad_configuration'
+        ) from None
     for name, value in found.items():
         if name not in DEFAULTS:
-            raise InputError(f'{file}: {name!r} is unknown; known are {", ".join(DEFAULTS)}')
+            raise InputError(
+                f'{file}: {name!r} is unknown; known are {", ".join(DEFAULTS)}',
+                code='clip.bad_configuration',
+            )
         expected = str if name == 'adapter' else type(DEFAULTS[name])
         if type(value) is not expected and not (name == 'adapter' and value is None):
-            raise InputError(f'{file}: {name}={value!r} must be a {expected.__name__}')
+            raise InputError(
+                f'{file}: {name}={value!r} must be a {expected.__name__}',
+                code='clip.bad_configuration',
+            )
     settings = DEFAULTS | found
     if settings['pooling'] not in POOLINGS:
-        raise InputError(f'{file}: pooling={settings["pooling"]!r} must be one of {POOLINGS}')
+        raise InputError(
+            f'{file}: pooling={settings["pooling"]!r} must be one of {POOLINGS}',
+            code='clip.bad_configuration',
+        )
     return settings
 
 
@@ -188,7 +205,8 @@ def _load_model(folder: Path) -> tuple[Any, Any]:
         from transformers import AutoModel, AutoTokenizer
     except ImportError as error:
         raise InputError(
-            f"'{HF_DIR}FOLDER' needs a package: pip install 'transformers>=4.53,<5'"
+            f"'{HF_DIR}FOLDER' needs a package: pip install 'transformers>=4.53,<5'",
+            code='clip.package_missing',
         ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -197,12 +215,14 @@ def _load_model(folder: Path) -> tuple[Any, Any]:
         )
     except (OSError, ValueError) as error:
         raise InputError(
-            f'{folder} holds no model and tokenizer of transformers: {error}'
+            f'{folder} holds no model and tokenizer of transformers: {error}',
+            code='clip.no_language_model',
         ) from None
     missing = [name for name in info['missing_keys'] if not name.startswith('pooler.')]
     if missing:
         raise InputError(
             f'{folder}: {len(missing)} tensors of the language model are not in its weights, '
-            f'the first is {sorted(missing)[0]}'
+            f'the first is {sorted(missing)[0]}',
+            code='clip.no_language_model',
         )
     return model, tokenizer

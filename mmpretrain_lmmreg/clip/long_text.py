@@ -15,18 +15,17 @@ KEPT = 20
 _POSITIONS = 'positional_embedding'
 
 
-def merge_positions(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], int | None]:
+def merge_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Put together what Long-CLIP's files hold in two: kept positions and stretched ones.
 
     Returns:
-        The state dict with one ``positional_embedding``, and its positions; None for other files.
+        The state dict with one ``positional_embedding``; that of other files as it is.
     """
     state = dict(state)
     for name in [name for name in state if name.endswith(f'{_POSITIONS}_res')]:
         kept, stretched = state[name.removesuffix('_res')], state.pop(name)
         state[name.removesuffix('_res')] = torch.cat([kept[:KEPT], stretched[KEPT:]])
-        return state, len(stretched)
-    return state, None
+    return state
 
 
 def stretch(positions: Tensor, context: int) -> Tensor:
@@ -42,7 +41,8 @@ def stretch(positions: Tensor, context: int) -> Tensor:
     if context < length or length < KEPT + 2:
         raise InputError(
             f'text_context={context}: the text tower has {length} positions, which can be '
-            f'stretched to more where they are at least {KEPT + 2}, not cut'
+            f'stretched to more where they are at least {KEPT + 2}, not cut',
+            code='clip.text_context',
         )
     rest = positions[KEPT:].double()
     at = torch.arange(context - KEPT, device=rest.device).double()
@@ -63,8 +63,9 @@ def stretch_state(state: dict[str, Tensor], context: int, what: str) -> dict[str
             try:
                 return {**state, name: stretch(state[name], context)}
             except InputError as error:
-                raise InputError(f'{what}: {error}') from None
+                raise InputError(f'{what}: {error}', code='clip.text_context') from None
     raise InputError(
         f'{what}: text_context={context} is for text towers of open_clip with position '
-        'embeddings, and this one has none of that name'
+        'embeddings, and this one has none of that name',
+        code='clip.text_context',
     )

@@ -1,7 +1,5 @@
 """The one place where open_clip models are made and loaded."""
 
-import difflib
-import json
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,88 +10,25 @@ import open_clip
 from open_clip.model import _build_text_tower, _build_vision_tower, set_model_preprocess_cfg
 from open_clip.timm_model import TimmModel
 from open_clip.tokenizer import SimpleTokenizer
-from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 from torch import Tensor, nn
 
-from ..demo import CLIP_FOLDER
 from ..errors import InputError, MissingInputError
-from . import lite0_minilm
 from . import weights as clip_weights
-from .long_text import merge_positions, stretch_state
+from .configs import (
+    DEMO,
+    DEMO_TAG,
+    has_weights,
+    model_config,
+    model_folder,
+    open_clip_name,
+    preprocess_config,
+    uses_quick_gelu,
+)
+from .long_text import stretch_state
 from .tokens import read_no_further
+from .weight_files import open_weights
 
-LOCAL_DIR = 'local-dir:'
-DEMO, DEMO_TAG = 'demo-clip', 'demo'
-
-
-def open_clip_name(model_name: str) -> str:
-    """Return what open_clip calls a model.
-
-    The package's own models become the ``local-dir:`` folders that hold them: ``lite0-minilm``,
-    built on first use by :mod:`mmpretrain_lmmreg.clip.lite0_minilm`, and ``demo-clip``, the tiny
-    CLIP of the demo's drawings. OpenAI's names are taken, too.
-
-    >>> open_clip_name('ViT-L/14')
-    'ViT-L-14'
-    """
-    if model_name == lite0_minilm.NAME:
-        return f'{LOCAL_DIR}{lite0_minilm.folder()}'
-    if model_name == DEMO:
-        return f'{LOCAL_DIR}{CLIP_FOLDER}'
-    return model_name if model_name.startswith(LOCAL_DIR) else model_name.replace('/', '-')
-
-
-def has_weights(model_name: str) -> bool:
-    """Tell whether a model is a folder with its own weights, so that none need be named."""
-    return model_name in (DEMO, lite0_minilm.NAME) or model_name.startswith(LOCAL_DIR)
-
-
-def model_config(model_name: str) -> dict:
-    """Return open_clip's configuration of a model: embed_dim, vision_cfg, text_cfg, ...
-
-    ``model_name`` is a name that open_clip lists (its own, or registered by
-    ``open_clip.add_model_config``), ``local-dir:FOLDER``, open_clip's own schema, or one of the
-    package's own models, see :func:`open_clip_name`.
-    Raises InputError for an unknown name and for CoCa, MissingInputError for a missing folder.
-    """
-    if has_weights(model_name):
-        config = _folder_config(model_name)['model_cfg']
-    elif model_name.startswith('hf-hub:'):
-        raise InputError(
-            f'{model_name!r} would be downloaded: fetch the repository into a folder and name '
-            f"the model '{LOCAL_DIR}FOLDER'"
-        )
-    else:
-        config = open_clip.get_model_config(open_clip_name(model_name))
-    if config is None:
-        raise InputError(f'open_clip knows no model {model_name!r}{_closest_names(model_name)}')
-    if 'multimodal_cfg' in config:
-        raise InputError(f'{model_name!r} is a CoCa model, which is not supported')
-    return config
-
-
-def embed_dim(model_name: str) -> int:
-    """Return D, the dimension of the space that both towers share."""
-    return model_config(model_name)['embed_dim']
-
-
-def uses_quick_gelu(model_name: str) -> bool:
-    """Tell whether open_clip's transformers in this model use QuickGELU rather than GELU."""
-    return bool(model_config(model_name).get('quick_gelu', False))
-
-
-def preprocess_config(model_name: str, pretrained: str | Path | None = None) -> dict:
-    """Return how a model's images are prepared, in open_clip's words.
-
-    Those are ``size`` in pixels, ``mean`` and ``std`` of channels from 0 to 1, ``interpolation``
-    and ``resize_mode``; of tags, what open_clip lists for them, else CLIP's own.
-    """
-    if has_weights(model_name):
-        expected = _folder_config(model_name).get('preprocess_cfg', {})
-    else:
-        expected = open_clip.get_pretrained_cfg(open_clip_name(model_name), str(pretrained))
-    size = model_config(model_name)['vision_cfg'].get('image_size', PreprocessCfg().size)
-    return merge_preprocess_dict({**vars(PreprocessCfg()), 'size': size}, expected)
+TEXT_POSITIONS = 'text.positional_embedding'
 
 
 def tokenizer_for(model_name: str, context: int | None = None):
@@ -179,37 +114,6 @@ def load_text(
     return holder.get_submodule('text').float().eval()
 
 
-def _folder(model_name: str) -> Path:
-    return Path(open_clip_name(model_name).removeprefix(LOCAL_DIR))
-
-
-def _folder_config(model_name: str) -> dict:
-    folder = _folder(model_name)
-    file = folder / 'open_clip_config.json'
-    if not file.is_file():
-        raise MissingInputError(
-            f"{file} is not there: '{LOCAL_DIR}FOLDER' needs a folder that holds "
-            'open_clip_config.json beside the weights'
-        )
-    try:
-        config = json.loads(file.read_text(encoding='utf-8'))
-        text = config['model_cfg']['text_cfg']
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} is not an open_clip configuration with 'model_cfg'") from error
-    # the folder may have been moved since its text tower's path was written down
-    if 'hf_model_name' in text and (folder / 'config.json').is_file():
-        text['hf_model_name'] = str(folder)
-    return config
-
-
-def _closest_names(model_name: str) -> str:
-    names = {name.lower(): name for name in open_clip.list_models()}
-    close = difflib.get_close_matches(model_name.lower().replace('/', '-'), names, n=3)
-    if not close:
-        return '; open_clip.list_models() lists those that it knows'
-    return f': did you mean {" or ".join(names[name] for name in close)}?'
-
-
 @contextmanager
 def _from_hub(model_name: str, what: str) -> Iterator[None]:
     """Turn Hugging Face's report of a file that it cannot get into one that says what to do."""
@@ -221,13 +125,15 @@ def _from_hub(model_name: str, what: str) -> Iterator[None]:
             raise
         raise InputError(
             f'the text tower of {model_name!r} is one of Hugging Face, which needs a package: '
-            "pip install 'transformers>=4.53,<5'"
+            "pip install 'transformers>=4.53,<5'",
+            code='clip.package_missing',
         ) from error
     except (OSError, ValueError) as error:
         raise InputError(
             f'the {what} of {model_name!r} is not on disk and cannot be fetched: on a machine '
             'with network, save it into a folder, and name that folder as hf_model_name and '
-            f'hf_tokenizer_name in the configuration ({textwrap.shorten(str(error), 160)})'
+            f'hf_tokenizer_name in the configuration ({textwrap.shorten(str(error), 160)})',
+            code='clip.no_download',
         ) from error
 
 
@@ -274,40 +180,50 @@ def _read_weights(
     model_name: str, pretrained: str | Path | None
 ) -> tuple[dict[str, Tensor], str, int | None]:
     """Return a state dict whose activation is right, the words for it in messages, and the
-    positions of its text tower where they are not the model's own (Long-CLIP)."""
-    quick_gelu = uses_quick_gelu(model_name)
-    tagged = None
-    if (model_name, pretrained) == (DEMO, DEMO_TAG):
-        pretrained = None
-    if pretrained is not None:
-        tagged = clip_weights.tagged_file(open_clip_name(model_name), str(pretrained), quick_gelu)
-        file = tagged or Path(pretrained).expanduser()
-    elif has_weights(model_name):
-        file = clip_weights.folder_file(_folder(model_name))
-    else:
-        raise InputError(f'{model_name!r}: no weights are named; give pretrained=TAG or FILE')
-    if not file.is_file():
-        tags = (
-            ', '.join(open_clip.list_pretrained_tags_by_model(open_clip_name(model_name))) or 'none'
-        )
-        raise MissingInputError(
-            f'the weights {str(pretrained)!r} of {model_name!r} are not there: give the path of '
-            f'a file, or a tag that open_clip has for this model ({tags})'
-        )
-    state, from_openai = clip_weights.read_state(file)
-    state, context = merge_positions(state)
-    needs_quick_gelu = from_openai or context is not None
-    if needs_quick_gelu and not quick_gelu:
-        other = clip_weights.sibling(open_clip_name(model_name), True)
+    positions of its text tower, where it has such."""
+    name, quick_gelu = open_clip_name(model_name), uses_quick_gelu(model_name)
+    file, tagged = _weights_file(model_name, pretrained)
+    opened = open_weights(file)
+    if opened.quick_gelu not in (None, quick_gelu):
+        needed, ours = ('QuickGELU', 'GELU') if opened.quick_gelu else ('GELU', 'QuickGELU')
+        other = clip_weights.sibling(name, not quick_gelu)
         known = other in open_clip.list_models()
         raise InputError(
-            f"{file} is {'OpenAI' if from_openai else 'Long-CLIP'}'s own archive, which needs "
-            f'QuickGELU, but {model_name!r} uses GELU: '
-            f'{f"use {other!r}" if known else "set quick_gelu in its configuration"}'
+            f'{file} is {opened.found}, which needs {needed}, but {model_name!r} uses {ours}: '
+            f'{f"use {other!r}" if known else "set quick_gelu in its configuration"}',
+            code='clip.other_activation',
         )
-    if not tagged and not needs_quick_gelu:
-        clip_weights.log_activation(file, model_name, quick_gelu)
-    return state, f'{file} into {model_name!r}', context
+    if not tagged and pretrained is not None:
+        activation = f'{"QuickGELU" if quick_gelu else "GELU"}, as {model_name!r} has it'
+        unsure = '; the file does not tell which one it needs' * (opened.quick_gelu is None)
+        clip_weights.log_found(file, opened.found, activation + unsure)
+    positions = opened.state.get('positional_embedding', opened.state.get(TEXT_POSITIONS))
+    context = None if positions is None else len(positions)
+    return opened.state, f'{file} into {model_name!r}', context
+
+
+def _weights_file(model_name: str, pretrained: str | Path | None) -> tuple[Path, bool]:
+    """The file of a tag, a file, or the one in a folder; and whether it is of a tag."""
+    name = open_clip_name(model_name)
+    if pretrained is None or (model_name, pretrained) == (DEMO, DEMO_TAG):
+        if not has_weights(model_name):
+            raise InputError(
+                f'{model_name!r}: no weights are named; give pretrained=TAG or FILE',
+                code='clip.no_weights_named',
+            )
+        return clip_weights.folder_file(model_folder(model_name)), False
+    tagged = clip_weights.tagged_file(name, str(pretrained), uses_quick_gelu(model_name))
+    file = tagged or Path(pretrained).expanduser()
+    if file.is_dir():
+        file = clip_weights.folder_file(file)
+    if not file.is_file():
+        tags = ', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none'
+        raise MissingInputError(
+            f'the weights {str(pretrained)!r} of {model_name!r} are not there: give the path of '
+            f'a file, or a tag that open_clip has for this model ({tags})',
+            code='clip.missing_file',
+        )
+    return file, tagged is not None
 
 
 def _finish(

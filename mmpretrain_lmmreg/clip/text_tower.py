@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..io.files import digest, digest_tensors
 from ..progress import Progress
+from .configs import has_weights
 from .hf_text import HF_DIR, InstructedTokenizer, load_hf_text
-from .model import build_text, has_weights, load_text, tokenizer_for
+from .model import build_text, load_text, tokenizer_for
 from .packing import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
 
 PACK_TOKENS = 512  # beyond, attention between a pack's unrelated texts costs more than it saves
@@ -49,7 +50,8 @@ class TextTower:
         if model_name.startswith(HF_DIR):
             if pretrained is not None:
                 raise InputError(
-                    f'{model_name!r} has its weights in its folder: leave out {pretrained!r}'
+                    f'{model_name!r} has its weights in its folder: leave out {pretrained!r}',
+                    code='clip.other_model',
                 )
             self._set_up(*load_hf_text(model_name, text_context), device)
             return

@@ -39,7 +39,8 @@ class TimmTrunk:
             raise InputError(
                 f'timm cannot make {name!r}: give a model of timm.list_models(pretrained=True) '
                 'whose weights are on disk or can be fetched, or local-dir:FOLDER '
-                f'({textwrap.shorten(str(error), 160)})'
+                f'({textwrap.shorten(str(error), 160)})',
+                code='clip.no_timm_model',
             ) from error
         self.model: Any = model.eval().requires_grad_(False).to(device)
         config = timm.data.resolve_model_data_config(model)

@@ -110,5 +110,6 @@ def split_tower(visual: nn.Module, model_name: str) -> ViTTower | TimmTower:
     kind = 'a ResNet' if isinstance(visual, ModifiedResNet) else 'a CoCa or unknown image tower'
     raise InputError(
         f"model_name='{model_name}' is {kind}, which OpenCLIPVisual does not support; choose a "
-        "ViT such as 'ViT-L-14-quickgelu', or a timm tower"
+        "ViT such as 'ViT-L-14-quickgelu', or a timm tower",
+        code='clip.unsupported_tower',
     )

@@ -3,7 +3,6 @@
 import functools
 import logging
 import socket
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +15,11 @@ import torch
 from huggingface_hub.utils import reset_sessions
 from mmengine.logging import print_log
 from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed
-from safetensors.torch import load_file
 from torch import nn
 
 from ..errors import InputError, MissingInputError
-from ..io.checksums import check_file
 
-_OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
+STEMS = ('open_clip_model', 'open_clip_pytorch_model', 'model', 'pytorch_model')
 _POSITIONS = 'visual.positional_embedding'
 
 
@@ -75,7 +72,8 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
         ours, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
         raise InputError(
             f'the weights {tag!r} were trained with {other}, but {name!r} uses {ours}: '
-            f'use {sibling(name, not quick_gelu)!r}'
+            f'use {sibling(name, not quick_gelu)!r}',
+            code='clip.other_activation',
         )
     try:
         with no_waiting_for_hub():
@@ -87,7 +85,8 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
         raise InputError(
             f'the weights {tag!r} of {name!r} cannot be downloaded here: fetch '
             f'{place if repository else config.get("url")} on a machine with network and give '
-            f'the path of the file: --cfg-options model.backbone.pretrained=FILE'
+            f'the path of the file: --cfg-options model.backbone.pretrained=FILE',
+            code='clip.no_download',
         ) from error
 
 
@@ -98,56 +97,21 @@ def sibling(name: str, quick_gelu: bool) -> str:
 
 
 def folder_file(folder: Path) -> Path:
-    """Return the one weights file of a folder, or the one with a name that open_clip expects."""
+    """Return the one weights file of a folder, or the one named as open_clip or transformers do."""
     files = sorted(f for f in folder.iterdir() if f.suffix in ('.safetensors', '.bin', '.pth'))
-    named = [f for f in files if f.stem in ('open_clip_model', 'open_clip_pytorch_model')]
+    named = [f for f in files if f.stem in STEMS]
     if not files:
-        raise MissingInputError(f'no weights (.safetensors, .bin or .pth) lie in {folder}')
+        raise MissingInputError(
+            f'no weights (.safetensors, .bin or .pth) lie in {folder}', code='clip.missing_file'
+        )
     if len(files) > 1 and not named:
         names = ', '.join(file.name for file in files)
-        raise InputError(f'{folder} holds several weights files, name one as pretrained: {names}')
-    return (named or files)[-1]  # .safetensors sorts behind .bin
-
-
-def read_state(file: Path) -> tuple[dict[str, torch.Tensor], bool]:
-    """Return a file's tensors by name, and whether the file is OpenAI's own archive.
-
-    That is a TorchScript archive, or a state dict that still has its three extra entries.
-    Raises InputError for anything that cannot be read without executing code in it, and for a
-    file that is not that of a ``checksums.json`` beside it.
-    """
-    try:
-        check_file(file)
-    except ValueError as error:
-        raise InputError(f'{error}; export, install or fetch the folder again') from error
-    scripted = False
-    try:
-        if file.suffix == '.safetensors':
-            state = load_file(file)
-        elif scripted := _is_torchscript(file):
-            state = torch.jit.load(file, map_location='cpu').state_dict()
-        else:
-            zipped = zipfile.is_zipfile(file)
-            state = torch.load(file, map_location='cpu', weights_only=True, mmap=zipped)
-        state = dict(state.get('state_dict', state))
-        shapes = {tensor.shape for tensor in state.values()}
-    except Exception as error:  # the unpickler's are of any kind
         raise InputError(
-            f'{file} cannot be read as weights: it is cut short, or not a state dict '
-            f'(.safetensors, or .pt, .pth, .bin with nothing but tensors): {type(error).__name__}'
-        ) from error
-    if not shapes:
-        raise InputError(f'{file} holds no weights')
-    state = {name.removeprefix('module.'): tensor for name, tensor in state.items()}
-    marks = [state.pop(name) for name in _OPENAI_KEYS if name in state]
-    return state, scripted or bool(marks)
-
-
-def _is_torchscript(file: Path) -> bool:
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as archive:
-        return any(name.endswith('/constants.pkl') for name in archive.namelist())
+            f'{folder} holds several weights files, name one as pretrained: {names}',
+            code='clip.several_files',
+        )
+    by_name = sorted(named or files, key=lambda f: (f.stem not in STEMS[:2], f.suffix == '.bin'))
+    return by_name[0]
 
 
 def load_strictly(
@@ -164,6 +128,7 @@ def load_strictly(
         state = convert_to_custom_text_state_dict(state)
     towers = [name for name, _ in model.named_children()]
     if len(towers) == 1:
+        _require_tower(state, towers[0], what)
         state = {name: t for name, t in state.items() if name.startswith(f'{towers[0]}.')}
     else:
         state = dict(state)
@@ -177,16 +142,28 @@ def load_strictly(
         if image_size is None:
             raise InputError(
                 f'{what}: position embeddings {differ[_POSITIONS]} would have to be '
-                'interpolated; name the model of that image size, or give image_size'
+                'interpolated; name the model of that image size, or give image_size',
+                code='clip.other_image_size',
             )
         resize_pos_embed(state, model)
     elif differ:
         first = ', '.join(f'{name} {shapes}' for name, shapes in list(differ.items())[:3])
         raise InputError(
             f'{what}: the weights are of another architecture; {len(differ)} tensors of '
-            f'{len(expected)} differ, first {first}'
+            f'{len(expected)} differ, first {first}',
+            code='clip.other_architecture',
         )
     model.load_state_dict(state)
+
+
+def _require_tower(state: dict, tower: str, what: str) -> None:
+    if not any(name.startswith(f'{tower}.') for name in state):
+        kind = {'visual': 'image', 'text': 'text'}[tower]
+        raise InputError(
+            f'{what}: the file holds no {kind} tower, only {", ".join(list(state)[:3])} …: give '
+            'the file of a whole model',
+            code='clip.missing_tower',
+        )
 
 
 def _differences(state: dict, expected: dict) -> dict[str, str]:
@@ -199,11 +176,6 @@ def _differences(state: dict, expected: dict) -> dict[str, str]:
 
 
 @functools.cache  # once a process: both towers are loaded from one file
-def log_activation(file: Path, model_name: str, quick_gelu: bool) -> None:
-    """Say which activation weights are used with, where the file cannot tell the right one."""
-    print_log(
-        f'{file}: used with {"QuickGELU" if quick_gelu else "GELU"}, the activation of '
-        f'{model_name!r}; the file does not tell which one it was trained with',
-        logger='current',
-        level=logging.INFO,
-    )
+def log_found(file: Path, found: str, used_with: str) -> None:
+    """Say what a file of weights was, and how it is used."""
+    print_log(f'{file}: {found}, used with {used_with}', logger='current', level=logging.INFO)

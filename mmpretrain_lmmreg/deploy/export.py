@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..clip.backbone import OpenCLIPVisual
-from ..clip.model import has_weights, load_open_clip
+from ..clip.configs import has_weights
+from ..clip.model import load_open_clip
 from ..errors import InputError
 from ..io.checksums import write_checksums
 from . import folder, onnx_model, standalone

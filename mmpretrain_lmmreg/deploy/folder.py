@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..clip.model import LOCAL_DIR, model_config
+from ..clip.configs import LOCAL_DIR, model_config
 from ..datasets.loading import LoadPicture
 from ..errors import InputError
 from ..io.files import fsync_folder

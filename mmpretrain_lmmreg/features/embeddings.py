@@ -20,7 +20,10 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     """
     embeddings, data = embed_images(model, images)
     if data.labels is None:
-        raise InputError('multi-label data are not supported: each image needs one label')
+        raise InputError(
+            'multi-label data are not supported: each image needs one label',
+            code='features.multi_label',
+        )
     return embeddings, data.labels
 
 

@@ -12,7 +12,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from ..clip.backbone import OpenCLIPVisual
-from ..clip.model import has_weights, preprocess_config
+from ..clip.configs import has_weights, preprocess_config
 from ..datasets.pictures import Images, list_images, to_rgb
 from ..errors import InputError
 from ..progress import Progress

@@ -63,5 +63,6 @@ def require_finite(embeddings: Tensor, dataset: FeatureDataset, model: nn.Module
     raise InputError(
         damage(model, dataset, dataset.features[dataset.rows[wrong]], names)
         or f'the embeddings of {len(wrong)} images are not finite, the first is of {names[0]}: '
-        'the weights that training starts from are damaged'
+        'the weights that training starts from are damaged',
+        code='features.not_finite',
     )

@@ -94,7 +94,8 @@ def _check_shared(table: VectorTable, lacking: int) -> None:
         raise InputError(
             f'{table.folder} lacks the features of {lacking} images, which this run has computed: '
             'several machines need $LMMREG_CACHE and the images on a disk that all of them share, '
-            'at the same path'
+            'at the same path',
+            code='features.not_shared',
         )
 
 
@@ -130,7 +131,8 @@ def fill(
         more = f'\nand {len(failed) - NAMED} more' * (len(failed) > NAMED)
         raise UnreadableError(
             f'{len(failed)} of {len(paths)} images cannot be read; mend or remove '
-            'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more
+            'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more,
+            code='features.unreadable',
         )
 
 
@@ -141,7 +143,8 @@ def check_room(table: VectorTable, dim: int, rows: int) -> None:
         raise InputError(
             f'train_cfg.views: features of {rows:,} views take {wanted / 2**30:.1f} GiB, and '
             f'{table.folder} has room for {free / 2**30:.1f}; set fewer views, or $LMMREG_CACHE to '
-            'a folder on another disk'
+            'a folder on another disk',
+            code='features.no_room',
         )
 
 
@@ -156,12 +159,16 @@ def check_deterministic(model: ImageClassifier, dataset: Any, views: int = 1) ->
             name = type(transform).__name__
             raise InputError(
                 f"transform '{name}' may be random: {advice}, or keep 16 views of each image "
-                '(train_cfg.views=16)'
+                '(train_cfg.views=16)',
+                code='features.random_images',
             )
     augments = getattr(model.data_preprocessor, 'batch_augments', None)
     if augments is not None:
         names = ', '.join(type(a).__name__ for a in augments.augments)
-        raise InputError(f'batch augmentation ({names}) mixes images at random: {advice}')
+        raise InputError(
+            f'batch augmentation ({names}) mixes images at random: {advice}',
+            code='features.random_images',
+        )
 
 
 def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:
@@ -169,7 +176,8 @@ def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> Non
     if wrong:
         raise InputError(
             f'the trunk in {precision} gives values that are not finite for {paths[wrong[0]]}: '
-            "its weights are damaged, or overflow (model.backbone.precision='float32' does not)"
+            "its weights are damaged, or overflow (model.backbone.precision='float32' does not)",
+            code='features.not_finite',
         )
 
 

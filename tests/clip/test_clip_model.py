@@ -6,11 +6,12 @@ import socket
 import open_clip
 import pytest
 import torch
+from refused import refused
 from safetensors.torch import save_file
 
+from mmpretrain_lmmreg.clip import configs
 from mmpretrain_lmmreg.clip import model as clip_model
 from mmpretrain_lmmreg.clip import weights as clip_weights
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 VISION = dict(image_size=16, layers=1, width=16, patch_size=8, head_width=8)
 TEXT = dict(context_length=12, vocab_size=49408, width=16, heads=2, layers=1)
@@ -57,10 +58,9 @@ def no_network(monkeypatch):
     monkeypatch.setattr(clip_weights, 'getproxies', dict)
 
 
-def fails(error, function, *args, **kwargs):
-    with pytest.raises(error) as caught:
+def fails(code, function, *args, **kwargs):
+    with refused(code) as caught:
         function(*args, **kwargs)
-    assert type(caught.value) is error
     return str(caught.value)
 
 
@@ -95,7 +95,7 @@ def test_visual_needs_no_text_tower(tmp_path, no_network):
         (clip_model.build_text, "text tower's configuration"),
         (clip_model.tokenizer_for, 'tokenizer'),
     ):
-        message = fails(InputError, function, name)
+        message = fails('clip.no_download', function, name)
         assert f'the {what} of {name!r} is not on disk' in message and 'hf_model_name' in message
 
 
@@ -109,41 +109,26 @@ def test_image_size(name):
 
 
 def test_facts_of_a_model():
-    assert clip_model.embed_dim('ViT-L-14-quickgelu') == 768
-    assert clip_model.uses_quick_gelu('ViT-L-14-quickgelu')
-    assert not clip_model.uses_quick_gelu('ViT-L/14')
+    assert configs.embed_dim('ViT-L-14-quickgelu') == 768
+    assert configs.uses_quick_gelu('ViT-L-14-quickgelu')
+    assert not configs.uses_quick_gelu('ViT-L/14')
     assert clip_model.tokenizer_for('small')(['a dog']).shape == (1, 12)
 
 
 def test_unknown_models(tmp_path):
-    message = fails(InputError, clip_model.build_visual, 'ViT-L14')
+    message = fails('clip.unknown_model', clip_model.build_visual, 'ViT-L14')
     assert "'ViT-L14'" in message and 'did you mean ViT-L-14' in message
-    assert 'list_models' in fails(InputError, clip_model.tokenizer_for, 'xyzzy')
-    assert 'CoCa' in fails(InputError, clip_model.build_open_clip, 'small-coca')
-    assert 'local-dir:FOLDER' in fails(InputError, clip_model.embed_dim, 'hf-hub:some/model')
-    message = fails(MissingInputError, clip_model.build_visual, f'local-dir:{tmp_path}/gone')
+    assert 'list_models' in fails('clip.unknown_model', clip_model.tokenizer_for, 'xyzzy')
+    fails('clip.unsupported_tower', clip_model.build_open_clip, 'small-coca')
+    fails('clip.would_download', configs.embed_dim, 'hf-hub:some/model')
+    message = fails('clip.missing_file', clip_model.build_visual, f'local-dir:{tmp_path}/gone')
     assert f'{tmp_path}/gone/open_clip_config.json is not there' in message
     (tmp_path / 'open_clip_config.json').write_text('{"embed_dim": 8}')
-    message = fails(InputError, clip_model.build_visual, f'local-dir:{tmp_path}')
-    assert "not an open_clip configuration with 'model_cfg'" in message
+    fails('clip.bad_configuration', clip_model.build_visual, f'local-dir:{tmp_path}')
 
 
-@pytest.mark.parametrize('form', ['plain', 'safetensors', 'training', 'parallel', 'half'])
-def test_loads_what_open_clip_writes(weights, tmp_path, form):
+def test_a_text_tower_loads_into_either_class_of_open_clip(weights):
     file, model = weights
-    state = model.state_dict()
-    if form == 'safetensors':
-        file = tmp_path / 'small.safetensors'
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, file)
-    elif form == 'training':
-        torch.save({'epoch': 3, 'name': 'x', 'state_dict': state}, file)
-    elif form == 'parallel':
-        torch.save({f'module.{name}': tensor for name, tensor in state.items()}, file)
-    elif form == 'half':
-        torch.save({name: tensor.half() for name, tensor in state.items()}, file)
-        model = model.half().float()
-    assert same_state(clip_model.load_open_clip('small', file), model)
-    assert same_state(clip_model.load_visual('small', str(file)), model.visual)
     text, tokens = clip_model.load_text('small', file), clip_model.tokenizer_for('small')(['a dog'])
     with torch.no_grad():
         torch.testing.assert_close(text(tokens), model.encode_text(tokens))
@@ -153,14 +138,14 @@ def test_loads_what_open_clip_writes(weights, tmp_path, form):
 
 def test_local_dir_loads_its_own_weights(weights, tmp_path):
     file, model = weights
-    config = {'model_cfg': clip_model.model_config('small'), 'preprocess_cfg': {'mean': [0, 0, 0]}}
+    config = {'model_cfg': configs.model_config('small'), 'preprocess_cfg': {'mean': [0, 0, 0]}}
     (tmp_path / 'open_clip_config.json').write_text(json.dumps(config))
     name = f'local-dir:{tmp_path}'
-    assert 'no weights' in fails(MissingInputError, clip_model.load_visual, name)
+    fails('clip.missing_file', clip_model.load_visual, name)
     save_file(model.visual.state_dict(), tmp_path / 'a.safetensors')
-    assert 'architecture' in fails(InputError, clip_model.load_visual, name)
+    fails('clip.missing_tower', clip_model.load_visual, name)
     file.rename(tmp_path / 'b.pth')
-    assert 'a.safetensors, b.pth' in fails(InputError, clip_model.load_visual, name)
+    assert 'a.safetensors, b.pth' in fails('clip.several_files', clip_model.load_visual, name)
     (tmp_path / 'b.pth').rename(tmp_path / 'open_clip_model.bin')
     visual = clip_model.load_visual(name)
     assert same_state(visual, model.visual) and visual.preprocess_cfg['mean'] == [0, 0, 0]
@@ -190,28 +175,29 @@ def test_openai_archive_needs_quick_gelu(weights, tmp_path, scripted, monkeypatc
         extra = dict.fromkeys(('input_resolution', 'context_length', 'vocab_size'))
         extra = {name: torch.tensor(7) for name in extra}
         torch.save({**model.state_dict(), **extra}, file)
-    message = fails(InputError, clip_model.load_visual, 'small', file)
+    message = fails('clip.other_activation', clip_model.load_visual, 'small', file)
     assert f"{file} is OpenAI's own archive" in message and "use 'small-quickgelu'" in message
-    assert 'set quick_gelu' in fails(InputError, clip_model.load_visual, 'small-wide', file)
+    message = fails('clip.other_activation', clip_model.load_visual, 'small-wide', file)
+    assert 'set quick_gelu' in message
     lines = []
     monkeypatch.setattr(clip_weights, 'print_log', lambda text, **kwargs: lines.append(text))
     assert same_state(clip_model.load_visual('small-quickgelu', file), model.visual)
-    assert not lines
+    assert len(lines) == 1 and 'does not tell' not in lines[0]
 
 
 def test_weights_of_another_architecture(weights):
     file, _ = weights
-    message = fails(InputError, clip_model.load_open_clip, 'small-wide', file)
+    message = fails('clip.other_architecture', clip_model.load_open_clip, 'small-wide', file)
     assert f"{file} into 'small-wide': the weights are of another architecture" in message
     assert 'visual.conv1.weight' in message or 'visual.class_embedding' in message
     assert '(16,) in the file, (24,) in the model' in message and len(message) < 600
-    timm = fails(InputError, clip_model.load_visual, 'small-timm', file)
+    timm = fails('clip.other_architecture', clip_model.load_visual, 'small-timm', file)
     assert 'absent in the file' in timm
 
 
 def test_positions_are_interpolated_only_on_request(weights):
     file, model = weights
-    message = fails(InputError, clip_model.load_visual, 'small-32', file)
+    message = fails('clip.other_image_size', clip_model.load_visual, 'small-32', file)
     assert '(5, 16) in the file, (17, 16) in the model' in message and 'image_size' in message
     for name in ('small', 'small-32'):
         visual = clip_model.load_visual(name, file, image_size=32)
@@ -232,24 +218,17 @@ def test_timm_positions_are_interpolated_on_request(tmp_path):
 
 def test_missing_weights(tmp_path):
     file = tmp_path / 'gone.pt'
-    message = fails(MissingInputError, clip_model.load_visual, 'ViT-L-14-quickgelu', file)
+    message = fails('clip.missing_file', clip_model.load_visual, 'ViT-L-14-quickgelu', file)
     assert f"'{file}' of 'ViT-L-14-quickgelu' are not there" in message and 'openai' in message
-    assert 'pretrained=TAG or FILE' in fails(InputError, clip_model.load_text, 'small')
+    fails('clip.no_weights_named', clip_model.load_text, 'small')
 
 
-def test_unreadable_weights(weights, tmp_path):
+def test_weights_that_are_cut_short(weights):
     file, _ = weights
     file.write_bytes(file.read_bytes()[:2000])
-    assert f'{file} cannot be read as weights' in fails(
-        InputError, clip_model.load_visual, 'small', file
+    assert f'{file} cannot be read' in fails(
+        'clip.unreadable', clip_model.load_visual, 'small', file
     )
-    for name, content in (('a.safetensors', b'no weights'), ('b.bin', b''), ('c.pt', b'text')):
-        (tmp_path / name).write_bytes(content)
-        assert name in fails(InputError, clip_model.load_visual, 'small', tmp_path / name)
-    torch.save([1, 2], tmp_path / 'list.pt')
-    assert 'list.pt' in fails(InputError, clip_model.load_visual, 'small', tmp_path / 'list.pt')
-    torch.save({}, tmp_path / 'none.pt')
-    assert 'no weights' in fails(InputError, clip_model.load_visual, 'small', tmp_path / 'none.pt')
 
 
 @pytest.mark.parametrize(
@@ -260,18 +239,18 @@ def test_unreadable_weights(weights, tmp_path):
     ],
 )
 def test_tag_of_the_other_activation(name, tag, other):
-    message = fails(InputError, clip_model.load_visual, name, tag)
+    message = fails('clip.other_activation', clip_model.load_visual, name, tag)
     assert f'the weights {tag!r} were trained with' in message and f'use {other!r}' in message
 
 
 def test_tag_of_another_model():
-    message = fails(InputError, clip_model.load_visual, 'small', 'laion2b_s34b_b79k')
+    message = fails('clip.other_model', clip_model.load_visual, 'small', 'laion2b_s34b_b79k')
     assert "'laion2b_s34b_b79k' are weights of ViT-B-32" in message
 
 
 def test_tag_without_network(no_network, monkeypatch, tmp_path):
     monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path))
-    message = fails(InputError, clip_model.load_visual, 'ViT-B-32-quickgelu', 'openai')
+    message = fails('clip.no_download', clip_model.load_visual, 'ViT-B-32-quickgelu', 'openai')
     assert 'cannot be downloaded here' in message and 'pretrained=FILE' in message
     assert 'huggingface.co/timm/vit_base_patch32_clip_224.openai' in message
 

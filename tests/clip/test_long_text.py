@@ -91,7 +91,7 @@ def test_both_towers_of_the_file(tmp_path, state):
 
 def test_long_clip_needs_quick_gelu(tmp_path, state):
     torch.save(state, tmp_path / 'longclip.pt')
-    with pytest.raises(InputError, match="is Long-CLIP's own archive, which needs QuickGELU"):
+    with pytest.raises(InputError, match='is Long-CLIP, which needs QuickGELU'):
         TextTower(model(tmp_path, quick_gelu=False), tmp_path / 'longclip.pt')
 
 
