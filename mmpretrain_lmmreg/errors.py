@@ -154,6 +154,7 @@ CODES: dict[str, str] = {
     'config.on_is_method': "--on names a method in place of a data set's config",
     'config.on_unfit': '--on names a config that lacks what the method takes from it',
     'config.unknown_value': 'a setting has a value that is not among the known ones',
+    'config.wrong_setting': 'a config sets what nothing reads, or a value that no run could use',
     'config.out_of_range': 'a number among the settings is not in its range',
 }
 

@@ -13,7 +13,6 @@ from ..config import config_folder
 from ..errors import InputError
 from ..io.printing import plain
 from .runner import shorten_terminal
-from .settings import hint_of
 
 
 def run_tool(main: Callable[[], None], kept: str = '') -> None:
@@ -44,7 +43,7 @@ def run_tool(main: Callable[[], None], kept: str = '') -> None:
         if not known or os.environ.get('LMMREG_TRACEBACK') == '1':
             raise
         text = str(error.args[0] if isinstance(error, KeyError) else error)
-        print(plain(f'error: {text}{hint_of(text, component)}'), file=sys.stderr, flush=True)
+        print(plain(f'error: {text}'), file=sys.stderr, flush=True)
         sys.exit(2)
 
 

@@ -21,11 +21,10 @@ from ..config import check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..io.lock import locked
 from ..runner import LMMRegRunner
-from .components import check_settings
 from .inputs import check_inputs
 from .launchers import adapt_launcher, adapt_loaders, check_amp
+from .linter import check_settings
 from .runner import CommandRunner
-from .settings import key_problems
 from .upstream_help import on_parser, tool_file
 
 
@@ -103,7 +102,7 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     if is_on_the_demo(cfg, args.config) and _is_first():
         print(f'no --on CONFIG: {args.config} is put on the demo', file=sys.stderr)
     given = tuple(args.cfg_options or ())
-    wrong = key_problems(cfg, given)
+    own = set(cfg)
     if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
         raise InputError(
             f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
@@ -111,7 +110,7 @@ def read_command(name: str) -> tuple[Config, Namespace]:
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
     cfg = tool.merge_args(cfg, args)
-    check_settings(cfg, given, wrong)
+    check_settings(cfg, given, own)
     check_amp(cfg, training=name == 'train')
     check_inputs(cfg, training=name == 'train')
     adapt_loaders(cfg)
