@@ -140,7 +140,7 @@ def test_types(key, value, near):
         ('labo', HEAD + 'coverage', -1, 'coverage=-1 must be at least 0'),
         ('clip_a_self', HEAD + 'ratio', 2, 'ratio=2 must be between 0 and 1'),
         ('wise_ft', HEAD + 'mix', 2, 'mix=2 must be between 0 and 1'),
-        ('logreg', HEAD + 'C', 0, 'C=0 must be positive'),
+        ('logreg', HEAD + 'C', 0, 'C=0 must be at least 1e-12'),
         ('logreg', HEAD + 'max_iter', 0, 'max_iter=0 must be at least 1'),
         ('coop', HEAD + 'length', 0, 'length=0 must be at least 1'),
         ('zero_shot', HEAD + 'logit_scale', -1, 'logit_scale=-1 must be at least 0'),
