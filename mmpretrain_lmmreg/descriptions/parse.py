@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from .marked_up import Found, from_json, from_table, from_tags
-from .marks import SIGN, STOPS, from_lines, from_marks
-from .own_words import own_words
+from .answer import answer_of
+from .lists import SIGN, STOPS, from_lines, from_marks
 from .refusals import begins_as_refusal, is_refusal, says_blind, says_cannot
+from .structured import Found, from_json, from_table, from_tags
 
 STATUSES = ('ok', 'long', 'short', 'truncated', 'refused', 'empty', 'error')
 """What a reply can be, best first; ``error`` (no reply at all) is never the parser's verdict."""
@@ -21,22 +21,29 @@ class ParsedReply:
 
 
 def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
-    """Read the descriptions out of a reply and say what kind of reply it is.
+    """Read the descriptions out of a reply, and say what kind of reply it is.
 
-    Takes lists behind numbers, letters or bullets (numbers also on one line), JSON, XML,
-    tables and plain lines, with or without a preamble. Thoughts, a turn that the LMM invented
-    (``###``, ``Human:``), headings and closing remarks are left out, as are repeats within
-    the reply and an unfinished last item. ``long`` keeps all items; ``refused`` has none, so
-    that no apology enters a class mean.
+    Lists behind numbers or bullets (numbers also on one line), JSON, XML, tables and plain lines
+    are read, with or without a preamble. Thoughts, a turn that the LMM invented (``###``,
+    ``Human:``), headings, closing remarks, repeats and an unfinished last item are left out.
 
     Args:
         reply: The LMM's words, whole.
-        expected: Number of descriptions asked for.
+        expected: Number of descriptions asked for, 10 by default.
+
+    Returns:
+        Descriptions and status: ``ok`` (as many as expected), ``long`` (more; all are kept),
+        ``short`` (fewer), ``truncated`` (fewer, and the last one is unfinished), ``refused`` (none,
+        so that no apology enters a class mean) or ``empty``. No reply raises an error.
+
+    Example:
+        >>> parse_reply('Sure!\\n1. A dog runs.\\n2. It is brown.', expected=2)
+        ParsedReply(descriptions=['A dog runs.', 'It is brown.'], status='ok')
     """
-    text = own_words(reply)
+    text = answer_of(reply)
     if not text:
         return ParsedReply([], 'empty')
-    found = _find(text, expected)
+    found = _find(text)
     if _is_refusal(found, expected):
         return ParsedReply([], 'refused')
     items = [_clean(item) for item in found.items]
@@ -62,19 +69,16 @@ def _status(descriptions: list[str], cut: bool, expected: int) -> str:
 
 
 _WORD = re.compile(r'\w')
-_NESTED = 3  # texts within texts that are looked into
 
 
-def _find(text: str, expected: int) -> Found:
-    for _ in range(_NESTED):
-        found = from_json(text) or from_tags(text) or from_table(text)
-        if not isinstance(found, str):
-            listed = from_marks(text, expected)
-            if found and listed and len(listed.items) > len(found.items):
-                found = None if len(listed.preamble) < len(found.preamble) else found
-            return found or listed or from_lines(text)
-        text = found
-    return from_marks(text, expected) or from_lines(text)
+def _find(text: str) -> Found:
+    found = from_json(text) or from_tags(text) or from_table(text)
+    if found and len(found.items) == 1 and '\n' in found.items[0]:
+        text, found = found.items[0], None  # a list within a text of JSON
+    listed = from_marks(text)
+    if found and listed and len(listed.items) > len(found.items):
+        found = None if len(listed.preamble) < len(found.preamble) else found
+    return found or listed or from_lines(text)
 
 
 def _is_refusal(found: Found, expected: int) -> bool:

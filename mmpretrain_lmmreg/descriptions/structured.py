@@ -1,0 +1,110 @@
+"""Items of a reply that is JSON, XML, HTML or a table."""
+
+import html
+import json
+import re
+from dataclasses import dataclass
+from itertools import takewhile, zip_longest
+
+
+@dataclass(frozen=True)
+class Found:
+    """Items of a reply, still with their marks of emphasis, and the words before them."""
+
+    preamble: str
+    items: list[str]
+    cut: bool = False  # seen to be unfinished, the unfinished item already left out
+    is_list: bool = True
+
+
+_JSON_START = re.compile(r'(?:\A|[\n:`=]|json|(?<=\s)(?=\[\s*"))[^\S\n]*([\[{]\s*["\'{\[])')
+_QUOTED = re.compile(
+    r'"(?P<double>(?:[^"\\]+|\\.|"(?!\s*[,:\]}]))*)(?P<closed>")?'
+    r"|(?<=[\[{,:\s])'(?P<single>(?:[^'\\]+|\\.|'(?!\s*[,:\]}]))*)(?P<ended>')?",
+    re.DOTALL,
+)
+_OWN_NUMBER = re.compile(r'\A\s*\d{1,3}[.)]\s+(?=[^\n]*\Z)')
+_GAP = re.compile(r'[\s,]*')
+_WANTED = re.compile(r'desc|sentence|caption|item|list', re.IGNORECASE)
+_LEAF = re.compile(r'<(?P<tag>[A-Za-z_]\w*)(?:\s[^<>]*)?>(?P<text>[^<>]+)</(?P=tag)\s*>')
+_RULE = re.compile(r'[\s|:+-]*-{2,}[\s|:+-]*\Z')
+
+
+def from_json(text: str) -> Found | None:
+    """Items of a JSON list or object, also of one that breaks off or is quoted as in Python."""
+    start = _JSON_START.search(text)
+    if not start:
+        return None
+    begin, cut = start.start(1), False
+    values = _values(text, begin)
+    items = _texts(values[0] if len(values) == 1 else values) if values else []
+    if not values:
+        quoted = list(_QUOTED.finditer(text, begin))
+        cut = bool(quoted) and not (quoted[-1]['closed'] or quoted[-1]['ended'])
+        quoted = [q for q in quoted[: -1 if cut else None] if text[q.end() :][:1] != ':']
+        items = [q['double'] or q['single'] or '' for q in quoted]
+    items = [_OWN_NUMBER.sub('', item) for item in items]
+    return Found(text[:begin], items, cut) if items else None
+
+
+def _values(text: str, begin: int) -> list[object]:
+    """The JSON value at ``begin``, and those on the lines that follow; none if one is damaged."""
+    values: list[object] = []
+    decoder = json.JSONDecoder(strict=False)
+    try:
+        while text[begin : begin + 1] in ('[', '{'):
+            value, end = decoder.raw_decode(text, begin)
+            values.append(value)
+            begin = _GAP.match(text, end).end()  # type: ignore[union-attr]
+    except (ValueError, RecursionError):
+        return []
+    return values
+
+
+def _texts(value: object) -> list[str]:
+    """The texts of a decoded list or object: the list called for in it, else the longest."""
+    try:
+        if isinstance(value, list):
+            return [max(_strings(each), key=len, default='') for each in value]
+        if not isinstance(value, dict):
+            return []
+        inner = {name: each for name, each in value.items() if isinstance(each, list | dict)}
+        wanted = [each for name, each in inner.items() if _WANTED.search(name)]
+        if inner:
+            return max(map(_texts, wanted or inner.values()), key=len)
+        return [text for text in value.values() if isinstance(text, str)]
+    except RecursionError:
+        return []
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return [text for part in parts for text in _strings(part)]
+    return [value] if isinstance(value, str) else []
+
+
+def from_tags(text: str) -> Found | None:
+    """Texts of the XML or HTML elements that there are most of, two at least."""
+    leaves: dict[str, list[re.Match]] = {}
+    for leaf in _LEAF.finditer(text):
+        if re.search(r'[^\W\d]', leaf['text']):
+            leaves.setdefault(leaf['tag'].lower(), []).append(leaf)
+    found = max(leaves.values(), key=len, default=[])
+    if len(found) < 2:
+        return None
+    items = [html.unescape(leaf['text']).strip() for leaf in found]
+    return Found(text[: found[0].start()], items)
+
+
+def from_table(text: str) -> Found | None:
+    """The wordiest column of a Markdown table."""
+    lines = [line.strip() for line in text.split('\n')]
+    rule = next((i for i, line in enumerate(lines) if '|' in line and _RULE.match(line)), 0)
+    if not rule:
+        return None
+    rows = list(takewhile(lambda line: '|' in line, lines[rule + 1 :]))
+    cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in rows]
+    columns = zip_longest(*cells, fillvalue='')
+    texts = [text for text in max(columns, key=lambda c: sum(map(len, c)), default=()) if text]
+    return Found('\n'.join(lines[: rule - 1]), texts) if texts else None
