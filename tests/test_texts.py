@@ -18,6 +18,7 @@ from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.text_quality import class_pattern, names_in
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, parse_reply
 from mmpretrain_lmmreg.hooks.record import describe_training_data
+from mmpretrain_lmmreg.io.trusted import read_checkpoint
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed
 
@@ -123,7 +124,7 @@ def test_to_every_place_that_shows_them(
     store, tiny_config, pictures, tmp_path, monkeypatch, capsys
 ):
     ours = train(tiny_config, tmp_path / 'ours', 'ours')
-    weights = torch.load(ours[1])['state_dict']
+    weights = read_checkpoint(ours[1])['state_dict']
     assert (
         weights['head.class_means'].isfinite().all() and weights['head.fc.weight'].isfinite().all()
     )
