@@ -7,7 +7,7 @@ Importing the package imports neither torch nor mmpretrain. Configs register its
 Example:
     >>> import mmpretrain_lmmreg
     >>> mmpretrain_lmmreg.parse_reply('1. A red kite over a beach.').descriptions
-    ('A red kite over a beach.',)
+    ['A red kite over a beach.']
 """
 
 from importlib import import_module
