@@ -8,8 +8,10 @@ from threading import Timer
 
 import pytest
 from child_process import inside, kill
+from mmengine.config import Config
 from refused import refused
 
+from mmpretrain_lmmreg.cli.runner import CommandRunner
 from mmpretrain_lmmreg.io.lock import locked
 
 
@@ -101,3 +103,17 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, capfd):
     with locked(tmp_path / '.lock', ''):
         pass
     assert 'cannot be locked (No locks available)' in ''.join(capfd.readouterr())
+
+
+@pytest.mark.parametrize('make', [os.symlink, os.link])
+def test_a_kept_config_replaces_a_link_and_its_target_stays(tmp_path, make):
+    target, kept = tmp_path / 'own.py', tmp_path / 'run' / 'config.py'
+    target.write_text('mine = 1')
+    kept.parent.mkdir()
+    make(target, kept)
+    (tmp_path / 'config.py').write_text('a = 1')
+    runner = CommandRunner.__new__(CommandRunner)
+    runner.cfg, runner.dumped = Config.fromfile(tmp_path / 'config.py'), False
+    runner._work_dir, runner._hooks = str(kept.parent), []
+    runner.call_hook('before_train_epoch')
+    assert Config.fromfile(kept).a == 1 and target.read_text() == 'mine = 1'

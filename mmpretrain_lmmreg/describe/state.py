@@ -18,6 +18,7 @@ from ..descriptions.parse import STATUSES
 from ..descriptions.store import complete
 from ..errors import InputError
 from ..features.keys import contents_compared, stat_signature
+from ..io.files import make_folder
 from .describers import Answer
 from .plan import Limit
 from .tasks import Task
@@ -232,11 +233,11 @@ class Contents:
 
     def save(self) -> None:
         """Append what is new to the file; where that cannot be, images are read again later."""
-        with self._lock, suppress(OSError):
+        with self._lock, suppress(OSError, InputError):
             new, self._new = self._new, array('Q')
             if not self._path or not new:
                 return
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             with open(self._path, 'ab') as file:
                 file.truncate(file.tell() // _ROW.itemsize * _ROW.itemsize)
                 file.write(np.array(new, '<u8').tobytes())

@@ -116,6 +116,3 @@ def _path(key: str) -> str:
 def _without_state(row: str) -> str:
     file, _, content = row.rsplit('\t', 2)
     return f'{file}\t{content}'
-
-
-file_state = stat_signature  # the old name, while the callers move
