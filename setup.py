@@ -63,6 +63,8 @@ setup(
     classifiers=[
         'Development Status :: 4 - Beta',
         'Intended Audience :: Science/Research',
+        'Operating System :: MacOS',
+        'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
@@ -70,12 +72,11 @@ setup(
         'Typing :: Typed',
     ],
     python_requires='>=3.10',
-    py_modules=['mmpretrain_lmmreg_start'],
     packages=find_packages(include=['mmpretrain_lmmreg', 'mmpretrain_lmmreg.*']),
     package_data={'mmpretrain_lmmreg': ['**/*']},  # texts, templates, weights of every room
     exclude_package_data={'mmpretrain_lmmreg': ['**/*.py[cod]']},
     cmdclass={'build_py': BuildWithConfigs},
-    entry_points={'console_scripts': ['mmpretrain-lmmreg = mmpretrain_lmmreg_start:main']},
+    entry_points={'console_scripts': ['mmpretrain-lmmreg = mmpretrain_lmmreg.cli.main:main']},
     # Wide enough to keep a torch that is there with its torchvision, and capped because each
     # torchvision demands one torch: a newer one would replace it. constraints.txt has the exact
     # versions that were run together.

@@ -1,6 +1,6 @@
-"""``python -m mmpretrain_lmmreg``: print the folder of the configs that come along."""
+"""``python -m mmpretrain_lmmreg COMMAND ...``: the same as ``mmpretrain-lmmreg COMMAND ...``."""
 
-from .config import config_folder
+from .cli.main import main
 
 if __name__ == '__main__':
-    print(config_folder())
+    main()

@@ -154,6 +154,10 @@ CODES: dict[str, str] = {
     'config.on_is_method': "--on names a method in place of a data set's config",
     'config.on_unfit': '--on names a config that lacks what the method takes from it',
     'config.unknown_value': 'a setting has a value that is not among the known ones',
+    'config.bad_option': 'an option of a command has a value that it cannot have',
+    'config.inputs_missing': 'weights, images or descriptions that a run needs are not there',
+    'config.no_accelerator': 'mixed precision is asked for on a CPU',
+    'config.launcher': '--launcher names what has not started this process',
     'config.wrong_setting': 'a config sets what nothing reads, or a value that no run could use',
     'config.out_of_range': 'a number among the settings is not in its range',
 }

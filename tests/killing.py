@@ -15,7 +15,7 @@ from pathlib import Path
 from crashing import wait
 from folder_content import content
 
-import mmpretrain_lmmreg_start
+from mmpretrain_lmmreg.cli.main import run
 
 IN_A_ROW = 3  # runs of a command that are killed one after the other
 
@@ -58,7 +58,7 @@ def start(argv: list[str], folder: Path) -> int:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
         sys.argv = [f'{argv[0]}.py', *argv[1:]]
-        mmpretrain_lmmreg_start.run(argv[0])
+        run(argv[0])
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

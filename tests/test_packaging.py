@@ -111,7 +111,7 @@ def wheel(tmp_path_factory) -> Path:
     source = folder / 'source'
     source.mkdir()
     files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'model-index.yml')
-    for name in (*files, f'{PACKAGE.name}_start.py'):
+    for name in files:
         shutil.copy(ROOT / name, source)
     for name in ('configs', 'tools', PACKAGE.name):
         shutil.copytree(ROOT / name, source / name)
@@ -137,7 +137,7 @@ def check(*command, cwd: Path, **environment: str) -> str:
 def test_wheel_carries_configs_tools_and_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     expected = (
-        {'mmpretrain_lmmreg/.mim/model-index.yml', 'mmpretrain_lmmreg_start.py'}
+        {'mmpretrain_lmmreg/.mim/model-index.yml'}
         | {
             f'mmpretrain_lmmreg/.mim/{file.relative_to(ROOT).as_posix()}'
             for folder in ('configs', 'tools')
@@ -155,7 +155,7 @@ def test_wheel_carries_configs_tools_and_data(wheel):
     assert any(name.endswith('LICENSE') for name in in_info)
     (entry_points,) = (name for name in in_info if name.endswith('entry_points.txt'))
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
-    assert 'mmpretrain-lmmreg = mmpretrain_lmmreg_start:main' in text
+    assert 'mmpretrain-lmmreg = mmpretrain_lmmreg.cli.main:main' in text
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_child_config_trains_from_the_wheel(wheel, tmp_path, pictures):
     everything_else = sysconfig.get_path('purelib')  # whose own .pth files are then not read
     Path(site.strip(), 'everything_else.pth').write_text(everything_else)
 
-    configs = check(python, '-m', 'mmpretrain_lmmreg', cwd=tmp_path).strip()
+    configs = check(python, '-m', 'mmpretrain_lmmreg', 'configs', cwd=tmp_path).strip()
     assert configs == f'{site.strip()}/mmpretrain_lmmreg/.mim/configs'
     config = write_project(tmp_path / 'mine', pictures)
     inherited = config.read_text().replace('{{$LMMREG_CONFIGS:configs}}', configs)

@@ -1,5 +1,5 @@
-"""The commands, started by ``mmpretrain_lmmreg_start``: one module each.
+"""The commands, one module each; :mod:`.main` lists and starts them.
 
-Each has ``parser()``, ``main()``, and ``KEPT``, what Ctrl-C leaves behind. It is imported before
-the arguments are read, so what needs torch is imported in ``main()``.
+Each has ``parser()``, ``main()``, and may have ``KEPT``, what Ctrl-C leaves behind. A module is
+imported before the arguments are read, so what needs torch or mm* is imported in ``main()``.
 """

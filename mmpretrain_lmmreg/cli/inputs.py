@@ -17,11 +17,12 @@ def check_inputs(cfg: Config, training: bool) -> None:
     """Report all missing inputs of a run at once, each with the command that makes it."""
     missing = missing_inputs(cfg, training)
     if len(missing) == 1:
-        raise MissingInputError(missing[0])
+        raise MissingInputError(missing[0], code='config.inputs_missing')
     if missing:
         lines = [f'  {number}. {text}' for number, text in enumerate(missing, 1)]
         raise MissingInputError(
-            f'{len(missing)} inputs are missing; make them in this order:\n' + '\n'.join(lines)
+            f'{len(missing)} inputs are missing; make them in this order:\n' + '\n'.join(lines),
+            code='config.inputs_missing',
         )
 
 

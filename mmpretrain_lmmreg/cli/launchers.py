@@ -1,4 +1,4 @@
-"""What a launcher, a CPU and loaders without workers need of a config, which mmengine leaves."""
+"""What a launcher and a CPU need of a config, which mmengine leaves."""
 
 import os
 import subprocess
@@ -30,16 +30,9 @@ def check_amp(cfg: Config, training: bool) -> None:
         asked = (cfg.get('test_cfg') or {}).get('fp16', False)
     if asked and get_device() in ('cpu', 'mps'):
         raise InputError(
-            'mixed precision (--amp) needs an accelerator, and torch sees none here: leave it out'
+            'mixed precision (--amp) needs an accelerator, and torch sees none here: leave it out',
+            code='config.no_accelerator',
         )
-
-
-def adapt_loaders(cfg: Config) -> None:
-    """Drop the workers' options that mmpretrain's tools add where there are no workers."""
-    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        loader = cfg.get(name)
-        if loader and loader.get('num_workers', 0) == 0:
-            loader.persistent_workers = False
 
 
 def adapt_launcher(cfg: Config) -> None:
@@ -64,7 +57,8 @@ def _adopt_ranks(launcher: str) -> None:
     if unset:
         raise InputError(
             f'--launcher {launcher}: {", ".join(unset)} is not set, so this process was not '
-            f'started by it. Start with {_START[launcher]}, or leave --launcher out'
+            f'started by it. Start with {_START[launcher]}, or leave --launcher out',
+            code='config.launcher',
         )
     for ours, theirs in zip(_RANKS['pytorch'], _RANKS[launcher], strict=True):
         os.environ[ours] = os.environ[theirs]
@@ -73,4 +67,7 @@ def _adopt_ranks(launcher: str) -> None:
         hosts = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
         os.environ['MASTER_ADDR'] = subprocess.check_output(hosts, text=True).split()[0]
     if 'MASTER_ADDR' not in os.environ:
-        raise InputError(f'--launcher {launcher}: set MASTER_ADDR to the name of the first machine')
+        raise InputError(
+            f'--launcher {launcher}: set MASTER_ADDR to the name of the first machine',
+            code='config.launcher',
+        )

@@ -4,6 +4,8 @@ import json
 from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 
+from ..config import add_on
+
 
 def whole(least: int) -> Callable[[str], int]:
     """A type of option: a whole number of at least ``least``."""
@@ -60,3 +62,38 @@ def _value(text: str) -> object:
         return json.loads({'True': 'true', 'False': 'false', 'None': 'null'}.get(text, text))
     except ValueError:
         return text
+
+
+def key_value(text: str) -> str:
+    """A type of option: ``KEY=VALUE``."""
+    if not text.partition('=')[1] or text.startswith('='):
+        raise ArgumentTypeError(f'{text}: write KEY=VALUE')
+    return text
+
+
+def add_upstream_options(parser: ArgumentParser) -> None:
+    """Add what mmpretrain's train.py and test.py have in common, and ``--on``.
+
+    mmpretrain's own parsers cannot be had without importing torch; a test compares them.
+    """
+    add_on(parser)
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        type=key_value,
+        metavar='KEY=VALUE',
+        help="settings in place of the config's, such as model.head.alpha=0.1; a list is "
+        'key="[a,b]" or key=a,b, without spaces',
+    )
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what has started this process beside others (none)',
+    )
+    parser.add_argument(
+        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    )

@@ -4,28 +4,33 @@ import logging
 import os
 import shlex
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import AbstractContextManager, nullcontext
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import mmengine
-from mmengine.config import Config
+import mmpretrain
+from mmengine.config import Config, DictAction
 from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
-from ..config import check_files, is_on_the_demo, load_config, work_dir_of
+from ..config import check_braces, check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..io.lock import locked
 from ..runner import LMMRegRunner
+from . import test as test_command
+from . import train as train_command
 from .inputs import check_inputs
-from .launchers import adapt_launcher, adapt_loaders, check_amp
+from .launchers import adapt_launcher, check_amp
 from .linter import check_settings
 from .runner import CommandRunner
-from .upstream_help import on_parser, tool_file
+
+PARSERS = {'train': train_command.parser, 'test': test_command.parser}
 
 
 def train() -> None:
@@ -95,10 +100,11 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     Raises:
         InputError: arguments, settings or inputs that no run could use.
     """
-    tool, on = upstream_tool(name), _take_on()
-    args = tool.parse_args()
+    args = PARSERS[name]().parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     _check_arguments(args)
-    cfg = load_config(args.config, on)
+    args.cfg_options = settings_of(args.cfg_options)
+    cfg = load_config(args.config, args.on)
     if is_on_the_demo(cfg, args.config) and _is_first():
         print(f'no --on CONFIG: {args.config} is put on the demo', file=sys.stderr)
     given = tuple(args.cfg_options or ())
@@ -106,14 +112,17 @@ def read_command(name: str) -> tuple[Config, Namespace]:
     if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
         raise InputError(
             f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
-            'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it'
+            'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it',
+            code='config.bad_option',
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
-    cfg = tool.merge_args(cfg, args)
+    cfg = upstream_tool(name).merge_args(cfg, args)
+    check_braces(cfg)
+    if any(key.partition('.')[0] == 'custom_imports' for key in given):
+        _import_custom(cfg.custom_imports)
     check_settings(cfg, given, own)
     check_amp(cfg, training=name == 'train')
     check_inputs(cfg, training=name == 'train')
-    adapt_loaders(cfg)
     adapt_launcher(cfg)
     return cfg, args
 
@@ -123,12 +132,15 @@ def _check_arguments(args: Namespace) -> None:
     check_files(args.config, getattr(args, 'checkpoint', None))
     resume = getattr(args, 'resume', None)
     if resume and resume != 'auto' and '://' not in resume and not Path(resume).is_file():
-        raise MissingInputError(f'--resume: there is no file {resume}')
+        raise MissingInputError(f'--resume: there is no file {resume}', code='config.no_checkpoint')
     out, item = getattr(args, 'out', None), getattr(args, 'out_item', None)
     if item and not out:
-        raise InputError('--out-item: give --out FILE, too')
+        raise InputError('--out-item: give --out FILE, too', code='config.bad_option')
     if out and item != 'metrics' and not out.endswith(('.pkl', '.pickle')):
-        raise InputError(f'--out {out}: predictions are written as .pkl only, choose such a name')
+        raise InputError(
+            f'--out {out}: predictions are written as .pkl only, choose such a name',
+            code='config.bad_option',
+        )
 
 
 def _interrupted(error: BaseException | None) -> bool:
@@ -151,16 +163,49 @@ def _what_is_kept(work_dir: str) -> str:
     )
 
 
-def _take_on() -> str | None:
-    """Take ``--on`` out of the command line, of which mmpretrain's parser reads the rest."""
-    args, sys.argv[1:] = on_parser().parse_known_args()
-    return args.on
+def settings_of(given: list[str] | None) -> dict | None:
+    """``KEY=VALUE``... of ``--cfg-options``, read as mmengine reads them.
+
+    Raises:
+        InputError: a value has brackets that do not match.
+    """
+    if not given:
+        return None
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    try:
+        return parser.parse_args(['--cfg-options', *given]).cfg_options
+    except AssertionError as error:
+        raise InputError(f'--cfg-options: {error}', code='config.bad_option') from error
+
+
+def _import_custom(imports: object) -> None:
+    """Import what ``--cfg-options custom_imports...`` names, as mmengine does for a file's."""
+    try:
+        import_modules_from_strings(**imports)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(
+            f'--cfg-options custom_imports: {error}; give custom_imports.imports=MODULE',
+            code='config.bad_option',
+        ) from error
 
 
 def upstream_tool(name: str) -> ModuleType:
-    """Import ``tools/<name>.py`` of the installed mmpretrain."""
-    loader = SourceFileLoader(f'mmpretrain_tool_{name}', str(tool_file(name)))
-    module = ModuleType(loader.name)
-    module.__file__ = loader.path
-    loader.exec_module(module)
-    return module
+    """Import ``tools/<name>.py`` of the installed mmpretrain, in its wheel or its checkout.
+
+    Raises:
+        ImportError: it is in neither.
+    """
+    package = Path(mmpretrain.__file__).parent
+    places = [place / 'tools' / f'{name}.py' for place in (package / '.mim', package.parent)]
+    for place in places:
+        if place.is_file():
+            loader = SourceFileLoader(f'mmpretrain_tool_{name}', str(place))
+            module = ModuleType(loader.name)
+            module.__file__ = loader.path
+            loader.exec_module(module)
+            return module
+    raise ImportError(
+        f'{places[0]} and {places[1]} are not there: install mmpretrain from its wheel, not by '
+        'copying the package folder'
+    )
