@@ -11,7 +11,9 @@ of :mod:`mmpretrain_lmmreg.compat`.
 from . import compat
 
 # isort: split
-from . import clip, datasets, demo, descriptions, features, heads, hooks, runner  # noqa: F401
+from . import clip, demo, descriptions, features, heads, hooks, runner  # noqa: F401
+from .datasets import bar, era, loading, own, ucf101  # noqa: F401
+from .datasets import demo as demo_dataset  # noqa: F401
 
 compat.allow_log_values()
 

@@ -8,7 +8,6 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmpretrain_lmmreg.cli.launchers import adapt_loaders
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.hooks.run_folder import load_run
@@ -75,7 +74,6 @@ def _train(
             **(options or {}),
         }
     )
-    adapt_loaders(cfg)
     count, clock, trunk = 0, EpochClock(), OpenCLIPVisual.forward_trunk
 
     def counting(self, images):

@@ -1,25 +1,28 @@
-"""Data sets: which images there are, how they are split, and what their classes are called."""
+"""Data sets: which images there are, how they are split, and what their classes are called.
 
-from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+Importing this package is light, since configs call ``find_classes`` while they are read.
+"""
 
-# isort: split
-from .bar import BAR
-from .base import SplitDataset
-from .demo import DemoActions
-from .era import ERA
-from .files import unreadable_images
-from .loading import LoadPicture
-from .own import OwnImages, find_classes
-from .ucf101 import UCF101
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    'BAR',
-    'ERA',
-    'UCF101',
-    'DemoActions',
-    'LoadPicture',
-    'OwnImages',
-    'SplitDataset',
-    'find_classes',
-    'unreadable_images',
-]
+_LIGHT = {'find_classes': 'own_lists', 'unreadable_images': 'files'}
+_PUBLIC = {
+    'BAR': 'bar',
+    'ERA': 'era',
+    'UCF101': 'ucf101',
+    'DemoActions': 'demo',
+    'LoadPicture': 'loading',
+    'OwnImages': 'own',
+    'SplitDataset': 'base',
+    **_LIGHT,
+}
+__all__ = list(_PUBLIC)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name not in _LIGHT:
+        from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+    return getattr(import_module(f'.{_PUBLIC[name]}', __name__), name)

@@ -7,12 +7,14 @@ define none) and ``group`` (None where there is none).
 import csv
 import json
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingInputError
 from .files import IMAGE_SUFFIXES, class_folders, is_image, natural_key, some_of
+from .names import readable_name
 
 SPLIT_NAMES = {
     'train': 'train',
@@ -25,6 +27,49 @@ SPLIT_NAMES = {
 }
 SPLITS = ('train', 'val', 'test')
 Row = dict[str, Any]
+
+
+def find_classes(data_root: str, ann_file: str = '') -> tuple[str, ...]:
+    """Readable class names of own images, in the order of :class:`OwnImages`'s labels.
+
+    Their number is a config's ``num_classes``. Mistakes in the data raise InputError.
+    """
+    return tuple(map(readable_name, labels_of(read_rows(data_root, ann_file))))
+
+
+def read_rows(data_root: str, ann_file: str = '') -> list[Row]:
+    """Rows of ``ann_file`` (below ``data_root``, or a path of its own), else of class folders."""
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        raise MissingInputError(
+            f'no folder {str(root)!r}: data_root is the folder of your images '
+            '(CUSTOM_ROOT=FOLDER for configs/lmmreg_custom.py)'
+        )
+    rows = read_list(root, ann_file) if ann_file else read_folders(root)
+    _check_labels(rows, ann_file or str(data_root))
+    return rows
+
+
+def _check_labels(rows: list[Row], where: str) -> None:
+    spellings, splits = defaultdict(list), defaultdict(set)
+    for row in rows:
+        splits[row['label']].add(row['split'] or 'train')
+    for label in labels_of(rows):
+        spellings[readable_name(label).casefold()].append(label)
+    for same in spellings.values():
+        if len(same) > 1:
+            raise InputError(
+                f'{where}: labels {", ".join(map(repr, same))} differ only in case, spacing or '
+                f'numbering: spell them alike, or further apart'
+            )
+    if len(splits) < 2:
+        raise InputError(f'{where}: only one class, {next(iter(splits))!r}; two or more are needed')
+    untrained = [label for label, found in splits.items() if 'train' not in found]
+    if untrained:
+        found = sorted(set.union(*(splits[label] for label in untrained)))
+        raise InputError(
+            f'{where}: classes in {" and ".join(found)} that train lacks: {some_of(untrained)}'
+        )
 
 
 def labels_of(rows: list[Row]) -> list[str]:

@@ -1,19 +1,22 @@
 """tools/train.py and tools/test.py: upstream's options, our checks, launchers, exit codes."""
 
 import argparse
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
+from refused import refused
 from smoke.tiny import write_project
 
-import mmpretrain_lmmreg_start as start
-from mmpretrain_lmmreg.cli import inputs, launchers, upstream
+from mmpretrain_lmmreg.cli import inputs, launchers, main, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
@@ -83,71 +86,142 @@ class TestRunTool:
         assert Path(os.environ['LMMREG_CONFIGS'], 'lmmreg_bar.py').is_file()
 
 
-class TestConsoleScript:
-    def test_each_command_is_a_tool(self):
-        names = {path.stem for path in TOOLS.glob('*.py')}
-        assert names - set(start.COMMANDS) == {'build_lite0_minilm'}
-        for name in start.COMMANDS:
-            assert f"run('{name}')" in (TOOLS / f'{name}.py').read_text()
+BUILT = [name for name in main.COMMANDS if find_spec(f'mmpretrain_lmmreg.cli.{name}')]
+HEAVY = {'torch', 'torchvision', 'mmengine', 'mmpretrain', 'transformers', 'open_clip'}
 
-    @pytest.mark.parametrize(('arguments', 'code'), [([], 0), (['--help'], 0), (['trian'], 2)])
-    def test_help_lists_the_commands(self, monkeypatch, capsys, arguments, code):
+
+def imported_by(command: list, cwd: Path) -> tuple[subprocess.CompletedProcess, set[str]]:
+    """What a command prints, and which packages it imports: times tell little here."""
+    done = run([sys.executable, '-X', 'importtime', *command], cwd)
+    lines = [line for line in done.stderr.splitlines() if line.startswith('import time:')]
+    return done, {line.rpartition('|')[2].strip().partition('.')[0] for line in lines}
+
+
+class TestMain:
+    def test_each_command_is_built(self):
+        assert set(main.COMMANDS) - set(BUILT) <= {'configs', 'fit'}
+
+    def test_the_tools_are_one_stub(self):
+        stubs = {path.read_text() for path in TOOLS.glob('*.py') if 'build_lite0' not in path.name}
+        assert len(stubs) == 1
+        names = {path.stem.partition('_')[0] for path in TOOLS.glob('*.py')} - {'build'}
+        assert names == set(BUILT) - {'fit'}
+
+    @pytest.mark.parametrize('arguments', [[], ['--help']])
+    def test_help_lists_the_commands(self, monkeypatch, capsys, arguments):
         monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', *arguments])
-        with pytest.raises(SystemExit) as exit_:
-            start.main()
-        assert exit_.value.code == code
+        main.main()
         out = capsys.readouterr().out
-        assert all(f'  {name} ' in out for name in start.COMMANDS)
+        assert all(f'  {name} ' in out for name in main.COMMANDS)
 
-    def test_a_command_gets_its_own_arguments(self, monkeypatch, capsys):
-        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'compare', '--help'])
-        with pytest.raises(SystemExit):
-            start.main()
-        assert capsys.readouterr().out.startswith('usage: mmpretrain-lmmreg compare ')
+    def test_a_mistyped_command_is_named(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'trian'])
+        with pytest.raises(SystemExit, match='2'):
+            main.main()
+        assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
 
-    def test_the_folder_of_configs(self, monkeypatch, capsys):
-        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'configs'])
-        start.main()
-        assert Path(capsys.readouterr().out.strip(), 'lmmreg_demo.py').is_file()
+    def test_the_folder_of_configs(self, tmp_path):
+        printed = ran([sys.executable, '-m', 'mmpretrain_lmmreg', 'configs'], tmp_path)
+        assert Path(printed.strip(), 'lmmreg_demo.py').is_file()
 
-
-HEAVY = ('torch', 'torchvision', 'mmengine', 'mmpretrain', 'transformers', 'open_clip', 'rich')
-
-
-class TestHelp:
-    @pytest.mark.parametrize('name', start.COMMANDS)
-    def test_it_imports_nothing_heavy(self, name, tmp_path):
-        """A loaded machine makes times worthless; what is imported tells as much."""
-        command = [sys.executable, '-X', 'importtime', TOOLS / f'{name}.py']
-        done = run([*command, '--help'], tmp_path)
-        lines = [line for line in done.stderr.splitlines() if line.startswith('import time:')]
-        imported = {line.rpartition('|')[2].strip().partition('.')[0] for line in lines}
-        assert done.returncode == 0 and 'mmpretrain_lmmreg' in done.stderr
-        assert not imported & set(HEAVY)
-        assert f'usage: {name}.py' in done.stdout
-
-    @pytest.mark.parametrize('name', ['train', 'test'])
-    def test_it_is_mmpretrains_own_beside_ours(self, name, tmp_path):
-        printed = ran([sys.executable, TOOLS / f'{name}.py', '-h'], tmp_path)
-        ours, _, theirs = printed.rpartition(f'usage: {name}.py')
-        assert '--on CONFIG' in ours and '--cfg-options' in theirs
-        assert ran([sys.executable, upstream.tool_file(name), '-h'], tmp_path).endswith(theirs)
+    @pytest.mark.parametrize('name', BUILT)
+    def test_help_imports_nothing_heavy(self, name, tmp_path):
+        done, imported = imported_by(['-m', 'mmpretrain_lmmreg', name, '--help'], tmp_path)
+        assert done.returncode == 0 and 'mmpretrain_lmmreg' in imported
+        assert not imported & HEAVY
+        assert f'usage: python -m mmpretrain_lmmreg {name} ' in done.stdout
 
     def test_a_wrong_option_is_as_quick(self, tmp_path):
-        done = run([sys.executable, '-X', 'importtime', TOOLS / 'predict.py', '--tpok'], tmp_path)
+        done, imported = imported_by([TOOLS / 'predict.py', '--tpok'], tmp_path)
         assert done.returncode == 2 and 'error: ' in done.stderr
-        assert '| torch\n' not in done.stderr
+        assert not imported & HEAVY
 
-    def test_a_command_registers_the_components(self, tmp_path):
-        code = (
-            'import sys; sys.argv[1:] = ["none.py"]; import mmpretrain_lmmreg_start as start\n'
-            'try: start.run("train")\n'
-            'except SystemExit: pass\n'
-            'from mmpretrain.registry import MODELS; print(MODELS.get("ClassMeanRegHead"))'
+    def test_prepare_has_aliases(self, tmp_path):
+        printed = ran([sys.executable, TOOLS / 'prepare_bar.py', '--help'], tmp_path)
+        assert printed.startswith('usage: prepare_bar.py bar ') and '--replies' in printed
+
+    @pytest.mark.parametrize('name', ['train', 'test'])
+    def test_options_are_mmpretrains_own(self, name, monkeypatch):
+        def parser_of(parse) -> dict[str, tuple]:
+            parsers = []
+            monkeypatch.setattr(
+                argparse.ArgumentParser, 'parse_args', lambda self: parsers.append(self)
+            )
+            with contextlib.suppress(AttributeError):  # theirs goes on with what it has parsed
+                parse()
+            taken = ('nargs', 'const', 'default', 'choices', 'type')
+            actions = {a.dest: a for a in parsers[0]._actions}
+            return {
+                dest: (a.option_strings, *(getattr(a, key) for key in taken))
+                for dest, a in actions.items()
+            }
+
+        theirs = parser_of(upstream.upstream_tool(name).parse_args)
+        ours = parser_of(lambda: upstream.PARSERS[name]().parse_args())
+        assert ours.pop('on')
+        for options in (ours, theirs):  # ours are read later, by mmengine's own action
+            options['cfg_options'] = options['cfg_options'][:-1]
+            options.update({k: (*v[:-1], None) for k, v in options.items() if v[-1] is str})
+        assert ours == theirs
+
+    def test_settings_are_read_as_mmengine_reads_them(self):
+        given = ['a.b=1', 'c=x,2', 'd=[(1,2),z]', 'e=None']
+        expected = {'a.b': 1, 'c': ['x', 2], 'd': [(1, 2), 'z'], 'e': None}
+        assert upstream.settings_of(given) == expected
+        with refused('config.bad_option'):
+            upstream.settings_of(['a=[1,(2]'])
+        with pytest.raises(SystemExit, match='2'):
+            upstream.PARSERS['train']().parse_args(['x.py', '--cfg-options', 'a'])
+
+    def test_ctrl_c_during_the_imports(self, tmp_path):
+        """The package's import waits at a pipe, as a long import would."""
+        os.mkfifo(tmp_path / 'here')
+        (tmp_path / 'sitecustomize.py').write_text(
+            'import sys\n'
+            'class Waits:\n'
+            '    def find_spec(self, name, path=None, target=None):\n'
+            "        if name == 'torch':\n"
+            '            try:\n'
+            "                open('here', 'w').close()\n"
+            '                import signal; signal.pause()\n'
+            '            except KeyboardInterrupt:\n'
+            '                pass  # as some libraries do\n'
+            'sys.meta_path.insert(0, Waits())\n'
         )
-        done = run([sys.executable, '-c', code], tmp_path, PYTHONPATH=str(ROOT))
-        assert 'config none.py is not there' in done.stderr
-        assert 'class_mean_reg.ClassMeanRegHead' in done.stdout
+        command = [sys.executable, TOOLS / 'train.py', 'x.py']
+        environment = dict(os.environ, PYTHONPATH=str(tmp_path))
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        with open(tmp_path / 'here') as here:
+            assert here.read() == ''
+        process.send_signal(signal.SIGINT)
+        assert process.communicate()[1] == '\nstopped before anything began.\n'
+        assert process.returncode == 130
+
+    def test_a_rank_ends_with_its_torchrun(self, tmp_path):
+        """The rank waits in its imports; its pipe ends when it does."""
+        os.mkfifo(tmp_path / 'alive')
+        (tmp_path / 'rank.py').write_text(
+            'import signal, sys\n'
+            'from mmpretrain_lmmreg.cli import main\n'
+            'class Command:\n'
+            '    def parser():\n'
+            "        alive = open('alive', 'w')\n"
+            "        print('training', file=alive, flush=True)\n"
+            '        signal.pause()\n'
+            "sys.modules['mmpretrain_lmmreg.cli.train'] = Command\n"
+            "main.run('train')\n"
+        )
+        command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=1']
+        command += [f'--master_port={free_port()}', 'rank.py']
+        environment = dict(os.environ, PYTHONPATH=str(ROOT))
+        torchrun = subprocess.Popen(command, cwd=tmp_path, env=environment)
+        with open(tmp_path / 'alive') as alive:
+            assert alive.readline() == 'training\n'
+            torchrun.kill()
+            torchrun.wait()
+            assert alive.read() == ''
 
 
 class TestArguments:
@@ -155,17 +229,16 @@ class TestArguments:
         return argparse.Namespace(**{'config': __file__, **changes})
 
     def test_missing_config_says_where_configs_are(self):
-        with pytest.raises(MissingInputError, match=f'config x.py is not there.*{ROOT}/configs'):
+        with refused('config.missing', match=f'{ROOT}/configs'):
             upstream._check_arguments(self.arguments(config='x.py'))
 
     def test_config_and_checkpoint_swapped(self):
-        message = r'e\.pth is taken for the config and c\.py for the checkpoint: give the config'
-        with pytest.raises(InputError, match=message):
+        with refused('config.swapped'):
             upstream._check_arguments(self.arguments(config='e.pth', checkpoint='c.py'))
 
     @pytest.mark.parametrize('name', ['checkpoint', 'resume'])
     def test_missing_checkpoint(self, name):
-        with pytest.raises(MissingInputError, match=f'{name}: there is no file lost.pth'):
+        with refused('config.no_checkpoint', match=f'{name}: there is no file lost.pth'):
             upstream._check_arguments(self.arguments(**{name: 'lost.pth'}))
 
     @pytest.mark.parametrize('value', [None, 'auto', 'https://host/epoch_1.pth', __file__])
@@ -175,7 +248,7 @@ class TestArguments:
     def test_predictions_as_pickle_only(self):
         upstream._check_arguments(self.arguments(out='a.pkl', out_item='pred'))
         upstream._check_arguments(self.arguments(out='a.json', out_item='metrics'))
-        with pytest.raises(InputError, match=r'--out a\.json: .* \.pkl only'):
+        with refused('config.bad_option', match=r'\.pkl only'):
             upstream._check_arguments(self.arguments(out='a.json', out_item=None))
 
 
@@ -224,7 +297,7 @@ class TestConfig:
         ],
     )
     def test_amp_needs_an_accelerator(self, no_accelerator, monkeypatch, training, cfg):
-        with pytest.raises(InputError, match=r'mixed precision \(--amp\) needs an accelerator'):
+        with refused('config.no_accelerator'):
             launchers.check_amp(Config(cfg), training)
         launchers.check_amp(Config(cfg), not training)
         monkeypatch.setattr(launchers, 'get_device', lambda: 'cuda')
@@ -247,19 +320,10 @@ class TestConfig:
             inputs.check_inputs(Config(), training=True)
         assert str(error.value) == message
 
-    def test_no_persistent_workers_without_workers(self):
-        loaders = {
-            'train_dataloader': dict(num_workers=0, persistent_workers=True),
-            'val_dataloader': dict(num_workers=2, persistent_workers=True),
-            'test_dataloader': None,
-        }
-        cfg = Config(loaders)
-        launchers.adapt_loaders(cfg)
-        assert cfg.train_dataloader.persistent_workers is False
-        assert cfg.val_dataloader.persistent_workers is True
-
     def test_launcher_without_its_variables(self):
-        with pytest.raises(InputError, match='RANK, WORLD_SIZE, LOCAL_RANK is not set.*dist_train'):
+        with refused(
+            'config.launcher', match='RANK, WORLD_SIZE, LOCAL_RANK is not set.*dist_train'
+        ):
             launchers.adapt_launcher(Config(dict(launcher='pytorch')))
 
     def test_slurm_ranks_reach_torch(self, no_accelerator, monkeypatch):
@@ -282,7 +346,7 @@ class TestConfig:
     def test_mpi_needs_an_address(self, monkeypatch):
         for name in ('RANK', 'SIZE', 'LOCAL_RANK'):
             monkeypatch.setenv(f'OMPI_COMM_WORLD_{name}', '1')
-        with pytest.raises(InputError, match='--launcher mpi: set MASTER_ADDR'):
+        with refused('config.launcher', match='MASTER_ADDR'):
             launchers.adapt_launcher(Config(dict(launcher='mpi')))
 
 
@@ -331,7 +395,7 @@ class TestRuns:
     def test_upstreams_own_tool_runs_our_config(self, tmp_path, pictures):
         config = write_project(tmp_path, pictures)
         theirs = upstream.upstream_tool('train').__file__
-        command = [sys.executable, theirs, config, '--no-persistent-workers']
+        command = [sys.executable, theirs, config]
         done = run(command, tmp_path, LMMREG_CONFIGS=str(ROOT / 'configs'), PYTHONPATH=str(ROOT))
         assert done.returncode == 0, done.stdout + done.stderr
         assert (tmp_path / 'work_dirs' / 'tiny' / 'epoch_2.pth').is_file()
@@ -339,8 +403,12 @@ class TestRuns:
     def test_upstreams_own_tool_puts_a_method_on_a_config_elsewhere(self, tmp_path, pictures):
         config = write_project(tmp_path, pictures)
         theirs, method = upstream.upstream_tool('train').__file__, method_file('l2_sp')
-        command = [sys.executable, theirs, method, '--no-persistent-workers']
-        places = dict(LMMREG_CONFIGS=str(ROOT / 'configs'), LMMREG_ON=str(config))
+        command = [sys.executable, theirs, method]
+        folder = tmp_path / 'Ann\'s "{back\\new}"\n'
+        folder.mkdir()
+        on = folder / 'tiny.py'
+        on.write_text(config.read_text().replace('{{ fileDirname }}', str(tmp_path)))
+        places = dict(LMMREG_CONFIGS=str(ROOT / 'configs'), LMMREG_ON=str(on))
         ran(command, tmp_path, PYTHONPATH=str(ROOT), **places)
         work = tmp_path / 'work_dirs' / 'l2_sp'
         assert weights(work, 2)['head.fc.weight'].shape == (3, 16)
