@@ -62,8 +62,9 @@ def check_settings(cfg: Config, given: Sequence[str] = (), own: Iterable[str] = 
     Raises:
         InputError: a line for each, with the file, the key and the nearest right name.
     """
+    new = {key.partition('.')[0] for key in given} - set(own or cfg)
     lines = []
-    for key, text in dict.fromkeys([*_unread(cfg, set(own or cfg)), *setting_problems(cfg)]):
+    for key, text in dict.fromkeys([*_unread(cfg, new), *setting_problems(cfg)]):
         near = any(_is_about(key, text, each) for each in given)
         lines.append(f'{"--cfg-options" if near else cfg.filename}: {key} {text}')
     if lines:
@@ -77,16 +78,16 @@ def _is_about(key: str, text: str, given: str) -> bool:
     return whole or key == given or key.startswith(f'{given}.') or (key == below and name in text)
 
 
-def _unread(cfg: Config, own: set[str]) -> Iterator[Problem]:
+def _unread(cfg: Config, new: set[str]) -> Iterator[Problem]:
     """Top-level keys that are surely meant otherwise.
 
     Those of the file that nearly are a key that is read, since others are a user's own variables;
-    of the command line all.
+    of the command line (``new``) all.
     """
     known = KEYS | OURS
-    for key in (key for key in cfg if key not in known):
-        near = get_close_matches(key, known if key in own else known | own, 1, 0.8)
-        if key not in own or (near and abs(len(key) - len(near[0])) <= 2):
+    for key in (key for key in cfg if key not in known and key != 'tta_pipeline'):
+        near = get_close_matches(key, known | set(cfg) - {key} if key in new else known, 1, 0.8)
+        if key in new or (near and abs(len(key) - len(near[0])) <= 2):
             hint = f'; did you mean {near[0]}?' if near else ''
             yield key, f'is set, but nothing reads it{hint}'
 
