@@ -26,6 +26,11 @@ class ResidualBlock(nn.Module):
         return x + self.fn(self.ln(x))
 
 
+def is_llm2clip(state: Mapping[str, Tensor]) -> bool:
+    """Tell whether an adapter's state dict is LLM2CLIP's: by its name, or its residual blocks."""
+    return any(re.search(r'(^|\.)text_adapt[eo]r\.|(^|\.)\d+\.fn\.\d+\.', name) for name in state)
+
+
 def build_adapter(state: Mapping[str, Tensor], what: str) -> nn.Module:
     """Build and load the adapter of a state dict; ``what`` names it in errors.
 

@@ -8,18 +8,27 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import InputError, MissingInputError
 from ..io.files import digest
-from .adapter import build_adapter
+from .adapter import build_adapter, is_llm2clip
 from .weight_files import read_tensors
 
 HF_DIR = 'hf-dir:'
 SETTINGS = 'text_tower.json'
 POOLINGS = ('last', 'mean', 'mean_text')
 DEFAULTS: dict[str, Any] = dict(
-    pooling='last', instruction='', ending='', max_length=512, bidirectional=False, adapter=None
+    pooling='last',
+    instruction='',
+    ending='',
+    max_length=512,
+    bidirectional=False,
+    adapter=None,
+    normalize=None,
 )
+# Settings that may be null, and what they are otherwise
+OPTIONAL = {'adapter': str, 'normalize': bool}
 PADDING = -1  # no token's number: the padding token of many language models is one with a meaning
 
 
@@ -33,6 +42,7 @@ class LanguageModelText(nn.Module):
             behind the instruction and what the tokenizer begins with (as LLM2Vec pools).
         skip: Tokens in front of the text.
         bidirectional: Let all tokens of a text see each other, as LLM2Vec's models are trained.
+        normalize: Scale what is pooled to unit length (L2) before the adapter, as LLM2CLIP does.
     """
 
     def __init__(
@@ -42,16 +52,19 @@ class LanguageModelText(nn.Module):
         pooling: str = 'last',
         skip: int = 0,
         bidirectional: bool = False,
+        normalize: bool = False,
     ) -> None:
         super().__init__()
         self.model: Any = model
         self.adapter = adapter
         self.pooling, self.skip, self.bidirectional = pooling, skip, bidirectional
+        self.normalize = normalize
 
     def extra_repr(self) -> str:
         """What the embeddings depend on besides modules and weights."""
         config = {k: v for k, v in self.model.config.to_dict().items() if not k.startswith('_')}
-        return f'{self.pooling}, {self.skip}, {self.bidirectional}, {digest(config)}'
+        form = f'{self.pooling}, {self.skip}, {self.bidirectional}'
+        return f'{form}, normalize={self.normalize}, {digest(config)}'
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, L) -> (B, D)."""
@@ -62,7 +75,8 @@ class LanguageModelText(nn.Module):
             mask = torch.zeros(there.shape, device=there.device).masked_fill(~there, float('-inf'))
             mask = mask[:, None, None].expand(-1, 1, tokens.shape[1], -1)
         states = self.model(input_ids=tokens.clamp_min(0), attention_mask=mask).last_hidden_state
-        return self.adapter(self.pool(states, there))
+        pooled = self.pool(states, there)
+        return self.adapter(F.normalize(pooled, dim=-1) if self.normalize else pooled)
 
     def pool(self, states: Tensor, there: Tensor) -> Tensor:
         """States (B, L, W) of tokens that are there (B, L) -> (B, W)."""
@@ -125,8 +139,10 @@ def load_hf_text(
     Beside a model and tokenizer as transformers saves them, the folder holds ``text_tower.json``
     with any of :data:`DEFAULTS`: ``pooling``, see :class:`LanguageModelText`; ``instruction`` in
     front of each text and ``ending`` behind it, as the pair was trained with; ``max_length`` in
-    tokens, unless ``context`` is given; ``bidirectional``; and ``adapter``, a file of the folder,
-    see :func:`build_adapter` (without one, D is the model's width). No code of the folder is run.
+    tokens, unless ``context`` is given; ``bidirectional``; ``adapter``, a file of the folder, see
+    :func:`build_adapter` (without one, D is the model's width); and ``normalize``, whether what is
+    pooled is scaled to unit length before the adapter (by default for LLM2CLIP's adapters, which
+    were trained so, and not for others). No code of the folder is run.
 
     Raises:
         MissingInputError: folder, settings or adapter are not there.
@@ -146,7 +162,10 @@ def load_hf_text(
                 f'{file}, the adapter of {folder / SETTINGS}, is not there',
                 code='clip.missing_file',
             )
-        adapter = build_adapter(read_tensors(file), str(file))
+        tensors = read_tensors(file)
+        adapter = build_adapter(tensors, str(file))
+        if settings['normalize'] is None:
+            settings['normalize'] = is_llm2clip(tensors)
         width = next(p for p in adapter.parameters() if p.ndim == 2).shape[1]
         if width != model.config.hidden_size:
             raise InputError(
@@ -155,7 +174,12 @@ def load_hf_text(
                 code='clip.no_adapter',
             )
     tower = LanguageModelText(
-        model, adapter, settings['pooling'], tokenizer.skip, settings['bidirectional']
+        model,
+        adapter,
+        settings['pooling'],
+        tokenizer.skip,
+        settings['bidirectional'],
+        bool(settings['normalize']),
     )
     return tower, tokenizer
 
@@ -185,8 +209,8 @@ def read_settings(file: Path) -> dict[str, Any]:
                 f'{file}: {name!r} is unknown; known are {", ".join(DEFAULTS)}',
                 code='clip.bad_configuration',
             )
-        expected = str if name == 'adapter' else type(DEFAULTS[name])
-        if type(value) is not expected and not (name == 'adapter' and value is None):
+        expected = OPTIONAL.get(name, type(DEFAULTS[name]))
+        if type(value) is not expected and not (name in OPTIONAL and value is None):
             raise InputError(
                 f'{file}: {name}={value!r} must be a {expected.__name__}',
                 code='clip.bad_configuration',

@@ -2,20 +2,22 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.runner import Runner
+from refused import refused
 from safetensors.torch import save_file
 from tokenizers import ByteLevelBPETokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import nn
 from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
 
-from mmpretrain_lmmreg.clip.adapter import ResidualBlock, build_adapter
+from mmpretrain_lmmreg.clip.adapter import ResidualBlock
 from mmpretrain_lmmreg.clip.hf_text import load_hf_text
 from mmpretrain_lmmreg.clip.text_tower import TextTower
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
+from mmpretrain_lmmreg.errors import InputError
 
 TEXTS = ['diving', 'a man climbs a steep rock above the sea', 'two dogs', '']
 INSTRUCTION, ENDING = 'Describe the picture: ', ' </s>'
@@ -106,12 +108,18 @@ def test_pools_each_text_by_itself(pooling, folder, llama):
     torch.testing.assert_close(tower.encode(TEXTS, batch_size=1), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_llm2clips_adapter_out_of_a_whole_file(folder, llama):
+@pytest.mark.parametrize('whole', [True, False])
+@pytest.mark.parametrize('normalize', [None, True, False])
+def test_llm2clips_adapter_takes_unit_vectors_by_default(folder, llama, whole, normalize):
     adapter = llm2clips().eval()
-    whole = {f'text_adapter.text_adaptor.{n}': t for n, t in adapter.state_dict().items()}
-    tower = TextTower(folder(whole | {'visual.proj': torch.zeros(3)}, pooling='mean'))
+    tensors = adapter.state_dict()
+    if whole:
+        tensors = {f'text_adapter.text_adaptor.{n}': t for n, t in tensors.items()}
+        tensors['visual.proj'] = torch.zeros(3)
+    tower = TextTower(folder(tensors, pooling='mean', normalize=normalize))
+    pooled = torch.stack([states(llama, text).mean(0) for text in TEXTS[:3]])
     with torch.no_grad():
-        expected = adapter(torch.stack([states(llama, text).mean(0) for text in TEXTS[:3]]))
+        expected = adapter(pooled if normalize is False else nn.functional.normalize(pooled))
     torch.testing.assert_close(tower.encode(TEXTS[:3]), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -164,46 +172,55 @@ def test_fingerprint_names_all_that_matters(folder):
         dict(instruction='A: '),
         dict(bidirectional=True),
         dict(adapter=mlp()),
+        dict(adapter=mlp(), normalize=True),
     )
     prints = [TextTower(folder(**each)).fingerprint for each in settings]
     assert len(set(prints)) == len(prints)
     assert TextTower(folder()).fingerprint == prints[0]
 
 
-class TestMistakes:
-    def refused(self, name, match, error=InputError, **options):
-        with pytest.raises(error, match=match):
-            TextTower(name, **options)
+def write_incomplete(folder):
+    name = folder()
+    file = Path(name.removeprefix('hf-dir:')) / 'model.safetensors'
+    file.unlink()
+    save_file({'norm.weight': torch.ones(WIDTH)}, file, {'format': 'pt'})
+    return name
 
-    def test_no_folder(self, tmp_path):
-        match = "text_tower.json is not there: 'hf-dir:FOLDER' needs a folder with a language"
-        self.refused(f'hf-dir:{tmp_path / "none"}', match, MissingInputError)
 
-    def test_settings(self, folder):
-        self.refused(folder(pool='last'), "'pool' is unknown; known are pooling, instruction")
-        self.refused(folder(pooling='max'), r"pooling='max' must be one of \('last', 'mean'")
-        self.refused(folder(max_length='9'), "max_length='9' must be a int")
-        self.refused(folder(instruction='a ' * 40, max_length=20), 'have .* tokens, of the 20')
+def without_adapter(folder):
+    name = folder(nn.Linear(WIDTH, D))
+    (Path(name.removeprefix('hf-dir:')) / 'adapter.safetensors').unlink()
+    return name
 
-    def test_adapter(self, folder, tmp_path):
-        name = folder(nn.Linear(WIDTH, D))
-        (tmp_path / 'adapter.safetensors').unlink()
-        self.refused(name, 'the adapter of .* is not there', MissingInputError)
-        self.refused(folder(nn.Linear(8, D)), 'states of width 8, but the language model of .* 32')
-        self.refused(folder(nn.LayerNorm(8)), 'it has no linear layer')
-        with pytest.raises(InputError, match='what is not an adapter of linear layers'):
-            build_adapter({'0.weight': torch.zeros(3, 4), '0.scale': torch.zeros(3)}, 'what')
 
-    def test_weights_elsewhere(self, folder):
-        self.refused(folder(), 'has its weights in its folder', pretrained='x.pt')
+@pytest.mark.parametrize(
+    'make, code, match',
+    [
+        (lambda folder: 'hf-dir:none', 'clip.missing_file', 'text_tower.json'),
+        (without_adapter, 'clip.missing_file', 'adapter.safetensors'),
+        (lambda folder: folder(pool='last'), 'clip.bad_configuration', "'pool'"),
+        (lambda folder: folder(pooling='max'), 'clip.bad_configuration', 'max'),
+        (lambda folder: folder(max_length='9'), 'clip.bad_configuration', 'max_length'),
+        (lambda folder: folder(normalize='yes'), 'clip.bad_configuration', 'normalize'),
+        (lambda folder: folder(instruction='a ' * 40, max_length=20), 'clip.text_context', '20'),
+        (lambda folder: folder(nn.Linear(8, D)), 'clip.no_adapter', 'width 8'),
+        (lambda folder: folder(nn.LayerNorm(8)), 'clip.no_adapter', 'no linear layer'),
+        (
+            lambda folder: folder({'0.weight': torch.ones(3, 4), '0.scale': torch.ones(3)}),
+            'clip.no_adapter',
+            'adapter.safetensors',
+        ),
+        (write_incomplete, 'clip.no_language_model', 'not in its weights'),
+    ],
+)
+def test_mistakes(folder, make, code, match):
+    with refused(code, match=match):
+        TextTower(make(folder))
 
-    def test_incomplete_weights(self, folder, tmp_path):
-        name = folder()
-        (tmp_path / 'model.safetensors').unlink()
-        save_file(
-            {'norm.weight': torch.ones(WIDTH)}, tmp_path / 'model.safetensors', {'format': 'pt'}
-        )
-        self.refused(name, 'tensors of the language model are not in its weights')
+
+def test_weights_elsewhere(folder):
+    with refused('clip.other_model'):
+        TextTower(folder(), pretrained='x.pt')
 
 
 def test_an_encoder(folder, tmp_path):
