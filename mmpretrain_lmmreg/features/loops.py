@@ -42,7 +42,9 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         if not isinstance(views, int) or views < 1:
-            raise InputError(f'train_cfg.views={views} must be a whole number from 1')
+            raise InputError(
+                f'train_cfg.views={views} must be a whole number from 1', code='features.bad_views'
+            )
         self.views = views
         self.trains = any(parameter.requires_grad for parameter in runner.model.parameters())
         if not self.trains:
@@ -118,7 +120,7 @@ def use_all_features(loop: FrozenTrunkTrainLoop) -> None:
         except UnreadableError as error:
             problems.append(str(error))
     if problems:
-        raise InputError('\n'.join(problems))
+        raise InputError('\n'.join(problems), code='features.unreadable')
 
 
 def _needs_images(runner: Runner) -> str | None:
@@ -140,7 +142,8 @@ def _use_features(loop) -> None:
             f'{type(loop).__name__} needs an OpenCLIPVisual with a frozen trunk, but '
             f"trainable='{getattr(backbone, 'trainable', 'all')}'. To train on images: "
             '--cfg-options train_cfg.type=EpochBasedTrainLoop val_cfg.type=ValLoop '
-            'test_cfg.type=TestLoop'
+            'test_cfg.type=TestLoop',
+            code='features.trunk_trains',
         )
     views = getattr(loop, 'views', 1)
     loop.dataloader = feature_dataloader(loop.runner.model, loop.dataloader, views)

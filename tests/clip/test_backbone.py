@@ -5,12 +5,12 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 from open_clip.transformer import QuickGELU
+from refused import refused
 from safetensors.torch import save_file
 
 from mmpretrain_lmmreg.clip import backbone as module
 from mmpretrain_lmmreg.clip.model import build_open_clip, load_open_clip
 from mmpretrain_lmmreg.clip.visual_tower import InPlaceQuickGELU
-from mmpretrain_lmmreg.errors import InputError
 
 TIMM = dict(timm_model_name='efficientnet_lite0', timm_model_pretrained=False, image_size=64)
 TEXT = dict(context_length=16, vocab_size=64, width=16, heads=2, layers=1)
@@ -110,7 +110,7 @@ def test_weights_are_loaded_by_init_weights_only(vit, tiny_clip):
     second.init_weights()
     assert torch.equal(first.visual.proj, second.visual.proj)
     missing = build(vit, pretrained=str(tiny_clip / 'nowhere.safetensors'))  # no error yet
-    with pytest.raises(InputError, match='nowhere.safetensors'):
+    with refused('clip.missing_file', match='nowhere.safetensors'):
         missing.init_weights()
 
 
@@ -168,7 +168,7 @@ def test_trunk_takes_no_autograd_memory_and_no_optimizer_state(vit):
 
 
 def test_images_of_another_size_are_refused(vit):
-    with pytest.raises(InputError, match='the images are 32x48, but .* takes .*image_size'):
+    with refused('clip.other_image_size', match='32x48'):
         build(vit).forward_trunk(torch.zeros(1, 3, 32, 48))
 
 
@@ -238,32 +238,32 @@ def test_the_trunk_is_hashed_once(vit, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ('kwargs', 'message'),
+    'kwargs',
     [
-        (dict(trainable='head'), r"trainable='head' is unknown; choose one of \('none', 'proj'"),
-        (dict(precision='fp8'), "precision='fp8' is unknown"),
-        (dict(precision='bfloat16', trainable='all'), "trainable='all' trains it.*float32"),
+        dict(trainable='head'),
+        dict(precision='fp8'),
+        dict(precision='bfloat16', trainable='all'),
     ],
 )
-def test_bad_arguments(vit, kwargs, message):
-    with pytest.raises(InputError, match=message):
+def test_bad_arguments(vit, kwargs):
+    with refused('clip.bad_setting'):
         build(vit, **kwargs)
 
 
 def test_unknown_model():
-    with pytest.raises(InputError, match="'ViT-L-41'"):
+    with refused('clip.unknown_model', match="'ViT-L-41'"):
         build('ViT-L-41')
 
 
 @pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32'])
 def test_refused_towers(name):
-    with pytest.raises(InputError, match=name):
+    with refused('clip.unsupported_tower', match=name):
         build(name)
 
 
 def test_tower_without_projection_points_to_last_block(folder_of):
     name = folder_of(timm_model_name='vit_tiny_patch16_224', timm_pool='', timm_proj='none')
-    with pytest.raises(InputError, match="no output projection.*trainable='last_block'"):
+    with refused('clip.no_projection', match="trainable='last_block'"):
         build(name)
     assert build(name, trainable='last_block').embed_dim == 192
 

@@ -6,11 +6,11 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from refused import refused
 
 from mmpretrain_lmmreg.clip.long_text import stretch
 from mmpretrain_lmmreg.clip.model import load_open_clip, load_visual
 from mmpretrain_lmmreg.clip.text_tower import TextTower
-from mmpretrain_lmmreg.errors import InputError
 
 WIDTH, HEADS, LAYERS, D = 32, 2, 2, 16
 VISION = dict(image_size=16, layers=1, width=16, patch_size=8, head_width=8)
@@ -91,7 +91,7 @@ def test_both_towers_of_the_file(tmp_path, state):
 
 def test_long_clip_needs_quick_gelu(tmp_path, state):
     torch.save(state, tmp_path / 'longclip.pt')
-    with pytest.raises(InputError, match='is Long-CLIP, which needs QuickGELU'):
+    with refused('clip.other_activation', match='is Long-CLIP'):
         TextTower(model(tmp_path, quick_gelu=False), tmp_path / 'longclip.pt')
 
 
@@ -128,11 +128,9 @@ def test_a_stretched_tower_reads_on(tmp_path):
     assert plain.fingerprint != long.fingerprint
 
 
-@pytest.mark.parametrize(
-    ('context', 'match'), [(60, 'has 77 positions, which can be stretched to more'), (0, 'not cut')]
-)
-def test_no_shorter(tmp_path, context, match):
+@pytest.mark.parametrize('context', [60, 0])
+def test_no_shorter(tmp_path, context):
     torch.save(open_clip.CLIP(D, VISION, TEXT).state_dict(), tmp_path / 'clip.pt')
     name = model(tmp_path, quick_gelu=False)
-    with pytest.raises(InputError, match=match):
+    with refused('clip.text_context'):
         TextTower(name, tmp_path / 'clip.pt', text_context=context)

@@ -6,12 +6,12 @@ import sys
 import open_clip
 import pytest
 import torch
+from refused import refused
 from transformers import BertConfig, BertTokenizerFast
 
 from mmpretrain_lmmreg.clip.model import build_open_clip, build_text
 from mmpretrain_lmmreg.clip.packing import pack_texts
 from mmpretrain_lmmreg.clip.text_tower import TextTower
-from mmpretrain_lmmreg.errors import InputError
 
 TEXTS = [
     'a man climbing a rock',
@@ -232,6 +232,5 @@ def test_a_hugging_face_tower_without_transformers(tmp_path, monkeypatch):
     (tmp_path / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
     monkeypatch.setattr('open_clip.hf_model.transformers', None)
     monkeypatch.setitem(sys.modules, 'transformers', None)
-    message = "one of Hugging Face, which needs a package: pip install 'transformers"
-    with pytest.raises(InputError, match=message):
+    with refused('clip.package_missing', match="pip install 'transformers"):
         build_text(f'local-dir:{tmp_path}')

@@ -8,12 +8,12 @@ import pytest
 import torch
 from mmpretrain.registry import MODELS
 from PIL import Image
+from refused import refused
 from safetensors import safe_open
 
 from mmpretrain_lmmreg.clip.model import load_open_clip, load_visual, tokenizer_for
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
-from mmpretrain_lmmreg.errors import InputError
 
 WEIGHTS = CLIP_FOLDER / 'open_clip_model.safetensors'
 FLOOR = 0.8  # of zero-shot accuracy on the test set, where chance is 1/6
@@ -92,5 +92,5 @@ def test_weights_that_are_not_those_of_the_checksum_are_refused(tmp_path):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 64
     weights.write_bytes(content)
-    with pytest.raises(InputError, match=f'{weights} is damaged'):
+    with refused('clip.damaged', match=str(weights)):
         load_visual(f'local-dir:{folder}')
