@@ -85,7 +85,8 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
         raise InputError(
             f'the weights {tag!r} of {name!r} cannot be downloaded here: fetch '
             f'{place if repository else config.get("url")} on a machine with network and give '
-            f'the path of the file: --cfg-options model.backbone.pretrained=FILE',
+            'the path of the file: --cfg-options model.backbone.pretrained=FILE. To try the whole '
+            "way without a download, take the small model 'lite0-minilm' (see docs/models.md)",
             code='clip.no_download',
         ) from error
 
