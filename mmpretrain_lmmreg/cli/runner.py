@@ -5,12 +5,14 @@ import os
 import sys
 from pathlib import Path
 
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process, master_only
 from mmengine.logging import MMLogger
+from torch import nn
 
 from ..io.files import save_atomic
 from ..io.printing import plain
 from ..runner import LMMRegRunner
+from .ending import EpochBar
 
 # How messages begin that fill screens; the log file has them
 FILE_ONLY = (
@@ -69,6 +71,17 @@ class CommandRunner(LMMRegRunner):
         logger = super().build_logger(*args, **kwargs)
         shorten_terminal(logger)
         return logger
+
+    def train(self) -> nn.Module:
+        """Train, with a bar of epochs on a terminal."""
+        if not (sys.stdout.isatty() and sys.stderr.isatty() and is_main_process()):
+            return super().train()
+        bar = EpochBar()
+        self.register_hook(bar, 'VERY_LOW')
+        try:
+            return super().train()
+        finally:
+            bar.close()
 
     def dump_config(self) -> None:
         """Do nothing yet: the first epoch will."""

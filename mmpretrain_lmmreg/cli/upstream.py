@@ -22,9 +22,11 @@ from mmengine.utils import import_modules_from_strings
 from ..config import check_braces, check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
 from ..io.lock import locked
+from ..io.printing import plain
 from ..runner import LMMRegRunner
 from . import test as test_command
 from . import train as train_command
+from .ending import next_command
 from .inputs import check_inputs
 from .launchers import adapt_launcher, check_amp
 from .linter import check_settings
@@ -41,6 +43,7 @@ def train() -> None:
         work_dir = cfg.work_dir
         with lock_of(work_dir):
             build_runner(cfg).train()
+        _say_next(work_dir, None, 'predict')
     except BaseException as error:
         if not _interrupted(error):
             raise
@@ -56,6 +59,13 @@ def test() -> None:
     metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
+    _say_next(cfg.work_dir, args.checkpoint, 'export')
+
+
+def _say_next(work_dir: str, checkpoint: str | None, name: str) -> None:
+    command = next_command(work_dir, checkpoint, name) if _is_first() else None
+    if command:
+        print(plain(f'next: {command}'), flush=True)
 
 
 class _Predictions(DumpResults):

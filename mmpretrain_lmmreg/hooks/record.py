@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.config import Config
+from mmengine.dataset import DefaultSampler
+from mmengine.dist import all_gather_object
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmpretrain.utils import get_ori_model
 from torch import nn
+from torch.utils.data import BatchSampler, DataLoader
 
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
@@ -19,9 +24,9 @@ from ..descriptions.attach import texts_of
 from ..descriptions.samples import rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..features.dataset import source_of
+from ..features.dataset import FeatureLoader, features_as_inputs, source_of
 from ..features.keys import feature_cache_key
-from ..features.loops import FrozenTrunkTrainLoop
+from ..features.loops import FrozenTrunkTrainLoop, use_all_features
 from ..heads import ClassMeanRegHead
 from ..io.files import digest
 from .run_folder import Predictions
@@ -123,6 +128,39 @@ def describe_features(runner: Runner) -> dict:
     # not what the loader holds: a run that was resumed at its end has read no features
     about = feature_cache_key(get_ori_model(runner.model), source_of(loop.dataloader))
     return dict(features_fingerprint=digest(about))
+
+
+def training_accuracy(runner: Runner) -> float:
+    """Share of the training images that the trained model classifies right; averaged weights'.
+
+    Of the feature table's first view, or of images as the training pipeline gives them.
+    """
+    loop, model = runner.train_loop, runner.model
+    frozen = isinstance(loop, FrozenTrunkTrainLoop)
+    if frozen:
+        use_all_features(loop)  # a run that was resumed at its end has read none
+        loop.dataloader.dataset.view = 0
+    dataset, size = loop.dataloader.dataset, loop.dataloader.batch_size or 64
+    sampler = BatchSampler(DefaultSampler(dataset, shuffle=False, round_up=False), size, False)
+    loader: DataLoader = (
+        FeatureLoader(dataset, batch_sampler=sampler)
+        if frozen
+        else DataLoader(dataset, batch_sampler=sampler, collate_fn=loop.dataloader.collate_fn)
+    )
+    averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+    for hook in averages:
+        hook.before_val_epoch(runner)
+    right = total = 0
+    model.eval()
+    with torch.no_grad(), features_as_inputs(model, frozen):
+        for batch in loader:
+            for sample in model.val_step(batch):
+                right += int(sample.pred_label == sample.gt_label)
+                total += 1
+    for hook in averages:
+        hook.after_val_epoch(runner)
+    counts = all_gather_object((right, total))
+    return sum(r for r, _ in counts) / sum(t for _, t in counts)
 
 
 def count_trained(model: nn.Module) -> int:

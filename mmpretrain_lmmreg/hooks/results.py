@@ -1,11 +1,13 @@
 """The hook that writes down what a run predicted and what made it."""
 
+import logging
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
@@ -24,6 +26,7 @@ from .record import (
     describe_training_data,
     join_rows,
     split_name,
+    training_accuracy,
 )
 from .run_folder import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
 
@@ -145,17 +148,19 @@ class ResultsHook(Hook):
         # again, since a head may make its parameters of the training features
         self.run['trained_parameters'] = count_trained(get_ori_model(runner.model))
         self.run['fingerprints'].update(describe_features(runner))
+        self.run['train_accuracy'] = training_accuracy(runner)
         self.run['finished'] = True
         self.save_split(runner, runner.epoch)
         if self.predictions is not None:
             p, folder = self.predictions, Path(runner.work_dir)
             info = runner.message_hub.runtime_info
             best = [path for key, path in info.items() if key.startswith('best_ckpt')]
-            print_log(
-                f'{p.split} accuracy {100 * p.correct.mean():.2f} % after epoch {runner.epoch}: '
-                f'{folder / "results" / f"{p.split}.npz"}; checkpoints are in {folder}'
+            say_accuracy(
+                p,
+                self.run,
+                f'after epoch {runner.epoch}: {folder / "results" / f"{p.split}.npz"}; '
+                f'checkpoints are in {folder}'
                 + ''.join(f', the best one is {path}' for path in best),
-                'current',
             )
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -191,6 +196,9 @@ class ResultsHook(Hook):
             )
             self.predictions = replace(self.predictions, split=name)
         self.save_split(runner, origin.get('epoch'), origin.get('checkpoint'))
+        if self.predictions is not None:
+            p = self.predictions
+            say_accuracy(p, self.run, f': {Path(runner.work_dir, "results", f"{p.split}.npz")}')
 
     def collect(self, runner: Runner, loader: Any, mode: str) -> None:
         """Bring the predictions of all processes together; the sampler's padding falls away."""
@@ -231,3 +239,22 @@ class ResultsHook(Hook):
                 {k: v for k, v in info.items() if k.endswith('fingerprint')}
             )
             save_run(runner.work_dir, self.run)
+
+
+def say_accuracy(predictions: Predictions, run: dict, where: str) -> None:
+    """Log a split's accuracy beside chance (the most frequent class) and training accuracy."""
+    chance = np.bincount(predictions.label).max() / len(predictions.label)
+    accuracy, trained = predictions.correct.mean(), run.get('train_accuracy')
+    beside = f'chance {100 * chance:.2f} %'
+    if trained is not None:
+        beside += f', training {100 * trained:.2f} %'
+    text = f'{predictions.split} accuracy {100 * accuracy:.2f} % ({beside}) {where}'
+    print_log(text.replace(') :', '):'), 'current')
+    if accuracy < chance:
+        print_log(
+            f'{predictions.split} accuracy is below chance: always naming the most frequent class '
+            f'is right for {100 * chance:.2f} %. Look at the labels, the class names and the '
+            'learning rate',
+            'current',
+            logging.WARNING,
+        )

@@ -1,20 +1,27 @@
 """What a start leaves behind when it is refused, how a run reads on a terminal, and Ctrl-C."""
 
+import contextlib
 import json
+import logging
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mmpretrain_lmmreg.cli import predict, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
-from mmpretrain_lmmreg.hooks.run_folder import load_run
+from mmpretrain_lmmreg.hooks import results
+from mmpretrain_lmmreg.hooks.run_folder import Predictions, load_run
 
 from .conftest import CHILD, train
 
@@ -37,12 +44,47 @@ def test_the_terminal_has_what_matters(own, monkeypatch, capfd):
     ].index(True)
     assert first < 4 and 'lmmreg: ClassMeanRegHead on local-dir:' in said[first + 1]
     assert said[first + 1].endswith('/run')
-    assert said[-1].startswith('test accuracy ') and 'run/results/test.npz' in said[-1]
+    assert re.match(r'test accuracy [\d.]+ % \(chance 33.33 %, training [\d.]+ %\) ', said[-1])
+    assert 'run/results/test.npz' in said[-1]
+    assert lines[-1].startswith('next: python predict.py run/own.py run/epoch_5.pth ')
+    assert Path(lines[-1].split()[-1]).is_file()
     assert sum('Epoch(' in line for line in lines) == 10  # a training and a test line an epoch
-    assert len(lines) <= 10 + 10
+    assert len(lines) <= 10 + 11
     (log,) = Path('run').glob('*/*.log')
     text = log.read_text()
     assert 'System environment' in text and 'Config:' in text and 'Hooks will be executed' in text
+
+
+def test_a_terminal_shows_a_bar_of_epochs(own):
+    """The log file has the lines of the epochs; what follows the bar is on the terminal again."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, TOOLS / 'train.py', 'own.py', '--work-dir', 'run']
+    command += ['--cfg-options', 'train_cfg.max_epochs=3']
+    environment = {**os.environ, 'TERM': 'xterm', 'COLUMNS': '100', 'OMP_NUM_THREADS': '1'}
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    seen = b''
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 4096):
+            seen += part
+    assert process.wait() == 0, seen.decode()
+    assert b'epochs' in seen and b'3/3' in seen and b'Epoch(' not in seen
+    assert re.search(rb'(?s)test accuracy [\d.]+ % \(chance 33.33 %.*next: python', seen)
+    (log,) = Path('run').glob('*/*.log')
+    assert log.read_text().count('Epoch(train)') == 3
+
+
+def test_accuracy_below_chance_is_a_warning(monkeypatch):
+    said = []
+    monkeypatch.setattr(results, 'print_log', lambda *line: said.append(line))
+    rows = dict(rel_path=np.array(list('abc')), group=np.array(list('abc')), split='test')
+    worse = Predictions(label=np.array([0, 0, 1]), probs=np.eye(2)[[1, 1, 1]], **rows)
+    results.say_accuracy(worse, dict(train_accuracy=0.5), 'after epoch 1')
+    first, second = said
+    assert first[0] == 'test accuracy 33.33 % (chance 66.67 %, training 50.00 %) after epoch 1'
+    assert second[0].startswith('test accuracy is below chance') and logging.WARNING in second
+    results.say_accuracy(replace(worse, probs=np.eye(2)[[0, 0, 1]]), {}, '')
+    assert len(said) == 3
 
 
 def broken_image(folder):
