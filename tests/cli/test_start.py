@@ -74,6 +74,21 @@ def test_a_terminal_shows_a_bar_of_epochs(own):
     assert log.read_text().count('Epoch(train)') == 3
 
 
+@pytest.mark.parametrize('images', [False, True])
+def test_training_accuracy_is_that_of_a_test_on_the_training_images(
+    own, monkeypatch, capfd, images
+):
+    """Averaged weights, too, and views of which the first counts."""
+    hook = "custom_hooks = [dict(type='EMAHook', momentum=0.5)]\n"
+    Path('own.py').write_text(CHILD + hook)
+    loops = ['train_cfg.type=EpochBasedTrainLoop', 'val_cfg.type=ValLoop', 'test_cfg.type=TestLoop']
+    train(monkeypatch, '--cfg-options', 'train_cfg.max_epochs=3', *(loops if images else []))
+    options = ['--cfg-options', 'test_dataloader.dataset.split=train', *(loops[1:] * images)]
+    call(monkeypatch, capfd, upstream.test, 'own.py', 'run/epoch_3.pth', *options)
+    run, tested = load_run('run'), load_run('work_dirs/own')
+    assert run['train_accuracy'] == tested['splits']['train']['accuracy']
+
+
 def test_accuracy_below_chance_is_a_warning(monkeypatch):
     said = []
     monkeypatch.setattr(results, 'print_log', lambda *line: said.append(line))
