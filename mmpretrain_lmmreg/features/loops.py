@@ -54,7 +54,7 @@ class FrozenTrunkTrainLoop(EpochBasedTrainLoop):
         # a checkpoint of ViT-L/14 takes longer than ten epochs of few shots
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook) and hook.by_epoch and hook.interval > 0:
-                hook.interval = hook.interval * self._max_epochs // max_epochs
+                hook.interval = hook.interval * self._max_epochs // max(max_epochs, 1)
         self._max_iters = self._max_epochs * steps
 
     def run_epoch(self) -> None:

@@ -16,8 +16,6 @@ from .files import UNFINISHED, fsync_folder
 
 LAST = 'last_checkpoint'
 _NUMBERED = re.compile(r'_(\d+)\.pth$')
-# What earlier versions kept beside the weights
-_DROPPED = ('backbone.decided_precision', 'backbone.decided_at_a_time')
 
 
 @contextmanager
@@ -143,7 +141,7 @@ def take_weights(
 ) -> None:
     """Copy a checkpoint's weights into a model; all of them, and none is left over.
 
-    What earlier versions kept beside the weights, and this one does not need, is passed over.
+    What earlier versions kept beside the weights is passed over by the module that kept it.
 
     Args:
         model: An image classifier.
@@ -154,9 +152,8 @@ def take_weights(
     Raises:
         InputError: Names or shapes differ, or ``partly`` finds nothing that fits.
     """
-    own = model.state_dict()
-    state = {n: v for n, v in state.items() if n in own or n not in _DROPPED}
     if partly:
+        own = model.state_dict()
         fit = {n: v for n, v in state.items() if n in own and v.shape == own[n].shape}
         if not fit:
             raise _misfit(source, f'none of its {len(state)} weights is one of the model')
