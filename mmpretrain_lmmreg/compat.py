@@ -1,8 +1,7 @@
 """Checks and repairs of the installed libraries, made before mmpretrain is imported.
 
-Rooms that import mmpretrain, open_clip or timm import this module first. Two repairs reach beyond
-this package, where nothing else helps: torchvision's missing operators, and
-:func:`allow_log_values`.
+Rooms that import mmpretrain, open_clip or timm import this module first. One repair reaches beyond
+this package, where nothing else helps: torchvision's missing operators.
 """
 
 import contextlib
@@ -83,20 +82,6 @@ def _unsupported(family: str, versions: dict[str, str | None]) -> list[str]:
 
 def _install(family: str) -> str:
     return 'pip install ' + ' '.join(f"'{text}'" for text in FAMILIES[family])
-
-
-def allow_log_values() -> None:
-    """Let mmengine read its own checkpoints where it cannot: the original family with torch >= 2.6.
-
-    There torch refuses the log values that mmengine keeps beside the weights, so that mmpretrain's
-    Inferencer cannot load a checkpoint. The classes allowed hold numbers and run nothing.
-    """
-    if check_mm_packages() == 'openmmlab':
-        import torch
-
-        from .io.trusted import allowed_globals
-
-        torch.serialization.add_safe_globals(allowed_globals())
 
 
 def import_quietly() -> None:

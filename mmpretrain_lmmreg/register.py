@@ -4,8 +4,10 @@ A config names this module::
 
     custom_imports = dict(imports=['mmpretrain_lmmreg.register'], allow_failed_imports=False)
 
-Importing it adds to registries, and changes nothing else of other libraries but for the two repairs
-of :mod:`mmpretrain_lmmreg.compat`.
+Importing it adds to registries, and changes nothing else of other libraries but for two repairs:
+:mod:`.torchvision_ops`, and with the original mm* packages torch's list of allowed classes. There
+torch >= 2.6 refuses the log values beside the weights, so that mmpretrain's Inferencer cannot load
+a checkpoint. The classes allowed hold numbers and run nothing.
 """
 
 from . import compat
@@ -15,7 +17,12 @@ from . import clip, demo, descriptions, features, heads, hooks, runner  # noqa: 
 from .datasets import bar, era, loading, own, ucf101  # noqa: F401
 from .datasets import demo as demo_dataset  # noqa: F401
 
-compat.allow_log_values()
+if compat.check_mm_packages() == 'openmmlab':
+    from torch.serialization import add_safe_globals
+
+    from .io.trusted import allowed_globals
+
+    add_safe_globals(allowed_globals())
 
 
 def register_all_modules(init_default_scope: bool = True) -> None:
