@@ -101,7 +101,7 @@ def nearest(data: str) -> dict[str, list[float]]:
     means, sizes = embed_by_image(texts, text_tower(config, None))
     tests = list(ConfigImages(config, 'test'))
     x, truth = image_embeddings(config, 'test', tests), torch.tensor([t.label for t in tests])
-    centre = image_embeddings(config, 'train', images).mean(0)
+    centre = image_embeddings(config, 'test', images).mean(0)
     labels, row = np.array([task.label for task in images]), {t: i for i, t in enumerate(images)}
     found = defaultdict(list)
     for count in COUNTS:

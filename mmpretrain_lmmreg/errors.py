@@ -141,7 +141,7 @@ CODES: dict[str, str] = {
     'describe.other_batch': 'a batch was written for other options',
     'describe.no_descriptions': 'no image that is looked at is described',
     'describe.no_clip': 'no CLIP model is named that could judge descriptions',
-    'describe.not_classified': 'no accuracy without training can be found',
+    'describe.no_classes': 'descriptions of images without class names are to be judged',
     # --- deploy: predict, export, load
     # --- evidence: comparing runs, sweeps
     # --- fit: choosing a method

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
 from test_printing import SAFE
 
-from mmpretrain_lmmreg.cli import compare, describe, export, predict
+from mmpretrain_lmmreg.cli import compare, describe, describe_run, export, predict
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.text_quality import class_pattern, names_in
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, parse_reply
@@ -139,7 +139,7 @@ def test_to_every_place_that_shows_them(
     compare.main()
     check = [ours[0], '--check', '--out', str(store)]
     check += ['--clip', f'{tiny_config.model.backbone.model_name},']
-    describe.run(describe.parser().parse_args(check))
+    describe_run.run(describe.parser().parse_args(check))
     image = str(pictures / 'train' / 'red' / '1.png')
     predict.run(predict.parser().parse_args([*ours, image, '--explain', '99']))
     said = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What a descriptions file is worth: by class, by image, and as a classifier without training."""
+"""The quality of a descriptions file: by class, by image, and as a classifier without training."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,28 +14,46 @@ from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from .tasks import ConfigImages, Task
 from .text_quality import Share, class_pattern, distances, names_in, repeated
-from .zero_shot_eval import accuracies, embed_by_image, lines_of, text_tower
+from .zero_shot_eval import accuracies, embed_by_image, text_tower
 
 SHOWN = 40  # images listed that lie farthest from their class
-
-SHOWN_STATUSES = ('refused', 'short', 'long', 'truncated')
+_STATUSES = ('refused', 'short', 'long', 'truncated')
+_COUNTS = ('images', 'asked', 'described', 'texts', 'own', 'other', 'repeats', 'nearer')
 
 
 @dataclass
 class ClassCheck:
-    """Counts of one class."""
+    """Counts of one class, or of all where they are added up."""
 
     name: str
     images: int = 0
     asked: int = 0  # images that were asked about
     described: int = 0
-    statuses: Counter = field(default_factory=Counter)  # of the images asked about
+    statuses: Counter[str] = field(default_factory=Counter)  # of the images asked about
     texts: int = 0
     own: int = 0  # texts that name the class
     other: int = 0  # texts that name another class
     repeats: int = 0  # texts that are near-duplicates of another of all texts
     distance: float = 0.0  # median distance of an image's texts to the class's mean
     nearer: int = 0  # images whose texts are nearer to another class's mean
+
+    def __add__(self, other: 'ClassCheck') -> 'ClassCheck':
+        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
+        return ClassCheck(self.name, statuses=self.statuses + other.statuses, **counts)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the images asked about by status, of the texts, and of the described images."""
+        asked, texts = max(self.asked, 1), max(self.texts, 1)
+        failed = self.statuses['empty'] + self.statuses['error']
+        return {
+            **{name: self.statuses[name] / asked for name in _STATUSES},
+            'failed': failed / asked,
+            'own name': self.own / texts,
+            'other name': self.other / texts,
+            'repeated': self.repeats / texts,
+            'nearer to another': self.nearer / max(self.described, 1),
+        }
 
 
 @dataclass
@@ -65,35 +83,26 @@ class Check:
 
     def __str__(self) -> str:
         width = max(len('class'), *(len(each.name) for each in self.classes))
-        heads = (*SHOWN_STATUSES, 'failed', 'own name', 'other', 'repeated', 'nearer')
+        heads = (*_STATUSES, 'failed', 'own name', 'other', 'repeated', 'nearer')
         lines = [f'{"class":{width}} images asked ' + ' '.join(f'{h:>9}' for h in heads)]
         for each in self.classes:
-            shares = ' '.join(f'{100 * share:8.1f}%' for share in shares_of(each).values())
+            shares = ' '.join(f'{100 * share:8.1f}%' for share in each.shares.values())
             lines.append(f'{each.name:{width}} {each.images:6} {each.asked:5} {shares}')
         lines.append(
             'images with descriptions nearer to another class (wrong labels are among such): '
             f'{self.suspects}'
         )
-        lines += [
-            f'{image.image}: {image.label}, reads like {image.nearest}'
-            for image in self.outliers[:5]
-            if image.ratio > 1
+        near = [each for each in self.outliers[:5] if each.ratio > 1]
+        lines += [f'{each.image}: {each.label}, reads like {each.nearest}' for each in near]
+        return '\n'.join([*lines, self.without_training()])
+
+    def without_training(self) -> str:
+        """A line for each accuracy without training, or why there is none."""
+        lines = [
+            f'{share} of {share.total} {self.split} images by {name}, without training'
+            for name, share in self.accuracies.items()
         ]
-        return '\n'.join([*lines, lines_of(self.accuracies, self.split)])
-
-
-def shares_of(each: ClassCheck) -> dict[str, float]:
-    """Shares of the images asked about by status, of the texts, and of the described images."""
-    asked, texts = max(each.asked, 1), max(each.texts, 1)
-    failed = each.statuses['empty'] + each.statuses['error']
-    return {
-        **{name: each.statuses[name] / asked for name in SHOWN_STATUSES},
-        'failed': failed / asked,
-        'own name': each.own / texts,
-        'other name': each.other / texts,
-        'repeated': each.repeats / texts,
-        'nearer to another': each.nearer / max(each.described, 1),
-    }
+        return '\n'.join(lines) or f'no accuracy without training: {self.split}'
 
 
 def check(
@@ -102,7 +111,7 @@ def check(
     """Look at the descriptions of some images, by what was asked for them.
 
     Args:
-        config: Its text tower embeds, unless ``clip`` (MODEL,WEIGHTS) does.
+        config: Its backbone and text tower embed, unless ``clip`` (MODEL,WEIGHTS) does.
         images: Of a split with labels.
         file: Their descriptions.
         prompt: One of its prompts.
@@ -111,14 +120,17 @@ def check(
         InputError: Classes have no names, no image is described, or there is no text tower.
     """
     if not images.classes:
-        raise InputError('--check: the data set has no class names', code='describe.not_classified')
+        raise InputError(
+            'descriptions cannot be judged: the data set has no class names',
+            code='describe.no_classes',
+        )
     store = DescriptionStore(file)
     tasks = [task for task in images if task.label is not None]
     records = {task.image: record for task in tasks if (record := store.record(task.image, prompt))}
     described = [t for t in tasks if t.image in records and records[t.image]['descriptions']]
     if not described:
         raise InputError(
-            f'--check: {file} has no description of these images by {prompt!r}',
+            f'{file} has no description of these images by {prompt!r}',
             code='describe.no_descriptions',
         )
     tower = text_tower(config, clip)
@@ -136,8 +148,7 @@ def count_by_class(
     """Counts of statuses and of texts, for each class."""
     classes = [ClassCheck(name) for name in names]
     patterns = [class_pattern(name) for name in names]
-    labels: list[int] = []
-    texts: list[str] = []
+    found: list[tuple[int, str]] = []
     for task in tasks:
         label = task.label or 0
         each, record = classes[label], records.get(task.image)
@@ -148,12 +159,11 @@ def count_by_class(
         each.statuses[record['status']] += 1
         each.described += bool(record['descriptions'])
         for text in record['descriptions']:
-            found = names_in(text, patterns)
-            each.own += label in found
-            each.other += bool(set(found) - {label})
-            labels.append(label)
-            texts.append(text)
-    for label, again in zip(labels, repeated(texts), strict=True):
+            named = names_in(text, patterns)
+            each.own += label in named
+            each.other += bool(set(named) - {label})
+            found.append((label, text))
+    for (label, _), again in zip(found, repeated([text for _, text in found]), strict=True):
         classes[label].texts += 1
         classes[label].repeats += again
     return classes

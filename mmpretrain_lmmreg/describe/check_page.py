@@ -1,9 +1,9 @@
 """What a check leaves: a page that needs nothing beside it, and its figures for reports."""
 
 import os
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -11,11 +11,21 @@ from ..datasets.thumbnails import thumbnail
 from ..descriptions.store import DescriptionStore
 from ..io.files import save_atomic, sealed
 from ..io.printing import plain
-from .check import Check, ClassCheck, shares_of
+from .check import Check, ClassCheck
+
+
+def write_check(found: Check, page: Path, figures: Path) -> None:
+    """Write the page and the figures, each whole or not at all."""
+    for path, content in (
+        (page, plain(render(found)).encode()),
+        (figures, sealed(figures_of(found))),
+    ):
+        with save_atomic(path) as file:
+            file.write(content)
 
 
 def render(found: Check) -> str:
-    """The page as HTML, every value escaped; pictures of the outliers are part of it."""
+    """The page as HTML, every value escaped; the images of the outliers are part of it."""
     environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
@@ -25,19 +35,11 @@ def render(found: Check) -> str:
     )
     return environment.get_template('check.html').render(
         found=found,
-        rows=[(each, shares_of(each)) for each in found.classes],
         outliers=[(each, thumbnail(*os.path.split(each.path), 240)) for each in found.outliers],
     )
 
 
-def write_page(found: Check, path: Path) -> None:
-    """Write the page, whole or not at all."""
-    page = plain(render(found))
-    with save_atomic(path) as file:
-        file.write(page.encode())
-
-
-def figures_of(found: Check) -> dict:
+def figures_of(found: Check) -> dict[str, Any]:
     """The figures, JSON-able.
 
     Returns:
@@ -46,48 +48,28 @@ def figures_of(found: Check) -> dict:
         Wilson's ``low`` and ``high``) on ``split``, ``suspects``, and ``outliers`` nearer to
         another class than to their own.
     """
+    accuracies = [
+        dict(zip(('low', 'high'), share.interval, strict=True))
+        | dict(texts=name, images=share.total, value=share.value)
+        for name, share in found.accuracies.items()
+    ]
+    suspects = [asdict(each) for each in found.outliers if each.ratio > 1]
     return dict(
         file=str(found.file),
         prompt=found.prompt,
         fingerprint=DescriptionStore(found.file).fingerprint,
         classes=[_row(each) for each in found.classes],
-        all=_row(_total(found.classes)),
-        accuracies=[
-            dict(
-                texts=name,
-                images=share.total,
-                value=share.value,
-                low=share.interval[0],
-                high=share.interval[1],
-            )
-            for name, share in found.accuracies.items()
-        ],
+        all=_row(sum(found.classes, ClassCheck('all'))),
+        accuracies=accuracies,
         split=found.split,
         suspects=found.suspects,
         outliers=[
-            {key: value for key, value in asdict(each).items() if key not in ('path', 'texts')}
-            for each in found.outliers
-            if each.ratio > 1
+            {key: value for key, value in each.items() if key not in ('path', 'texts')}
+            for each in suspects
         ],
     )
 
 
-def _row(each: ClassCheck) -> dict:
+def _row(each: ClassCheck) -> dict[str, Any]:
     counts = ('name', 'images', 'asked', 'described', 'texts', 'distance')
-    return {**{key: getattr(each, key) for key in counts}, 'shares': shares_of(each)}
-
-
-def _total(classes: list[ClassCheck]) -> ClassCheck:
-    """All classes as one; its distance is not known."""
-    total = ClassCheck('all')
-    for key in ('images', 'asked', 'described', 'texts', 'own', 'other', 'repeats', 'nearer'):
-        setattr(total, key, sum(getattr(each, key) for each in classes))
-    total.statuses = sum((each.statuses for each in classes), Counter())
-    return total
-
-
-def write_figures(found: Check, path: Path) -> None:
-    """Write the figures, whole or not at all."""
-    content = sealed(figures_of(found))
-    with save_atomic(path) as file:
-        file.write(content)
+    return {**{key: getattr(each, key) for key in counts}, 'shares': each.shares}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.proportion import proportion_confint
 
 _WORDS = re.compile(r"[\w']+")
 _ARTICLES = {'a', 'an', 'the'}
@@ -94,6 +93,8 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Its interval, in [0, 1]."""
+        from statsmodels.stats.proportion import proportion_confint  # of the extra 'evidence'
+
         if not self.total:
             return 0.0, 1.0
         low, high = proportion_confint(self.count, self.total, method='wilson')

@@ -1,7 +1,7 @@
 """Class texts as a classifier without training: by names, by descriptions, by both."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..clip.text_tower import TextTower
-from ..datasets.samples import iter_infos, leaf_datasets
-from ..descriptions.store import DescriptionStore
+from ..datasets.samples import leaf_datasets
 from ..errors import InputError
 from ..features.extract import extract_features
 from ..features.trunk import trunk_features
@@ -27,52 +26,6 @@ from .tasks import ConfigImages, Task
 from .text_quality import Share
 
 _BATCH = 1024
-
-
-def zero_shot(
-    clip: str, config: Config, images: ConfigImages, store: DescriptionStore, prompt: str
-) -> str:
-    """The accuracies as ``--clip`` shows them.
-
-    Args:
-        clip: ``MODEL,WEIGHTS`` as open_clip names them; ``local-dir:FOLDER`` has its own weights.
-        config: Names the split to classify.
-        images: Whose descriptions make the class means, eq. 1.
-        store: Their descriptions.
-        prompt: What was asked for them.
-
-    Raises:
-        InputError: No class means can be made, or there is no other labelled split.
-    """
-    texts = {
-        task: record['descriptions']
-        for task in images
-        if task.label is not None
-        and (record := store.record(task.image, prompt))
-        and record['descriptions']
-    }
-    if not texts:
-        raise InputError(
-            f'--clip: {store.path} has no description of these images by {prompt!r}',
-            code='describe.no_descriptions',
-        )
-    tower = text_tower(config, clip)
-    means, sizes = embed_by_image(list(texts.values()), tower)
-    shares, split = accuracies(config, list(texts), means, sizes, images.classes, tower, clip)
-    if not shares:
-        raise InputError(f'--clip: {split}', code='describe.not_classified')
-    return lines_of(shares, split)
-
-
-def lines_of(shares: Mapping[str, Share], split: str) -> str:
-    """A line for each accuracy on a split, or why there is none."""
-    return (
-        '\n'.join(
-            f'{share} of {share.total} {split} images by {name}, without training'
-            for name, share in shares.items()
-        )
-        or f'no accuracy without training: {split}'
-    )
 
 
 def accuracies(
@@ -111,7 +64,7 @@ def accuracies(
     by_names = torch.stack([tower.encode(own).mean(0) for own in prompts])
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
     images = image_embeddings(config, split, tasks, clip)
-    centre = image_embeddings(config, 'train', described, clip).mean(0)
+    centre = image_embeddings(config, split, described, clip).mean(0)
     truth = torch.tensor([task.label for task in tasks])
     candidates = {'names': by_names, 'descriptions': by_texts}
     candidates['both'] = sum(map(_directions, candidates.values()), torch.zeros(1))
@@ -159,16 +112,16 @@ def split_to_classify(config: Config) -> str | None:
     return next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def image_embeddings(
     config: Config, split: str, tasks: Sequence[Task], clip: str | None = None
 ) -> Tensor:
-    """Embeddings (N, D) of images of a split, from the feature table that training uses.
+    """Embeddings (N, D) of images, from the feature table that training uses.
 
     Args:
-        config: Its backbone embeds what the split's pipeline makes of the images.
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        tasks: N images of the split.
+        config: Its backbone embeds what the pipeline of a split makes of the images.
+        split: ``'test'`` or ``'val'``, whose pipelines draw nothing at random.
+        tasks: N images of any split.
         clip: ``MODEL,WEIGHTS`` embeds in its place, with its own preprocessing and no table.
     """
     if clip:
@@ -177,29 +130,27 @@ def image_embeddings(
     loader = config[f'{split}_dataloader']
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model: Any = MODELS.build(config.model)
-        images = _Chosen(DATASETS.build(loader.dataset), [task.path for task in tasks])
-    model.init_weights()
+        pipeline = leaf_datasets(DATASETS.build(loader.dataset))[0].pipeline
+    model.backbone.init_weights()
     model.eval()
-    batches: Any = DataLoader(images, batch_size=loader.get('batch_size'))
-    features, rows = trunk_features(model, batches)
+    images: Any = DataLoader(_Images(tasks, pipeline), batch_size=loader.get('batch_size'))
+    features, rows = trunk_features(model, images)
     own = features[[rows[os.path.abspath(task.path)] for task in tasks]]
     return torch.cat([model.backbone.project(part.float()) for part in own.split(_BATCH)])
 
 
-class _Chosen(Dataset):
-    """Some images of a data set, for the feature table."""
+class _Images(Dataset):
+    """Images as the feature table takes them."""
 
-    def __init__(self, dataset: Any, paths: Sequence[str]) -> None:
-        wanted = set(map(os.path.abspath, paths))
-        self.infos = [i for i in iter_infos(dataset) if os.path.abspath(i['img_path']) in wanted]
-        self.pipeline, self.metainfo = leaf_datasets(dataset)[0].pipeline, dataset.metainfo
+    def __init__(self, tasks: Sequence[Task], pipeline: Any) -> None:
+        self.tasks, self.pipeline = tasks, pipeline
 
     def __len__(self) -> int:
-        return len(self.infos)
+        return len(self.tasks)
 
     def get_data_info(self, index: int) -> dict:
-        """A sample without its image."""
-        return self.infos[index]
+        """A sample without its pixels."""
+        return dict(img_path=self.tasks[index].path)
 
 
 def _named(clip: str) -> tuple[str, str | None]:

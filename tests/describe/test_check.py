@@ -9,9 +9,10 @@ import pytest
 from describing import make_images
 from mmengine.config import Config
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.check import check
-from mmpretrain_lmmreg.describe.check_page import render, write_figures
+from mmpretrain_lmmreg.describe.check_page import figures_of, render
 from mmpretrain_lmmreg.describe.summary import check_path
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
 from mmpretrain_lmmreg.describe.text_quality import (
@@ -24,7 +25,6 @@ from mmpretrain_lmmreg.describe.text_quality import (
 )
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.io.files import read_sealed
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
 DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']
@@ -130,8 +130,7 @@ def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tin
 def test_the_figures_are_kept_for_reports(found, tmp_path):
     path = check_path(tmp_path / 'replies.jsonl')
     assert path.name == 'replies-check.json'
-    write_figures(found, path)
-    kept = read_sealed(path)
+    kept = figures_of(found)
     assert kept['fingerprint'] == DescriptionStore(found.file).fingerprint
     cat, dog = kept['classes']
     assert (cat['asked'], dog['asked'], kept['all']['asked']) == (9, 10, 19)

@@ -8,7 +8,8 @@ from loopback import Loopback
 from mmengine.config import Config
 from refused import refused
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.convergence import Convergence, choose
 from mmpretrain_lmmreg.describe.tasks import ConfigImages

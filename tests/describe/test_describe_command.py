@@ -11,7 +11,8 @@ import pytest
 from loopback import Loopback
 from refused import refused
 
-from mmpretrain_lmmreg.cli.describe import main, parser, run
+from mmpretrain_lmmreg.cli.describe import main, parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.errors import InputError

@@ -208,9 +208,10 @@ def test_counts_of_tokens_that_cannot_be(endpoint, count):
     assert (answer.reply, answer.tokens_in, answer.tokens_out) == ('1. A.', None, None)
 
 
-def test_an_answer_without_end_is_cut_off_and_not_repeated(endpoint, monkeypatch):
+@pytest.mark.parametrize('behaviour', ['body ', 'error 500 x '])
+def test_an_answer_without_end_is_cut_off_and_not_repeated(endpoint, monkeypatch, behaviour):
     monkeypatch.setattr(endpoint_module, 'MOST_BYTES', 1 << 20)
-    with Loopback(lambda *_: 'body ' + ' ' * (3 << 20)) as server:
+    with Loopback(lambda *_: behaviour + ' ' * (3 << 20)) as server:
         endpoint(server)
         answer = ask(server)
     assert (answer.error, len(server.bodies)) == ('an answer of more than 1 MB', 1)
@@ -494,17 +495,13 @@ def test_faulty_server_every_image_ends_with_a_reply_or_an_error(endpoint, tasks
 def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
     latency, slots, count = 0.4, 4, 40
     many = make_images(tmp_path / 'data', train=count)
-    ratios = []
-    while len(ratios) < 3 and min(ratios, default=9) > 1.10:  # other work may hold up a try
-        with Loopback(latency=latency, slots=slots) as server:
-            endpoint(server)
-            describer = build(concurrency=slots)
-            start = time.monotonic()
-            tally = describe(tmp_path / f'{len(ratios)}.jsonl', many, describer)
-            ratios.append((time.monotonic() - start) * slots / (count * latency))
-        assert tally.statuses['ok'] == count
-        assert server.most_at_once == slots
-    assert min(ratios) <= 1.10
+    with Loopback(latency=latency, slots=slots) as server:
+        endpoint(server)
+        start = time.monotonic()
+        tally = describe(tmp_path / 'd.jsonl', many, build(concurrency=slots))
+        seconds = time.monotonic() - start
+    assert tally.statuses['ok'] == count and server.most_at_once == slots
+    assert seconds * slots / (count * latency) < 2  # 1.0x alone; other work may hold up a run
 
 
 def test_record_of_a_whole_answer(endpoint, tasks, out):

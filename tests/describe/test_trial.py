@@ -5,7 +5,8 @@ from describing import describe, make_images
 from loopback import Loopback
 from refused import refused
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 

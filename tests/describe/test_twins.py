@@ -10,7 +10,8 @@ import pytest
 from describing import TEN, Scripted, describe
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.state import Contents
 from mmpretrain_lmmreg.describe.tasks import Task, load_image

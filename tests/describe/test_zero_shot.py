@@ -6,14 +6,18 @@ import open_clip
 import pytest
 import torch
 from mmengine.config import Config
+from mmpretrain.registry import MODELS
 from refused import refused
 from safetensors.torch import save_file
 
-from mmpretrain_lmmreg.cli.describe import parser, run
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.clip.model import build_open_clip
+from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
-from mmpretrain_lmmreg.describe.zero_shot_eval import zero_shot
-from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.describe.zero_shot_eval import image_embeddings
+from mmpretrain_lmmreg.descriptions import DescriptionWriter
+from mmpretrain_lmmreg.features.extract import extract_features
 
 MODEL = {
     'embed_dim': 16,
@@ -61,15 +65,25 @@ def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, 
     assert '\n'.join(lines) in capsys.readouterr().out  # one way of finding them
 
 
-def test_class_without_descriptions_and_config_without_test_images(config, described, clip):
-    cfg = Config.fromfile(config)
-    images = ConfigImages(cfg, 'train')
-    store = DescriptionStore(described)
+def test_class_without_descriptions_and_config_without_test_images(config, described, clip, capsys):
+    images = ConfigImages(cfg := Config.fromfile(config), 'train')
     with refused('describe.no_descriptions'):
-        zero_shot(clip, cfg, images, store, 'another prompt')
-    with refused('describe.not_classified'):
-        dogs = [task for task in images if task.label]
-        zero_shot(clip, cfg, Listed(dogs, images.classes), store, 'p')
+        check(cfg, images, described, 'another prompt', clip)
+    dogs = Listed([task for task in images if task.label], images.classes)
+    assert 'no description of cat' in check(cfg, dogs, described, 'p', clip).without_training()
     cfg.test_dataloader = None
-    with refused('describe.not_classified'):
-        zero_shot(clip, cfg, images, store, 'p')
+    assert 'neither a test nor a val' in check(cfg, images, described, 'p', clip).without_training()
+
+
+def test_the_configs_own_model_embeds_through_the_feature_table(tiny_config, monkeypatch):
+    tasks = list(ConfigImages(tiny_config, 'train'))[:5]
+    first = image_embeddings(tiny_config, 'test', tasks)
+    model = MODELS.build({**tiny_config.model, '_scope_': 'mmpretrain'})
+    model.backbone.init_weights()
+    torch.testing.assert_close(torch.from_numpy(extract_features(model, paths(tasks))), first)
+    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.ImagesOf', None)  # nothing is read again
+    assert torch.equal(image_embeddings(tiny_config, 'test', tasks), first)
+
+
+def paths(tasks) -> list[str]:
+    return [task.path for task in tasks]

@@ -107,37 +107,24 @@ class Describer(Protocol):
 
 
 class Kind(NamedTuple):
-    """What a describer can do, told without importing it.
-
-    Attributes:
-        module, cls: Where it is.
-        options: Its own, as ``--help`` lists them.
-        is_remote: Images are sent to the endpoint that the environment names.
-        supports_batch_files: Its requests can be written to a file and sent later.
-    """
+    """What a describer can do, told without importing it; ``options`` as ``--help`` lists them."""
 
     module: str
     cls: str
     options: str
-    is_remote: bool = False
+    is_remote: bool = False  # images are sent to the endpoint that the environment names
     supports_batch_files: bool = False
 
 
+_OPENAI = (
+    'image_size timeout backoff stream send_repetition_penalty send_sampling '
+    'max_completion_tokens response_format system body.FIELD'
+)
+_MINIGPT4 = 'checkpoint llm vision qformer bert template device dtype'
 KINDS = {
-    'minigpt4': Kind(
-        '.minigpt4',
-        'MiniGPT4Describer',
-        'checkpoint llm vision qformer bert template device dtype',
-    ),
+    'minigpt4': Kind('.minigpt4', 'MiniGPT4Describer', _MINIGPT4),
     'hf': Kind('.hf', 'HFDescriber', 'device dtype'),
-    'openai': Kind(
-        '.endpoint',
-        'EndpointDescriber',
-        'image_size timeout backoff stream send_repetition_penalty send_sampling '
-        'max_completion_tokens response_format system body.FIELD',
-        is_remote=True,
-        supports_batch_files=True,
-    ),
+    'openai': Kind('.endpoint', 'EndpointDescriber', _OPENAI, True, True),
 }
 NAMES = tuple(KINDS)
 
@@ -152,11 +139,7 @@ def missing_endpoint(name: str) -> str:
 
 
 def describer_class(name: str) -> type:
-    """The class of a describer, by one of :data:`NAMES`.
-
-    Raises:
-        InputError: A package is missing.
-    """
+    """The class of a describer; raises InputError where a package is missing."""
     kind = KINDS[name]
     try:
         return getattr(importlib.import_module(kind.module, __package__), kind.cls)
@@ -175,9 +158,8 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
         name: One of :data:`NAMES`.
         options: A user's ``KEY=VALUE``: fields of :class:`Generation`, or arguments of this
             describer; ``body.KEY`` is a field of an endpoint's requests.
-        common: ``model``, and those of ``batch_size``, ``concurrency``, ``retries`` and ``count``
-            that this describer knows; ``max_pixels``, ``requests_per_minute`` and ``offline``
-            where they were given.
+        common: Arguments that all describers share, of which each takes those that it knows;
+            and ``max_pixels``, ``requests_per_minute`` and ``offline``, which it must know.
 
     Raises:
         InputError: An option is unknown or of the wrong kind, or a package is missing.
@@ -194,7 +176,14 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
     defaults |= asdict(Generation())
     options = _with_body(options)
     for key, value in options.items():
-        _check_option(name, key, value, defaults)
+        if key not in defaults:
+            raise InputError(
+                f'--options {key}: unknown to the describer {name!r}; it knows '
+                f'{", ".join(asdict(Generation()))}, {", ".join(KINDS[name].options.split())}',
+                code='describe.option',
+            )
+        if kind := _other_kind(value, defaults[key], key):
+            raise InputError(f'--options {key}={value}: give {kind}', code='describe.option')
     generation = {k: options.pop(k) for k in asdict(Generation()) if k in options}
     common = {key: value for key, value in common.items() if key in known}
     return build(generation=Generation(**generation), **common, **options)
@@ -217,22 +206,14 @@ def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _check_option(name: str, key: str, value: object, defaults: dict[str, object]) -> None:
-    """Refuse an option that the describer does not know, or of another kind than its default."""
-    if key not in defaults:
-        raise InputError(
-            f'--options {key}: unknown to the describer {name!r}; it knows '
-            f'{", ".join(asdict(Generation()))}, {", ".join(KINDS[name].options.split())}',
-            code='describe.option',
-        )
-    default, kind = defaults[key], ''
-    if key == 'body' and not isinstance(value, dict):
-        kind = 'body.FIELD=VALUE'
-    elif isinstance(default, bool) and not isinstance(value, bool):
-        kind = 'true or false'
-    elif isinstance(default, int | float) and not isinstance(default, bool):
-        number = int if isinstance(default, int) else (int, float)
-        if not isinstance(value, number) or isinstance(value, bool):
-            kind = 'a whole number' if number is int else 'a number'
-    if kind:
-        raise InputError(f'--options {key}={value}: give {kind}', code='describe.option')
+def _other_kind(value: object, default: object, key: str) -> str:
+    """What a value should be that is of another kind than the default, or nothing."""
+    if key == 'body':
+        return '' if isinstance(value, dict) else 'body.FIELD=VALUE'
+    if isinstance(default, bool):
+        return '' if isinstance(value, bool) else 'true or false'
+    if isinstance(default, int | float):
+        number = (int,) if isinstance(default, int) else (int, float)
+        good = isinstance(value, number) and not isinstance(value, bool)
+        return '' if good else 'a number' if float in number else 'a whole number'
+    return ''

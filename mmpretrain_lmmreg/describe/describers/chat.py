@@ -8,10 +8,7 @@ from . import REASONED, REJECTED, Answer
 FORMATS = ('text', 'json_schema', 'json_object')
 FILTERED = ('content_filter', 'content_policy_violation', 'ResponsibleAIPolicyViolation')
 _EVENT_FIELDS = ('data:', ':', 'event:', 'id:', 'retry:')
-_SENT_AS_THEY_ARE = (
-    *('max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'repetition_penalty'),
-    'response_format',
-)
+_SENT = ('max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'repetition_penalty')
 _TEXT_PARTS, _THOUGHTS = ('text', 'output_text'), ('reasoning', 'reasoning_content')
 _MOST_TOKENS = 10**9  # of one answer; a larger count is none
 _ONLY_REASONING = (
@@ -26,22 +23,13 @@ class Fault(Exception):
 
 
 def request(model: str, prompt: str, image: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """The body that asks about one image.
-
-    Args:
-        model: As the endpoint names it.
-        prompt: What is asked.
-        image: A data URL.
-        settings: Those of :class:`~.endpoint.EndpointDescriber`.
-    """
-    content = [
-        {'type': 'image_url', 'image_url': {'url': image}},
-        {'type': 'text', 'text': prompt},
-    ]
+    """The body that asks about one image, a data URL, by an endpoint describer's settings."""
+    picture = {'type': 'image_url', 'image_url': {'url': image}}
+    content = [picture, {'type': 'text', 'text': prompt}]
     messages: list[dict] = [{'role': 'user', 'content': content}]
     if system := settings.get('system'):
         messages.insert(0, {'role': 'system', 'content': system})
-    body = {key: settings[key] for key in _SENT_AS_THEY_ARE if key in settings}
+    body = {key: settings[key] for key in (*_SENT, 'response_format') if key in settings}
     return {'model': model, 'messages': messages, **body, **settings.get('body', {})}
 
 
@@ -51,12 +39,9 @@ def response_format(name: str, count: int) -> dict[str, Any]:
         return {'type': name}
     # named fields rather than a list: strict schemas do not know lengths everywhere
     names = [str(number) for number in range(1, count + 1)]
-    schema = {
-        'type': 'object',
-        'properties': {name: {'type': 'string'} for name in names},
-        'required': names,
-        'additionalProperties': False,
-    }
+    properties = {name: {'type': 'string'} for name in names}
+    schema = {'type': 'object', 'properties': properties, 'required': names}
+    schema['additionalProperties'] = False
     return {
         'type': 'json_schema',
         'json_schema': {'name': 'descriptions', 'strict': True, 'schema': schema},

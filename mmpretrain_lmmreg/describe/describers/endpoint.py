@@ -1,9 +1,8 @@
 """Any OpenAI-compatible endpoint: vLLM, Ollama, LM Studio, or a hosted service.
 
-The openai client sends and reports errors; whatever a try may take is limited here: one try is
-one request with its turn, its time and its bytes, and all that goes wrong in it is repeated by
-one rule. (The client repeats a bad status, but neither a broken body nor an error inside a 200,
-and it would do so without a turn and with a fresh time.)
+The openai client sends a request and tells errors apart. One try is one request with its turn, its
+time and its bytes, and all that goes wrong in it is repeated by one rule: the client would repeat a
+bad status with neither a turn nor a limit on the whole, and no error inside a 200.
 """
 
 import asyncio
@@ -14,6 +13,8 @@ import os
 import random
 import sys
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -32,6 +33,7 @@ SECRET = 8  # characters; shorter keys are placeholders such as "none"
 SHOWN = 500  # characters of an error
 _REFUSED = (401, 403, 404)
 _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
+_GREY = Image.new('RGB', (224, 224), (128, 128, 128))
 
 
 class EndpointDescriber:
@@ -119,7 +121,7 @@ class EndpointDescriber:
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
         self._gap, self._next = 60 / requests_per_minute if requests_per_minute else 0, 0.0
         self._answered = False
-        self._client: openai.AsyncOpenAI | None = None
+        self._client: Any = None
         self._key = '' if offline else api_key()
         if response_format != 'text' and not offline and not in_new_loop(self._takes_format()):
             print(
@@ -154,27 +156,22 @@ class EndpointDescriber:
 
     async def _takes_format(self) -> bool:
         """Whether the endpoint answers in the format asked for, or not without it either."""
-        image = self.prepare(Image.new('RGB', (224, 224), (128, 128, 128)))
-        body = self.request(image, 'Describe the image')
+        body = self.request(self.prepare(_GREY), 'Describe the image')
         try:
             await self._send(body)
         except openai.APIStatusError as error:
-            if not _is_final(error.status_code) or error.status_code in _REFUSED:
-                return True
-        except Exception:  # whatever else is wrong, the run will tell
-            return True
-        else:
-            return True
-        finally:
-            await self.close()
-        try:
-            del body['response_format']
-            await self._send(body)
-        except Exception:
+            if _is_final(error.status_code) and error.status_code not in _REFUSED:
+                del body['response_format']
+                try:
+                    await self._send(body)
+                except Exception:  # it is wrong without the format, too
+                    return True
+                return False
+        except Exception:  # the run will tell
             return True
         finally:
             await self.close()
-        return False
+        return True
 
     async def _ask(self, image: str, prompt: str) -> Answer:
         """Ask until there is an answer, at most ``1 + retries`` times."""
@@ -183,12 +180,12 @@ class EndpointDescriber:
             try:
                 answer = await self._send(self.request(image, prompt))
                 self._answered = True
-                return answer if not answer.error else self._cleaned(answer)
-            except openai.APIStatusError as error:
-                if final := self._final(error):
-                    return final
-                text, wait = self._clean(error), _wait(error, attempt, self._backoff)
+                return replace(answer, error=self._shown(answer.error))
             except Exception as error:  # whatever transport and server can do wrong
+                if isinstance(error, _TooLong):
+                    return Answer(error=str(error), fault=REJECTED)
+                if isinstance(error, openai.APIStatusError) and (final := self._final(error)):
+                    return final
                 self._check_address(error)
                 text, wait = self._clean(error), _wait(error, attempt, self._backoff)
             if attempt < self._retries:
@@ -205,7 +202,10 @@ class EndpointDescriber:
 
     async def _post(self, body: dict[str, Any]) -> Answer:
         self._client = self._client or openai.AsyncOpenAI(
-            api_key=self._key or 'none', max_retries=0, timeout=self._timeout
+            api_key=self._key or 'none',
+            max_retries=0,
+            timeout=self._timeout,
+            http_client=openai.DefaultAsyncHttpxClient(event_hooks={'response': [_limit_bytes]}),
         )
         extra = {key: body[key] for key in body if key not in ('model', 'messages')}
         completions: Any = self._client.chat.completions.with_streaming_response
@@ -216,13 +216,7 @@ class EndpointDescriber:
             **({'stream_options': {'include_usage': True}} if self._stream else {}),
             extra_body=extra,
         ) as response:
-            data = bytearray()
-            async for part in response.iter_bytes():
-                data += part
-                if len(data) > MOST_BYTES:
-                    text = f'an answer of more than {MOST_BYTES >> 20} MB'
-                    return Answer(error=text, fault=REJECTED)
-        return chat.read(data.decode(errors='replace'))
+            return chat.read((await response.read()).decode(errors='replace'))
 
     def _final(self, error: openai.APIStatusError) -> Answer | None:
         """The answer that a repetition would not change; None where it may.
@@ -251,18 +245,14 @@ class EndpointDescriber:
 
     def _check_address(self, error: Exception) -> None:
         """Say so where an error inside a 200 comes of an address without ``/v1``."""
-        address = os.environ.get('OPENAI_BASE_URL', '')
-        if isinstance(error, chat.Fault) and not self._answered and address:
-            path = urlsplit(address).path.strip('/')
-            if not path:
-                raise InputError(
-                    f'no chat completions at OPENAI_BASE_URL={address}: {self._clean(error)}; the '
-                    f'address of most servers ends in /v1: {address.rstrip("/")}/v1',
-                    code='describe.address',
-                ) from None
-
-    def _cleaned(self, answer: Answer) -> Answer:
-        return Answer(**{**vars(answer), 'error': self._shown(answer.error)})
+        address = os.environ.get('OPENAI_BASE_URL', '').rstrip('/')
+        bare = address and not urlsplit(address).path
+        if bare and isinstance(error, chat.Fault) and not self._answered:
+            raise InputError(
+                f'no chat completions at OPENAI_BASE_URL={address}: {self._clean(error)}; the '
+                f'address of most servers ends in /v1: {address}/v1',
+                code='describe.address',
+            ) from None
 
     def _clean(self, error: Exception) -> str:
         """One line about an error, without the key."""
@@ -277,6 +267,24 @@ class EndpointDescriber:
         for key in _spellings(self._key):
             text = text.replace(key if len(self._key) >= SECRET else f'Bearer {key}', '***')
         return ' '.join(text.split())[:SHOWN]
+
+
+class _TooLong(Exception):
+    """A response of more than ``MOST_BYTES``, whatever its status."""
+
+
+async def _limit_bytes(response: Any) -> None:
+    """Let a response that is still to be read end in an error where it is too long."""
+    read_parts = response.aiter_bytes
+
+    async def parts(*args: Any, **options: Any) -> AsyncIterator[bytes]:
+        size = 0
+        async for part in read_parts(*args, **options):
+            if (size := size + len(part)) > MOST_BYTES:
+                raise _TooLong(f'an answer of more than {MOST_BYTES >> 20} MB')
+            yield part
+
+    response.aiter_bytes = parts
 
 
 def api_key() -> str:

@@ -1,0 +1,236 @@
+"""What the command describe does, by its options."""
+
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from ..config import load_config
+from ..describe import batch
+from ..describe.check import check
+from ..describe.convergence import Convergence, choose
+from ..describe.describers import KINDS, NAMES
+from ..describe.merge import merge, reparse
+from ..describe.plan import DescribePlan, check_named
+from ..describe.run import contents_of, opened
+from ..describe.state import Tally
+from ..describe.summary import check_path, projection, summarize, tokens
+from ..describe.tasks import ConfigImages, Task, check_shard
+from ..describe.zero_shot_eval import text_tower
+from ..descriptions.store import DescriptionStore
+from ..errors import InputError
+from ..io.printing import plain
+from ..progress import Progress
+from .runner import quiet_log
+
+FAILED = 3  # exit code: some images could not be described
+_NO_ANSWERS = ('describe.no_answers', 'describe.only_reasoning')
+
+
+def run(args: Namespace) -> int:
+    """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
+    quiet_log()
+    given = {name: getattr(args, name) for name in DescribePlan.__dataclass_fields__}
+    plan = DescribePlan(**{name: value for name, value in given.items() if value is not None})
+    _check_combination(args)
+    config = load_config(args.config, args.on)
+    images = ConfigImages(config, args.split, check_shard(args.shard))
+    check_named(plan.prompt, args.split, images.classes)
+    job = Job(plan, config, images, args.out or images.descriptions_file(config))
+    if args.merge:
+        added = merge(args.merge, job.out, args.reparse, args.count)
+        print(f'{added} records added to {job.out}')
+    elif args.reparse:
+        job.reparse()
+    elif args.until:
+        tower = text_tower(config, args.clip)
+        rounds = (images, images.classes, args.until, args.per_class, args.seed, tower)
+        job.describe_until(Convergence(*rounds))
+    elif args.describer:
+        wanted: Sequence[Task] = images
+        if args.per_class:  # chosen among the images of all shards
+            every = images if args.shard == '1/1' else ConfigImages(config, args.split)
+            names = {task.image for task in choose(every, args.per_class, args.seed)}
+            wanted = [task for task in images if task.image in names]
+        if args.batch_write:
+            return job.write_batch(wanted, args.batch_write)
+        if args.preview:
+            return job.preview(wanted, args.preview, keep=bool(args.out))
+        if args.batch_read:
+            job.read_batch(wanted, args.batch_read)
+        else:
+            job.describe(wanted)
+    job.print_end(args.clip, args.check)
+    if args.split in ('train', 'all'):
+        on = f' --on {args.on}' if args.on else ''
+        print(plain(f'next          mmpretrain-lmmreg train {args.config}{on}'))
+    return job.code
+
+
+def _check_combination(args: Namespace) -> None:
+    """Refuse options that mean nothing together, by name."""
+    batches = args.batch_write or args.batch_read
+    asks = args.until or args.preview or batches
+    if not args.describer and (asks or not (args.merge or args.reparse or args.clip or args.check)):
+        raise InputError(
+            f'name who describes: --describer {", ".join(NAMES)}', code='describe.no_describer'
+        )
+    if args.until and (args.preview or args.shard != '1/1'):
+        other = '--preview' if args.preview else '--shard'
+        raise InputError(
+            f'--until looks at all classes after each round: leave {other} out',
+            code='describe.combination',
+        )
+    if batches and not KINDS[args.describer].supports_batch_files:
+        raise InputError('batch files are for --describer openai', code='describe.combination')
+
+
+@dataclass
+class Job:
+    """The parts of a command, and how it ends."""
+
+    plan: DescribePlan
+    config: Config
+    images: ConfigImages
+    out: Path
+    code: int = 0
+
+    def describe(self, tasks: Sequence[Task]) -> None:
+        """Describe images."""
+        tally = Tally()
+        self._ask(tasks, tally, contents=contents_of(self.out))
+        shared = f', {tally.shared} share the replies of others' if tally.shared else ''
+        print(f'{tally.asked} images asked about, {tally.kept} had been{shared}; {self.out}')
+        self._print_taken(tally, len(tasks))
+
+    def preview(self, wanted: Sequence[Task], count: int, keep: bool) -> int:
+        """Describe a few images, show the replies, and project the rest."""
+        step = max(len(wanted) // count, 1)
+        tasks = [wanted[i] for i in range(0, len(wanted), step)][:count]
+        tally, describer = Tally(), self.plan.build()
+        with tempfile.TemporaryDirectory() as folder:  # half a file would make trouble in training
+            self.out = self.out if keep else Path(folder, 'preview.jsonl')
+            self._ask(tasks, tally, describer=describer)
+            store = DescriptionStore(self.out)
+            for task in tasks:
+                if record := store.record(task.image, self.plan.prompt):  # a limit ends some before
+                    print(plain(f'{task.image}: {record["status"]} {record.get("error", "")}'))
+                    for number, item in enumerate(record['descriptions'], 1):
+                        print(plain(f'  {number}. {item}'))
+        limit = self.plan.requests_per_minute
+        print(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
+        self._print_hints(tally, len(tasks))
+        if not keep:
+            print('the preview kept nothing; --out FILE would')
+        return self.code
+
+    def describe_until(self, rounds: Convergence) -> None:
+        """Describe until class means are known well."""
+        tally, describer = Tally(), self.plan.build()
+        while not tally.spent and not self.code and (new := rounds.next()):
+            self._ask(new, tally, describer=describer, contents=contents_of(self.out))
+            print(rounds.measured(self.out, self.plan.prompt, len(new)))
+        print(rounds.table())
+        self._print_taken(tally, 0)
+
+    def _ask(self, tasks: Sequence[Task], tally: Tally, **options: Any) -> None:
+        """Describe the tasks that need it; where nobody answers any more, this is said."""
+        before, classes = tally.done, self.images.classes
+        opening = opened(self.plan, self.out, classes=classes, tally=tally, **options)
+        with opening as run, Progress('images', len(tasks)) as bar:
+
+            def show(tally: Tally) -> None:
+                counts = ' '.join(f'{n} {name}' for name, n in tally.statuses.items() if n)
+                rates = f'{tally.asked / bar.seconds:.1f} images/s'
+                rates += f' {tally.tokens_out / bar.seconds:.0f} tokens/s'
+                bar.advance(tally.done - before - bar.done, f'{rates} {counts}')
+
+            run.report = show
+            try:
+                run(tasks)
+            except InputError as error:
+                if error.code not in _NO_ANSWERS:
+                    raise
+                print(plain(f'error: {error}'), file=sys.stderr)
+                self.code = FAILED
+
+    def write_batch(self, tasks: Sequence[Task], file: Path) -> int:
+        """Write the requests about the images that need asking."""
+        with self._offline() as run:
+            for part, count in batch.write(run, tasks, file):
+                print(f'{count} requests in {part}')
+            run.contents.save()
+        self._print_hints(run.tally, 0)
+        return self.code
+
+    def read_batch(self, tasks: Sequence[Task], files: Sequence[Path]) -> None:
+        """Keep the answers of a batch."""
+        with self._offline() as run:
+            read, skipped = batch.read(run, tasks, files)
+            run.contents.save()
+        print(f'{read} answers kept in {self.out}, {skipped} were of no use')
+        self._print_taken(run.tally, 0)
+
+    def _offline(self) -> Any:
+        describer, contents = self.plan.build(offline=True), contents_of(self.out)
+        classes = self.images.classes
+        return opened(self.plan, self.out, classes=classes, describer=describer, contents=contents)
+
+    def reparse(self) -> None:
+        """Read the kept replies anew."""
+        added, worse = reparse(self.out, self.plan.count)
+        print(f'{added} replies read better now')
+        if worse:
+            again = f'--reparse --merge {self.out} --out NEW'
+            print(f'{worse} read worse; for a file that says so: {again}')
+
+    def _print_taken(self, tally: Tally, images: int) -> None:
+        if tally.answers:
+            print(f'took {tokens(tally, price=self.plan.price)}')
+        self._print_hints(tally, images)
+
+    def _print_hints(self, tally: Tally, images: int) -> None:
+        """What is left, and what to do about it."""
+        if tally.spent:
+            left = f'; {images - tally.done} images left' if images else ''
+            print(f'stopped at {tally.spent}{left}, the same command continues')
+        if tally.cut:
+            print(
+                f'{tally.cut} replies were cut off by the token limit: a higher --options '
+                'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks anew'
+            )
+        if failed := tally.statuses['error']:
+            text = f'{failed} images could not be described, the same command asks again; the last'
+            print(plain(f'{text}: {tally.last_error}'), file=sys.stderr)
+            self.code = FAILED
+
+    def print_end(self, clip: str | None, page: str | bool | None) -> None:
+        """What the file holds, and what it is worth if that was asked."""
+        store, prompt = DescriptionStore(self.out), self.plan.prompt
+        if prompt not in store.prompts and len(store.prompts) == 1:
+            prompt = store.prompts[0]
+        print(plain(summarize(self.images, store, prompt, self.images.classes)))
+        print(plain(f'kept in       {self.out}'))
+        if not (page or clip):
+            return
+        try:
+            from ..describe.check_page import write_check
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"--check needs more packages ({error}): pip install 'mmpretrain_lmmreg[evidence]'",
+                code='describe.no_package',
+            ) from None
+        found = check(self.config, self.images, self.out, prompt, clip)
+        if not page:
+            print(found.without_training())
+            return
+        beside = self.out.with_name('descriptions-check.html')
+        path = beside if page is True else Path(str(page))
+        print(plain(found))
+        write_check(found, path, check_path(self.out))
+        print(f'page          {path}')
