@@ -15,7 +15,6 @@ from mmpretrain_lmmreg.cli.describe import main, parser
 from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
-from mmpretrain_lmmreg.errors import InputError
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'describe.py'
 
@@ -246,7 +245,7 @@ def test_help_lists_every_describers_own_options(capsys):
 def test_second_writer_is_refused_before_anything_is_asked(config, default, endpoint):
     with Loopback() as server, DescriptionWriter(default):
         endpoint(server)
-        with pytest.raises(InputError, match='is being written by another process'):
+        with refused('io.in_use'):
             call(config, *OPENAI)
     assert not server.bodies
 

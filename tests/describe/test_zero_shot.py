@@ -81,7 +81,7 @@ def test_the_configs_own_model_embeds_through_the_feature_table(tiny_config, mon
     model = MODELS.build({**tiny_config.model, '_scope_': 'mmpretrain'})
     model.backbone.init_weights()
     torch.testing.assert_close(torch.from_numpy(extract_features(model, paths(tasks))), first)
-    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.ImagesOf', None)  # nothing is read again
+    monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.compute', None)  # nothing is made again
     assert torch.equal(image_embeddings(tiny_config, 'test', tasks), first)
 
 
