@@ -55,7 +55,9 @@ def main() -> int:
         most = max((number for number, _ in own), default=0)
         print(f'| {file.relative_to(ROOT)} | {len(own)} | {average:.1f} | {most} |')
         problems += [f'{file.name}: {n} words: {s}' for n, s in own if n > LONGEST]
-    problems += [f'README.md:{n}: more than {LINE} characters' for n in long_lines(files[0].read_text())]
+    problems += [
+        f'README.md:{n}: more than {LINE} characters' for n in long_lines(files[0].read_text())
+    ]
     average = sum(counts) / len(counts)
     print(f'\nall: {len(counts)} sentences, {average:.1f} words each')
     if average > AVERAGE:
