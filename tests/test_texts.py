@@ -17,7 +17,7 @@ from mmpretrain_lmmreg.cli import compare, describe, describe_run, export, predi
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.describe.text_quality import class_pattern, names_in
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, parse_reply
-from mmpretrain_lmmreg.hooks.record import describe_training_data
+from mmpretrain_lmmreg.hooks.record import data_record
 from mmpretrain_lmmreg.io.trusted import read_checkpoint
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed
@@ -168,4 +168,4 @@ def test_empty_descriptions_of_another_tool_are_not_used(store, tiny_config):
     dataset = DATASETS.build(tiny_config.train_dataloader.dataset)
     texts, _ = collect_descriptions(dataset, 3)
     assert all(text.strip() for text in texts)
-    assert describe_training_data(dataset)['described']['per_class'] == {'0': 6, '1': 6, '2': 6}
+    assert data_record(dataset)['described']['per_class'] == {'0': 6, '1': 6, '2': 6}

@@ -19,12 +19,12 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
+from mmpretrain_lmmreg.evidence.compare import compare
 
 from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.descriptions import AttachDescriptions, DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
-from mmpretrain_lmmreg.evidence.compare import compare
 from mmpretrain_lmmreg.evidence.report import render
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, find_rows, row_key

@@ -2,9 +2,12 @@
 
 import gc
 import os
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import matplotlib.backends.backend_agg
 import matplotlib.figure  # noqa: F401  like others here, what each run would import by itself
@@ -14,8 +17,11 @@ import torch.utils.cpp_extension
 from mmengine.config import Config, DictAction
 
 from ..evidence.processes import OUTPUT
+from ..evidence.runs import run_name
 from ..evidence.sweep import Sweep
+from ..hooks.run_folder import load_run
 from ..io.lock import locked
+from ..io.printing import plain
 from .run_tool import run_tool
 from .upstream import train
 
@@ -35,8 +41,31 @@ def run(args: Namespace) -> None:
         args.jobs,
         args.seeded,
     )
+    select = args.select == 'val'
+    sweep.plan(select)  # before the folder is made
     with locked(args.out / '.lock', 'or take another --out'):
-        print(f'{sweep.run(train_here, select=args.select == "val")} lists the runs')
+        runs = sweep.run(train_here, select)
+    print(plain(_outcome(args.out, runs)))
+
+
+def _outcome(out: Path, runs: list[dict[str, Any]]) -> str:
+    """What came out, where it is, and the next command."""
+    found: dict[str, list[float]] = {}
+    splits = set()
+    for run in runs:
+        record = load_run(out / run['folder'])
+        splits.add(record['curve_split'])
+        accuracies = found.setdefault(run_name(run['method'], run['tuning'], run['options']), [])
+        accuracies.append(100 * record['epochs'][-1]['accuracy'])
+    width = max(map(len, found))
+    lines = [f'{" / ".join(sorted(splits))} accuracy in percent, mean over seeds:']
+    for name, each in sorted(found.items(), key=lambda pair: -fmean(pair[1])):
+        lines.append(f'  {name:{width}} {fmean(each):6.2f}  ({len(each)} seeds)')
+    baseline = next((r['method'] for r in runs if r['method'] == 'finetune'), runs[0]['method'])
+    lines.append(f'The runs are listed in {out / "sweep.json"}. Next:')
+    command = ['mmpretrain-lmmreg', 'compare', str(out), '--baseline', baseline]
+    lines.append(f'  {shlex.join([*command, "--out", str(out / "comparison")])}')
+    return '\n'.join(lines)
 
 
 def _settings(given: list[str] | None) -> dict | None:

@@ -82,8 +82,9 @@ COLUMNS = (
         'accuracy_low',
         '95 % interval',
         lambda r: between(r, 'accuracy'),
-        'Student’s t, from the spread between seeds and between groups of images; with one seed, '
-        'of this trained model on further images',
+        'from the spread between seeds and between groups of images, each by a Student’s t of its '
+        'own (Banerjee, 1960); below three seeds of a trained method, of these trained models on '
+        'further images',
     ),
     Column(
         'difference',
@@ -101,8 +102,8 @@ COLUMNS = (
         'p',
         'p',
         lambda r: p_value(r['p']),
-        'two-sided t-test with the same spreads, which speaks of further seeds and images; – below '
-        'three seeds of a trained method, whose spread is then unknown',
+        'two-sided, of a difference to the baseline, by the same intervals; it speaks of further '
+        'seeds and images; – below three seeds of a trained method, whose spread is then unknown',
     ),
     Column(
         'p_holm',

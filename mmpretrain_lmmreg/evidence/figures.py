@@ -10,10 +10,9 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from statsmodels.stats.proportion import proportion_confint
 
 from .runs import Method
-from .stats import reliability, surest
+from .stats import reliability, top_confidence, wilson
 
 # Told apart by the colour-blind, and visible on white and on black
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c6bb1', '#7f7f7f')
@@ -100,11 +99,11 @@ def reliability_diagram(method: Method) -> Figure:
 
     Bars are 95 % Wilson intervals of the images in a bin, each counted once for all seeds.
     """
-    parts = [surest(r.predictions.label, r.predictions.probs) for r in method.runs]
+    parts = [top_confidence(r.predictions.label, r.predictions.probs) for r in method.runs]
     pooled = (np.concatenate(part) for part in zip(*parts, strict=True))
     accuracy, confidence, counts = reliability(*pooled)
     images = np.maximum(counts // len(method.runs), 1)  # runs see the same images
-    low, high = proportion_confint(accuracy * images, images, method='wilson')
+    low, high = wilson(accuracy, images)
     errors = 100 * np.clip([accuracy - low, high - accuracy], 0, None)
     figure = Figure(figsize=(3.6, 3.4), layout='constrained')
     axes = figure.add_subplot()

@@ -33,7 +33,8 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
                     raise InputError(
                         f'{cfg.method}: {leaf["type"]} has no split argument, so it is not known '
                         'what to choose settings on; give the config a variable selection=dict('
-                        'train_dataloader=..., val_dataloader=...)'
+                        'train_dataloader=..., val_dataloader=...)',
+                        code='evidence.no_validation_split',
                     )
                 leaf.update(split=part, val_fraction=fraction)
         _validate_on(cfg)
@@ -41,7 +42,8 @@ def hold_out_validation(cfg: Config, fraction: float) -> Config:
         if leaf.get('split') == 'test' or without_pipeline(leaf) in test:
             raise InputError(
                 f'{cfg.method}: selection would validate on test images; its '
-                'val_dataloader must be another than test_dataloader'
+                'val_dataloader must be another than test_dataloader',
+                code='evidence.selects_on_test',
             )
     for name in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg[name] = None

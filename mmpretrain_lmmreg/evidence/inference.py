@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 
 RESAMPLES = 9999
+SMALLEST_LOG_P = -230.0  # p = 1e-100
 MIN_SEEDS = 3  # the spread between two runs says next to nothing about that of all runs
 
 
@@ -32,33 +31,39 @@ def group_sums(scores: ArrayLike, groups: ArrayLike) -> NDArray:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Squared standard errors of a mean over runs and images, and their degrees of freedom.
+    """How uncertain a mean over runs and images is.
 
     Args:
-        runs: The part of the runs, 0 for one run.
-        images: The part of the groups of images.
+        runs: (squared standard error, degrees of freedom) of the runs; two such parts where two
+            methods have different numbers of runs, none for single runs.
+        images: The same of the groups of images.
         noise: How much of ``runs`` is chance in single images, not a shift of a whole run.
     """
 
-    runs: float
-    runs_df: float
-    images: float
-    images_df: int
+    runs: tuple[tuple[float, int], ...]
+    images: tuple[float, int]
     noise: float
 
-    @property
-    def total(self) -> float:
-        """Squared standard error."""
-        return self.runs + self.images
+    def half_width(self, log_p: float) -> float:
+        """Half of the interval that misses the truth with a probability of at most exp(log_p).
 
-    @property
-    def df(self) -> float:
-        """Degrees of freedom of ``total``: the harmonic mean, weighted by the two variances.
-
-        Welch's and Satterthwaite's formula weighs by squared variances and is too liberal with
-        three runs (up to 9 % at a nominal 5 %), Behrens' and Fisher's test too cautious (2 %).
+        The root of the sum of t^2 V over the parts, V a part's squared standard error and t its
+        own quantile of Student's distribution. For normal parts this holds at every level and for
+        any shares of the parts (Banerjee, Sankhya 22, 1960). A single t with Welch's or another
+        mean of the degrees of freedom does not hold at small p: see ``docs/statistics.md``.
         """
-        return self.total / (self.runs / self.runs_df + self.images / self.images_df)
+        parts = [(v, df) for v, df in (*self.runs, self.images) if v > 0]
+        return float(np.sqrt(sum(stats.t.isf(np.exp(log_p) / 2, df) ** 2 * v for v, df in parts)))
+
+    def p_value(self, difference: float) -> float:
+        """Two-sided p-value: of the interval around ``difference`` (not 0) that ends at 0."""
+
+        def surplus(log_p: float) -> float:
+            return self.half_width(log_p) - abs(difference)
+
+        if surplus(SMALLEST_LOG_P) < 0:
+            return float(np.exp(SMALLEST_LOG_P))
+        return float(np.exp(optimize.brentq(surplus, SMALLEST_LOG_P, 0)))
 
 
 def uncertainty(
@@ -71,23 +76,23 @@ def uncertainty(
         rows = {len(parts[0]), len(other)}
         parts = [parts[0] - other] if len(rows) == 1 or 1 in rows else [parts[0], -other]
     layouts = [_layout(groups, part) for part in parts]
-    between = sum(layout[0] for layout in layouts)
-    squared = sum(layout[0] ** 2 / layout[1] for layout in layouts)
-    noise = sum(layout[3] for layout in layouts)
-    effects = np.sum([layout[2] for layout in layouts], axis=0)
+    noise = sum(layout[2] for layout in layouts)
+    effects = np.sum([layout[1] for layout in layouts], axis=0)
     count = len(effects)
     images = (effects**2).sum() / (count * max(count - 1, 1)) - noise
     return Uncertainty(
-        runs=float(between),
-        runs_df=float(between**2 / squared) if squared > 0 else 1.0,
-        images=float(max(images, 0)),
-        images_df=max(count - 1, 1),
+        runs=tuple(
+            (layout[0], len(part) - 1)
+            for layout, part in zip(layouts, parts, strict=True)
+            if len(part) > 1
+        ),
+        images=(float(max(images, 0)), max(count - 1, 1)),
         noise=float(noise),
     )
 
 
-def _layout(groups: ArrayLike, scores: NDArray) -> tuple[float, int, NDArray, float]:
-    """Variance of the mean over runs, its df, each group's effect (G,), variance of their noise."""
+def _layout(groups: ArrayLike, scores: NDArray) -> tuple[float, NDArray, float]:
+    """Variance of the mean over runs, each group's effect (G,), variance of their noise."""
     sums = group_sums(np.vstack([scores, np.ones(scores.shape[1])]), groups)
     runs, count = len(scores), sums.shape[1]
     sums = sums * count / scores.shape[1]
@@ -95,16 +100,19 @@ def _layout(groups: ArrayLike, scores: NDArray) -> tuple[float, int, NDArray, fl
     means = sums.mean(axis=1)
     effects = sums.mean(axis=0) - means.mean() * sizes
     if runs == 1:
-        return 0.0, 1, effects, 0.0
+        return 0.0, effects, 0.0
     residuals = sums - means[:, None] * sizes - effects
     noise = (residuals**2).sum() / ((runs - 1) * max(count - 1, 1) * runs * count)
-    return means.var(ddof=1) / runs, runs - 1, effects, noise
+    between = means.var(ddof=1)
+    if (scores != scores[0]).any():  # accuracies are multiples of 1 / N, and so agree by chance
+        between = max(between, 1 / (12 * scores.shape[1] ** 2))
+    return float(between) / runs, effects, float(noise)
 
 
 def interval(
     groups: ArrayLike, scores: ArrayLike, baseline: ArrayLike | None = None, level: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of an accuracy, or of the difference to a baseline, by Student's t.
+    """Interval of an accuracy, or of the difference to a baseline, see :class:`Uncertainty`.
 
     With one run it is that of this run on further images. nan for a single group.
     """
@@ -112,7 +120,7 @@ def interval(
         return float('nan'), float('nan')
     known = uncertainty(groups, scores, baseline)
     middle = mean_difference(scores, baseline)
-    half = stats.t.ppf((1 + level) / 2, known.df) * np.sqrt(known.total) if known.total > 0 else 0
+    half = known.half_width(np.log1p(-level))
     lowest = 0 if baseline is None else -1
     return float(max(middle - half, lowest)), float(min(middle + half, 1))
 
@@ -130,17 +138,17 @@ def mean_difference(scores: ArrayLike, baseline: ArrayLike | None = None) -> flo
 def paired_test(scores: ArrayLike, baseline: ArrayLike, groups: ArrayLike) -> float:
     """Two-sided p-value of equal accuracies, over further runs and further images.
 
-    Student's t of the difference over its standard error; with one run each, which is right for
-    deterministic methods, :func:`sign_flip_test`.
+    The smallest level at which :func:`interval` leaves out 0; with one run each, which is right
+    for deterministic methods, :func:`sign_flip_test`.
     """
     runs = max(len(np.atleast_2d(scores)), len(np.atleast_2d(baseline)))
     difference = mean_difference(scores, baseline)
     known = uncertainty(groups, scores, baseline)
     if difference == 0:
         return 1.0
-    if runs == 1 or known.total == 0:
+    if runs == 1 or known.half_width(-1) == 0:
         return sign_flip_test(scores, baseline, groups)
-    return float(2 * stats.t.sf(abs(difference) / np.sqrt(known.total), known.df))
+    return known.p_value(difference)
 
 
 def sign_flip_test(
@@ -173,16 +181,17 @@ def sign_flip_test(
 def mcnemar_test(correct: ArrayLike, baseline: ArrayLike) -> float:
     """Exact McNemar p-value of two single runs, (N,) bool each; images count as independent."""
     ours, theirs = np.asarray(correct, bool), np.asarray(baseline, bool)
-    table = [
-        [(ours & theirs).sum(), (ours & ~theirs).sum()],
-        [(~ours & theirs).sum(), (~ours & ~theirs).sum()],
-    ]
-    return float(mcnemar(table, exact=True).pvalue)
+    won, lost = int((ours & ~theirs).sum()), int((~ours & theirs).sum())
+    return float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment of p-values for several comparisons."""
-    return multipletests(p_values, method='holm')[1].tolist() if len(p_values) else []
+    p = np.asarray(p_values, float)
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return adjusted.tolist()
 
 
 def smallest_difference(
@@ -195,20 +204,22 @@ def smallest_difference(
 ) -> float:
     """The smallest true difference in accuracy that a paired test shows with the given power.
 
-    Solves d = z_{1-level/2} sqrt(psi / n + v) + z_power sqrt((psi - d^2) / n + v) for d, with psi
-    the discordance, n = images / design_effect (Connor, Biometrics 43:207-211, 1987; for 654 images
-    at 4 % it gives 2.2 points) and v the variance of whole runs; with ``known``, quantiles are
-    Student's. Methods that differ by d disagree on at least a share d of the images, so psi is
-    raised to d where it is less. nan where no difference can be shown.
+    Solves d = h + z_power sqrt((psi - d^2) / n + v) for d, with psi the discordance, n = images /
+    design_effect, v the variance of whole runs, and h the half interval of an Uncertainty with
+    these variances; without ``known``, h = z_{1-level/2} sqrt(psi / n) (Connor, Biometrics
+    43:207-211, 1987; for 654 images at 4 % it gives 2.2 points). Methods that differ by d disagree
+    on at least a share d of the images, so psi is raised to d where it is less. nan where no
+    difference can be shown.
     """
     n = images / design_effect
-    shifts = max(known.runs - known.noise, 0) if known else 0.0
+    known = known or Uncertainty((), (0.0, 10**9), 0.0)
+    shifts = max(sum(v for v, _ in known.runs) - known.noise, 0)
 
     def surplus(d: float) -> float:
         psi = max(discordance, d)
-        df = replace(known, images=psi / n).df if known else np.inf
-        alpha, beta = stats.t.ppf(1 - level / 2, df), stats.t.ppf(power, df)
-        return d - alpha * np.sqrt(psi / n + shifts) - beta * np.sqrt((psi - d**2) / n + shifts)
+        images = max(psi / n - known.noise, 0), known.images[1]
+        half = replace(known, images=images).half_width(np.log(level))
+        return d - half - stats.norm.ppf(power) * np.sqrt((psi - d**2) / n + shifts)
 
     if surplus(1.0) < 0:
         return float('nan')

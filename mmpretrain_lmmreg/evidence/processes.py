@@ -27,23 +27,29 @@ def is_done(folder: Path) -> bool:
     return (folder / 'results' / 'run.json').is_file() and load_run(folder)['finished']
 
 
-def write_config(cfg: Config, folder: Path) -> Path:
-    """Write a run's config beside its folder, into which mmengine writes its own.
+def check_config(cfg: Config, folder: Path) -> Path:
+    """Where the config of a run stands: beside its folder, into which mmengine writes its own.
 
     Raises:
-        InputError: the folder was trained with another config.
+        InputError: The folder was trained with another config.
     """
-    path, settings = folder.with_suffix('.py'), cfg.to_dict()
-    if path.is_file():
-        if load_config(path, None).to_dict() != settings:
-            raise InputError(
-                f'{folder} was trained with another config; take another --out, or remove the '
-                'folder'
-            )
-        return path
-    lines = [f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in settings.items()]
-    with save_atomic(path) as file:
-        file.write(''.join(lines).encode())
+    path = folder.with_suffix('.py')
+    if path.is_file() and load_config(path, None).to_dict() != cfg.to_dict():
+        raise InputError(
+            f'{folder} was trained with another config; take another --out, or remove the folder',
+            code='evidence.other_config',
+        )
+    return path
+
+
+def write_config(cfg: Config, folder: Path) -> Path:
+    """Write a run's config, unless it is there; see :func:`check_config`."""
+    path = check_config(cfg, folder)
+    if not path.is_file():
+        settings = cfg.to_dict().items()
+        lines = [f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in settings]
+        with save_atomic(path) as file:
+            file.write(''.join(lines).encode())
     return path
 
 
@@ -109,5 +115,6 @@ def _check_exit(code: int | None, folder: Path) -> None:
         lines = output.read_text('utf-8', 'replace').strip().splitlines()
         raise InputError(
             f'training in {folder} failed (exit code {code}); the end of {output}:\n'
-            + '\n'.join(lines[-5:])
+            + '\n'.join(lines[-5:]),
+            code='evidence.run_failed',
         )

@@ -12,9 +12,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..datasets.thumbnails import thumbnail
+from ..describe.summary import check_path
 from ..descriptions.store import DescriptionStore
-from . import confusion, figures, inference, tables
-from .described import checks_of
+from ..errors import InputError
+from ..io.files import read_sealed
+from . import figures, inference, stats, tables
+from .comparison import comparable
 from .runs import Method, find_method
 
 IMAGES = 8  # shown of those a method won, and of those it lost
@@ -23,9 +26,10 @@ DRAWN = 1000  # classes up to which a picture of all confusions shows something
 
 
 def render(comparison: dict, methods: Sequence[Method]) -> str:
-    """The page of a comparison, as made by :func:`compare.compare` of the same methods."""
+    """The page of a comparison, as :func:`comparison.comparison_of` makes it of these methods."""
     base = find_method(methods, comparison['baseline'])
-    ordered = [base, *(m for m in methods if m is not base)]
+    order = [row['method'] for row in comparison['rows']]
+    ordered = sorted(methods, key=lambda m: (m is not base, order.index(m.name)))
     columns, constant = tables.split_constant(comparison, tables.COLUMNS)
     script = files(__package__).joinpath('templates/report.js').read_text('utf-8')
     return (
@@ -43,8 +47,8 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
             curves=svg(figures.curves(ordered), 'curves') if has_curves(ordered) else None,
             several_seeds=any(len(m.runs) > 1 for m in methods),
             gains=class_gains(base, ordered[1:]),
-            checks=checks_of(ordered),
-            methods=[describe_method(m, base, i) for i, m in enumerate(ordered)],
+            checks=description_checks(ordered),
+            methods=[method_section(m, base, i) for i, m in enumerate(ordered)],
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
@@ -78,20 +82,20 @@ def class_names(method: Method) -> list[str]:
     return method.first.record.get('classes') or [str(i) for i in range(count)]
 
 
-def describe_method(method: Method, base: Method, number: int) -> dict:
+def method_section(method: Method, base: Method, number: int) -> dict:
     """A method's own section of the page."""
     classes = class_names(method)
     label = method.first.predictions.label
     predicted = np.stack([r.predictions.probs.argmax(axis=1) for r in method.runs])
-    cells = confusion.cells_of(label, predicted, len(classes))
+    cells = stats.confusions(label, predicted, len(classes))
     drawn = None
     if len(classes) <= DRAWN:
-        matrix = confusion.matrix_of(cells, len(classes))
+        matrix = stats.confusion_matrix(cells, len(classes))
         drawn = svg(figures.confusion(matrix, classes), f'confusion{number}')
     section: dict[str, Any] = dict(
         name=method.name,
         confusion=drawn,
-        pairs=confusion.most_frequent(cells, classes, PAIRS),
+        pairs=stats.most_frequent(cells, classes, PAIRS),
         reliability=svg(figures.reliability_diagram(method), f'reliability{number}'),
         won=None,
         lost=None,
@@ -105,18 +109,22 @@ def class_gains(base: Method, others: Sequence[Method]) -> dict:
     """Recall of each class by the baseline, and the others' differences to it with intervals."""
     label, group = base.first.predictions.label, base.first.predictions.group
     names = class_names(base)
-    base_scores, *scores = (m.independent_scores for m in (base, *others))
+    scores = [comparable(m, base) for m in others]
     rows = []
     for c in np.unique(label):
         chosen = label == c
-        theirs = base_scores[:, chosen]
-        pairs = [(ours[:, chosen], theirs) for ours in scores]
+        pairs = [(ours[:, chosen], theirs[:, chosen]) for ours, theirs in scores]
         gains = [
             (inference.mean_difference(*pair), *inference.interval(group[chosen], *pair))
             for pair in pairs
         ]
         rows.append(
-            dict(name=names[c], images=int(chosen.sum()), recall=theirs.mean(), gains=gains)
+            dict(
+                name=names[c],
+                images=int(chosen.sum()),
+                recall=base.scores[:, chosen].mean(),
+                gains=gains,
+            )
         )
     return dict(methods=[m.name for m in others], rows=rows)
 
@@ -129,11 +137,11 @@ def examples(method: Method, base: Method, sign: int) -> dict:
     descriptions = descriptions_of(method, base)
     return dict(
         total=int((gain > 0).sum()),
-        shown=[describe_image(i, method, base, descriptions) for i in chosen],
+        shown=[image_section(i, method, base, descriptions) for i in chosen],
     )
 
 
-def describe_image(
+def image_section(
     i: int, method: Method, base: Method, descriptions: DescriptionStore | None
 ) -> dict:
     """A test image with two methods' predictions and its descriptions."""
@@ -165,3 +173,41 @@ def descriptions_of(*methods: Method) -> DescriptionStore | None:
         if path and Path(path).is_file():
             return DescriptionStore(path)
     return None
+
+
+def description_checks(methods: Sequence[Method]) -> list[dict[str, Any]]:
+    """Each descriptions file of the runs, with what is known of it.
+
+    Returns:
+        ``file``, ``methods`` (names), ``found`` (as ``describe --check`` keeps it) or None
+        where nobody has looked, and whether it was ``changed`` since.
+
+    Raises:
+        InputError: The figures are damaged.
+    """
+    files: dict[tuple[str, str | None], list[str]] = {}
+    for method in methods:
+        for run in method.runs:
+            file = run.record.get('descriptions')
+            if file and run.record.get('texts') == 'descriptions':
+                used = run.record.get('fingerprints', {}).get('descriptions_fingerprint')
+                names = files.setdefault((file, used), [])
+                names += [method.name] if method.name not in names else []
+    checks = []
+    for (file, used), names in files.items():
+        found = _read_check(check_path(Path(file)))
+        changed = found is not None and found.get('fingerprint') != used
+        checks.append(dict(file=file, methods=names, found=found, changed=changed))
+    return checks
+
+
+def _read_check(path: Path) -> dict | None:
+    if not path.is_file():
+        return None
+    try:
+        return read_sealed(path)
+    except InputError as error:
+        raise InputError(
+            f'{error}; `mmpretrain-lmmreg describe CONFIG --check` writes it again',
+            code='evidence.bad_check',
+        ) from None

@@ -1,5 +1,6 @@
 """Finished runs, read and put together as methods."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,14 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..hooks.run_folder import Predictions, load_predictions, load_run
+from ..hooks.run_folder import Predictions, load_predictions, load_run, wrong_field
 from ..io.files import read_sealed
 
 ALIGNED = ('label', 'group')
+TUNED = ' (tuned)'  # how a tuned method's name ends
+SAME = 'default = tuned'
+TUNINGS = ('', 'default', 'tuned', SAME)
+# settings that say where and how fast a run is made, not what it makes
+BOOKKEEPING = {
+    'cache',
+    'data_root',
+    'experiment_name',
+    'launcher',
+    'log_level',
+    'num_workers',
+    'persistent_workers',
+    'resume',
+    'work_dir',
+}
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run: its folder, ``run.json`` and predictions sorted by image.
 
     Args:
@@ -32,13 +48,18 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The method's name, with what sets the run apart from the method's default."""
-        if self.tuning == 'tuned':
-            return f'{self.record["method"]} (tuned)'
-        if self.tuning or not self.options:
-            return self.record['method']
-        settings = ', '.join(f'{k.rpartition(".")[2]}={v}' for k, v in self.options.items())
-        return f'{self.record["method"]} [{settings}]'
+        """See :func:`run_name`."""
+        return run_name(self.record['method'], self.tuning, self.options)
+
+
+def run_name(method: str, tuning: str, options: dict) -> str:
+    """The method's name, with what sets a run apart from the method's default."""
+    if tuning == 'tuned':
+        return method + TUNED
+    if tuning or not options:
+        return method
+    settings = ', '.join(f'{k.rpartition(".")[2]}={v}' for k, v in options.items())
+    return f'{method} [{settings}]'
 
 
 @dataclass(frozen=True)
@@ -46,10 +67,10 @@ class Method:
     """The runs of one method, by seed."""
 
     name: str
-    runs: list[Run]
+    runs: list[FinishedRun]
 
     @property
-    def first(self) -> Run:
+    def first(self) -> FinishedRun:
         """The run that stands for all where they agree."""
         return self.runs[0]
 
@@ -84,61 +105,84 @@ def load_methods(folders: Sequence[str | Path], split: str = 'test') -> list[Met
     """Read runs from work folders and sweep folders, grouped by method in the given order.
 
     Raises:
-        InputError: unfinished runs, two runs of one method and seed, or different test images.
+        InputError: Unfinished runs, two runs of one method and seed, different test images, or
+            runs of one method that differ in more than their seed.
     """
     runs = [run for folder in folders for run in read_folder(Path(folder), split)]
     if not runs:
-        raise InputError('no runs to compare')
+        raise InputError('there are no runs to compare', code='evidence.no_runs')
     check_same_images(runs)
-    methods: dict[str, list[Run]] = {}
+    by_name: dict[str, list[FinishedRun]] = defaultdict(list)
     for run in runs:
-        others = methods.setdefault(run.name, [])
-        same = next((o for o in others if o.record['seed'] == run.record['seed']), None)
-        if same:
-            raise InputError(
-                f'{same.folder} and {run.folder} are both {run.name!r} with seed '
-                f'{run.record["seed"]}; leave one out, or give one another `method` in its config'
-            )
-        others.append(run)
+        by_name[run.name].append(run)
+    for name, each in by_name.items():
+        check_same_method(name, each)
     return [
         Method(name, sorted(each, key=lambda r: str(r.record['seed']).zfill(9)))
-        for name, each in methods.items()
+        for name, each in by_name.items()
     ]
 
 
-def read_folder(folder: Path, split: str) -> list[Run]:
+def read_folder(folder: Path, split: str) -> list[FinishedRun]:
     """The run of a work folder, or the final runs that a sweep's ``sweep.json`` lists."""
     if not (folder / 'sweep.json').is_file():
         return [read_run(folder, split)]
-    path = folder / 'sweep.json'
-    try:
-        entries = [(e['folder'], e['tuning'], e['options']) for e in read_sealed(path)['runs']]
-    except (InputError, LookupError, TypeError) as error:
-        raise InputError(
-            f'{path} is damaged; the command of the sweep writes it again, without training'
-        ) from error
     return [
-        read_run(folder / name, split, tuning=tuning, options=options)
-        for name, tuning, options in entries
+        read_run(folder / entry['folder'], split, entry['tuning'], entry['options'])
+        for entry in load_sweep(folder)
     ]
 
 
-def read_run(folder: Path, split: str, **sweep: Any) -> Run:
+def load_sweep(folder: Path) -> list[dict[str, Any]]:
+    """The final runs of a sweep: ``folder``, ``tuning`` and ``options`` of each.
+
+    Raises:
+        InputError: ``sweep.json`` is damaged or is not a sweep's; says which field is wrong.
+    """
+    path = folder / 'sweep.json'
+    hint = 'the command of the sweep writes it again, without training'
+    try:
+        runs = read_sealed(path).get('runs')
+    except InputError as error:
+        raise InputError(f'{error}; {hint}', code='evidence.bad_sweep') from None
+    if not isinstance(runs, list):
+        raise InputError(f'{path}: runs is not a list; {hint}', code='evidence.bad_sweep')
+    kinds = dict(folder=(str,), tuning=(str,), options=(dict,))
+    for i, run in enumerate(runs):
+        wrong = wrong_field(run, kinds, f'runs[{i}].')
+        if not wrong and run['tuning'] not in TUNINGS:
+            wrong = f'runs[{i}].tuning is none of {TUNINGS}'
+        if wrong:
+            raise InputError(f'{path}: {wrong}; {hint}', code='evidence.bad_sweep')
+    return runs
+
+
+def read_run(
+    folder: Path, split: str, tuning: str = '', options: dict | None = None
+) -> FinishedRun:
     """A finished run with the predictions of a split; others raise InputError."""
     record = load_run(folder)
+    classes = record.get('classes')
     if not record['finished']:
         epochs = record['epochs']
         raise InputError(
             f'{folder} is not finished (its last epoch is {epochs[-1]["epoch"] if epochs else 0}); '
-            'continue it with tools/train.py --resume, or leave it out'
+            'continue it with train.py --resume, or leave it out',
+            code='evidence.unfinished',
         )
     p = load_predictions(folder, split)
+    if classes and len(classes) != p.probs.shape[1]:
+        raise InputError(
+            f'{folder}: run.json names {len(classes)} classes, the predictions have '
+            f'{p.probs.shape[1]}; train this run again',
+            code='evidence.other_classes',
+        )
     order = np.argsort(p.rel_path)
     p = Predictions(p.rel_path[order], p.label[order], p.group[order], p.probs[order], split)
-    return Run(folder, record, p, **sweep)
+    return FinishedRun(folder, record, p, tuning, options or {})
 
 
-def check_same_images(runs: Sequence[Run]) -> None:
+def check_same_images(runs: Sequence[FinishedRun]) -> None:
     """Raise InputError, naming the difference, unless all runs saw the same labelled images."""
     first = runs[0]
     for run in runs[1:]:
@@ -149,11 +193,13 @@ def check_same_images(runs: Sequence[Run]) -> None:
             if len(extra):
                 raise InputError(
                     f'{pair}{len(extra)} test images are in {here.folder} only, '
-                    f'{str(extra[0])!r} among them'
+                    f'{str(extra[0])!r} among them',
+                    code='evidence.other_images',
                 )
         if ours.probs.shape[1] != theirs.probs.shape[1]:
             raise InputError(
-                f'{pair}they have {ours.probs.shape[1]} and {theirs.probs.shape[1]} classes'
+                f'{pair}they have {ours.probs.shape[1]} and {theirs.probs.shape[1]} classes',
+                code='evidence.other_classes',
             )
         for name in ALIGNED:
             a, b = getattr(ours, name), getattr(theirs, name)
@@ -161,11 +207,66 @@ def check_same_images(runs: Sequence[Run]) -> None:
                 i = int((a != b).argmax())
                 raise InputError(
                     f'{pair}the {name} of {str(ours.rel_path[i])!r} is {a[i]} in one, {b[i]} in '
-                    f'the other ({int((a != b).sum())} such images)'
+                    f'the other ({int((a != b).sum())} such images)',
+                    code='evidence.other_images',
                 )
         classes = {tuple(each.record.get('classes') or ()) for each in (first, run)} - {()}
         if len(classes) > 1:
-            raise InputError(f'{pair}their classes are named or ordered differently')
+            raise InputError(
+                f'{pair}their classes are named or ordered differently',
+                code='evidence.other_classes',
+            )
+
+
+def check_same_method(name: str, runs: Sequence[FinishedRun]) -> None:
+    """Raise InputError, naming seeds and what differs, unless runs differ in their seed alone."""
+    seeds = [run.record['seed'] for run in runs]
+    for i, run in enumerate(runs):
+        if seeds[i] in seeds[:i]:
+            other = runs[seeds.index(seeds[i])]
+            raise InputError(
+                f'{other.folder} and {run.folder} are both {name!r} with seed {seeds[i]}; leave '
+                'one out, or give one another `method` in its config',
+                code='evidence.same_seed',
+            )
+    for what, values in made_from(runs).items():
+        by_value: dict[str, list[str]] = defaultdict(list)
+        for seed, value in zip(seeds, values, strict=True):
+            by_value[str(value)].append(str(seed))
+        if len(by_value) > 1:
+            parts = [f'{v:.80} with seed {", ".join(s)}' for v, s in by_value.items()]
+            raise InputError(
+                f'the runs of {name!r} are not of one method, their {what} differ: '
+                f'{"; ".join(parts)}. Train the odd ones again in a new folder, or leave them out',
+                code='evidence.mixed_runs',
+            )
+
+
+def made_from(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
+    """What runs of one method have in common, by its name: each run's value.
+
+    Settings that are the run's own seed in every run are left out; where those choose the training
+    images, so are the images.
+    """
+    seeds = [run.record['seed'] for run in runs]
+    settings = [run.record.get('settings') or {} for run in runs]
+    common, drawn = {}, False
+    for key in dict.fromkeys(key for each in settings for key in each):
+        values = [each.get(key) for each in settings]
+        if BOOKKEEPING.isdisjoint(key.split('.')) and values != seeds:
+            common[f'settings ({key})'] = values
+        drawn |= len(runs) > 1 and values == seeds and key.startswith('train_dataloader')
+    prints = [run.record.get('fingerprints') or {} for run in runs]
+    result: dict[str, list[Any]] = {'texts': [run.record.get('texts') for run in runs]}
+    result['descriptions'] = [p.get('descriptions_fingerprint') for p in prints]
+    result |= common
+    if not drawn:
+        result['training images'] = [p.get('train_fingerprint') for p in prints]
+    result['weights'] = [p.get('weights_fingerprint') for p in prints]
+    result['features'] = [p.get('features_fingerprint') for p in prints]
+    result['code version'] = [run.record.get('code') for run in runs]
+    result['versions'] = [run.record.get('versions') for run in runs]
+    return result
 
 
 def find_method(methods: Sequence[Method], name: str) -> Method:
@@ -174,4 +275,6 @@ def find_method(methods: Sequence[Method], name: str) -> Method:
         if method.name == name:
             return method
     names = ', '.join(m.name for m in methods)
-    raise InputError(f'--baseline {name!r} is not among the methods: {names}')
+    raise InputError(
+        f'the baseline {name!r} is not among the methods: {names}', code='evidence.no_baseline'
+    )

@@ -1,9 +1,11 @@
 """Configs x seeds x grid, with settings chosen on a validation split and never on test."""
 
+import ast
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +13,16 @@ import numpy as np
 from mmengine.config import Config
 
 from ..config import load_config, method_file
+from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..hooks.run_folder import load_predictions, load_run
 from ..io.files import save_atomic, sealed
 from ..progress import Progress
-from .grid import Options, check_budgets, grid_of, slug, tuning_of
 from .holdout import hold_out_validation
-from .processes import TrainHere, default_jobs, is_done, train_all, write_config
+from .processes import TrainHere, check_config, default_jobs, is_done, train_all, write_config
+from .runs import SAME
+
+Options = dict[str, Any]
 
 
 class Source(NamedTuple):
@@ -31,6 +36,11 @@ class Source(NamedTuple):
 
 
 _read = cache(load_config)
+
+
+@cache
+def _fingerprint(descriptions: Path) -> str | None:
+    return DescriptionStore(descriptions).fingerprint if descriptions.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -74,7 +84,8 @@ class Sweep:
             if not isinstance(place, (dict, Config)):
                 raise InputError(
                     f'{key}: there is no place for it in {source}; give a grid to '
-                    f'other methods only, as METHOD:{key}=...'
+                    f'other methods only, as METHOD:{key}=...',
+                    code='evidence.no_such_setting',
                 )
         cfg.merge_from_dict({**options, **dict.fromkeys(self.seeded, seed)})
         cfg.merge_from_dict({'default_hooks.results': dict(type='ResultsHook')})
@@ -92,23 +103,45 @@ class Sweep:
             if names.count(name) > 1:
                 raise InputError(
                     f'{names.count(name)} configs are the method {name!r}: give one '
-                    'another `method` variable'
+                    'another `method` variable',
+                    code='evidence.same_method',
                 )
         return dict(zip(names, sources, strict=True))
 
-    def run(self, train_here: TrainHere, select: bool) -> Path:
-        """Train what is not trained yet; returns the path of ``sweep.json``.
-
-        ``train_here`` trains a config into a folder on some threads, in the process that calls it.
+    def plan(self, select: bool) -> tuple[dict[str, Source], dict[str, list[Options]]]:
+        """The config and the settings of each method; nothing is written.
 
         Raises:
-            InputError: a run failed, or a folder holds a run of another config.
+            InputError: Methods, grid or configs are not as they must be, or a folder holds a run
+                of another config.
         """
         methods = self.methods()
         trials = {name: grid_of(name, self.grid, list(methods)) for name in methods}
-        chosen = {}
         if select:
             check_budgets(trials)
+        for name, source in methods.items():
+            tuned = select and trials[name] != [{}]
+            for options in trials[name]:
+                for seed in self.seeds:
+                    folder = f'{"select" if tuned else "runs"}/{name}/{slug(options)}/seed{seed}'
+                    check_config(self.load(source, options, seed, tuned), self.out / folder)
+        return methods, trials
+
+    def run(self, train_here: TrainHere, select: bool) -> list[dict[str, Any]]:
+        """Train what is not trained yet, and write ``sweep.json``.
+
+        ``train_here`` trains a config into a folder on some threads, in the process that calls it.
+
+        Returns:
+            The final runs: ``folder``, ``method``, ``seed``, ``options`` and ``tuning`` of each.
+
+        Raises:
+            InputError: See :meth:`plan`; a run failed, or would use other descriptions than those
+                of its method that are there.
+        """
+        methods, trials = self.plan(select)
+        chosen = {}
+        if select:
             tuned = {name: each for name, each in trials.items() if each != [{}]}
             self.train(train_here, methods, tuned, 'select', select=True)
             chosen = {name: self.choose(name, each) for name, each in tuned.items()}
@@ -118,16 +151,15 @@ class Sweep:
         runs = self.train(train_here, methods, trials, 'runs')
         for run in runs:
             run['tuning'] = tuning_of(run, trials[run['method']], chosen)
-        path = self.out / 'sweep.json'
         summary = dict(
             configs={name: str(source) for name, source in methods.items()},
             grid=list(self.grid),
             selection=chosen,
             runs=runs,
         )
-        with save_atomic(path) as file:
+        with save_atomic(self.out / 'sweep.json') as file:
             file.write(sealed(summary))
-        return path
+        return runs
 
     def train(
         self,
@@ -159,12 +191,32 @@ class Sweep:
                     progress.advance()
                 else:
                     todo.append((path, folder))
+            for name in {folder.parents[1].name for _, folder in todo}:
+                self.check_texts(name)
             # the first one by itself, on all cores: it makes the feature table that the others
             # share. These have as many threads after a kill: the last bits depend on it
             alone = todo[:1] if len(todo) == len(runs) else []
             train_all(train_here, alone, 1, progress)
             train_all(train_here, todo[len(alone) :], self.jobs or default_jobs(), progress)
         return runs
+
+    def check_texts(self, method: str) -> None:
+        """Raise InputError where runs of a method were trained with other descriptions.
+
+        Runs that are yet to come would read those that are there now.
+        """
+        for path in sorted(self.out.glob(f'*/{method}/*/seed*/results/run.json')):
+            record = load_run(path.parents[1])
+            file, texts = record.get('descriptions'), record.get('texts')
+            used = record.get('fingerprints', {}).get('descriptions_fingerprint')
+            if texts and file and used != _fingerprint(Path(file)):
+                raise InputError(
+                    f'{path.parents[1]} was trained with {texts}, and {file} has changed since: '
+                    f'the other runs of {method} would be trained with other texts. Put the file '
+                    f'back as it was, remove the folders {self.out}/*/{method} to train all runs '
+                    'again, or take another --out',
+                    code='evidence.other_texts',
+                )
 
     def choose(self, method: str, trials: list[Options]) -> dict:
         """The setting with the best validation accuracy after the last epoch, mean over seeds.
@@ -195,3 +247,58 @@ class Sweep:
         """The default setting, and the chosen one unless it is the same."""
         default, tuned = (self.load(source, each, 0).to_dict() for each in ({}, options))
         return [{}] if default == tuned else [{}, options]
+
+
+def tuning_of(run: dict, trials: list[Options], chosen: dict) -> str:
+    """'default', 'tuned' or 'default = tuned'; '' for a point of a grid that nothing chose."""
+    if run['options']:
+        return 'tuned' if chosen else ''
+    return SAME if run['method'] in chosen and len(trials) == 1 else 'default'
+
+
+def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Options]:
+    """All settings of a method; the default one alone where no grid is meant for it."""
+    axes = {}
+    for text in grid:
+        key, equals, values = text.partition('=')
+        name, colon, setting = key.partition(':')
+        if not equals or not values or not key or (colon and name not in methods):
+            raise InputError(
+                f'--grid {text}: write KEY=V1,V2 or METHOD:KEY=V1,V2 with a METHOD '
+                f'among {", ".join(methods)}',
+                code='evidence.bad_grid',
+            )
+        if not colon or name == method:
+            axes[setting or key] = [literal(value) for value in values.split(',')]
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def literal(text: str) -> object:
+    """A number, True, None... as such; anything else as text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def slug(options: Options) -> str:
+    """Folder name of a setting."""
+    text = ','.join(f'{key}={value}' for key, value in options.items())
+    return text.replace('/', '_') or 'default'
+
+
+def check_budgets(trials: dict[str, list[Options]]) -> None:
+    """Raise InputError unless all methods with a grid have equally many settings."""
+    counts = {name: len(each) for name, each in trials.items() if each != [{}]}
+    if not counts:
+        raise InputError(
+            '--select val has nothing to choose from: give a --grid',
+            code='evidence.nothing_to_choose',
+        )
+    if len(set(counts.values())) > 1:
+        text = ', '.join(f'{name} {count}' for name, count in counts.items())
+        raise InputError(
+            f'the methods have different budgets, in settings: {text}; give each a '
+            'grid of the same size',
+            code='evidence.other_budgets',
+        )

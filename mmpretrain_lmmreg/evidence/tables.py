@@ -16,6 +16,7 @@ from .columns import (
     points,
     split_constant,
 )
+from .runs import TUNED
 
 
 def heading(comparison: dict) -> str:
@@ -59,6 +60,12 @@ def verdict(row: dict) -> str:
     return f'{name} and {other}: no difference shown ({difference}; {enough}).'
 
 
+def is_alone(row: dict, comparison: dict) -> bool:
+    """Whether a tuned method has no tuned baseline to be compared with."""
+    name = comparison['baseline'].removesuffix(TUNED)
+    return row['baseline'] is None and row['method'] not in (name, name + TUNED)
+
+
 def summary(comparison: dict) -> str:
     """What all rows together show, in a sentence."""
     rows = [row for row in comparison['rows'] if row['baseline']]
@@ -75,6 +82,11 @@ def summary(comparison: dict) -> str:
         parts.append(f'no difference shown for {rest} of {len(rows)}')
     if unknown:
         parts.append(f'{unknown} of {len(rows)} with too few seeds to tell (three are needed)')
+    if alone := [row['method'] for row in comparison['rows'] if is_alone(row, comparison)]:
+        parts.append(
+            f'{", ".join(alone)}: compared with nothing, since {comparison["baseline"]} was not '
+            'tuned (give it a --grid)'
+        )
     text = '; '.join(parts) or 'there is nothing to compare'
     return text[0].upper() + text[1:] + '.'
 

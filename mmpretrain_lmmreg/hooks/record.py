@@ -1,7 +1,9 @@
 """What a run was made from, and its predictions in the data set's order."""
 
+import math
 import os
 import platform
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from mmpretrain.utils import get_ori_model
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader
 
+from ..clip import OpenCLIPVisual
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
 from ..descriptions.attach import texts_of
@@ -28,6 +31,7 @@ from ..features.dataset import FeatureLoader, features_as_inputs, source_of
 from ..features.keys import feature_cache_key
 from ..features.loops import FrozenTrunkTrainLoop, use_all_features
 from ..heads import ClassMeanRegHead
+from ..heads.base import SetUpHead
 from ..io.files import digest
 from .run_folder import Predictions
 
@@ -41,9 +45,11 @@ PACKAGES = (
     'onedl-mmpretrain',
     'open_clip_torch',
 )
+# Rooms that change no result of a run
+BESIDE_TRAINING = ('cli', 'demo', 'deploy', 'describe', 'evidence', 'fitting')
 
 
-def describe_run(cfg: Config, model: nn.Module) -> dict:
+def new_record(cfg: Config, model: nn.Module) -> dict:
     """What made a run, as far as its config and model say; the contents of ``run.json``.
 
     ``method`` and ``protocol`` are the config's variables of that name; a config without
@@ -57,8 +63,10 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
         alpha=head.alpha if isinstance(head, ClassMeanRegHead) else None,
         trained_parameters=count_trained(model),
         versions=dict(python=platform.python_version(), **installed_versions()),
-        config=cfg.pretty_text,
+        code=code_version(),
+        settings=flat_settings(cfg.to_dict()),
         start=None,  # figures of a head that starts from texts and images
+        texts=None,  # 'descriptions' or 'class names', of a method that reads descriptions
         descriptions=None,
         described=None,  # how many training images are
         classes=None,
@@ -72,12 +80,51 @@ def describe_run(cfg: Config, model: nn.Module) -> dict:
     )
 
 
-def describe_training_data(dataset: Any) -> dict:
+def flat_settings(content: Any, name: str = '') -> dict[str, Any]:
+    """All settings of a config: JSON-able values by dotted names, such as ``model.head.alpha``."""
+    if isinstance(content, dict | list | tuple) and content:
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        parts = (
+            flat_settings(value, f'{name}.{key}' if name else str(key)) for key, value in items
+        )
+        return {key: value for part in parts for key, value in part.items()}
+    if isinstance(content, float) and not math.isfinite(content):
+        return {name: str(content)}  # which JSON cannot hold
+    plain = content is None or isinstance(content, bool | int | float | str)
+    return {name: content if plain else str(content)}
+
+
+@cache
+def code_version() -> str:
+    """Name of the package's code that changes results: 16 hex digits over its files."""
+    package = Path(__file__).resolve().parents[1]
+    files = sorted(p.relative_to(package) for p in package.rglob('*.py'))
+    return digest(
+        {
+            path.as_posix(): (package / path).read_text('utf-8')
+            for path in files
+            if path.parts[0] not in BESIDE_TRAINING
+        }
+    )
+
+
+def reads_descriptions(cfg: Config, head: Any) -> bool:
+    """Whether training reads descriptions, if there are any; the head knows."""
+    if not isinstance(head, SetUpHead):
+        return False
+    means = dict(cfg.get('default_hooks', {}).get('class_means') or {})
+    if means.get('source') == 'auto':
+        means['source'] = 'descriptions'
+    return 'train' in head.described_splits(cfg.model.get('head') or {}, means)
+
+
+def data_record(dataset: Any) -> dict:
     """Fingerprints of a training set's names and labels, and of the descriptions beside it.
 
     Returns:
-        ``train_fingerprint``, and where the pipeline attaches descriptions ``descriptions`` (a
-        path), ``descriptions_fingerprint``, and ``described``, see :func:`count_described`.
+        ``train_fingerprint``, and where the pipeline attaches descriptions ``descriptions`` (the
+        path, also of a file that is not there), and of a file that is there
+        ``descriptions_fingerprint`` and ``described``, see :func:`count_described`.
     """
     infos = list(iter_infos(dataset))
     names = sample_names(infos, data_root_of(dataset, infos))
@@ -87,8 +134,8 @@ def describe_training_data(dataset: Any) -> dict:
         for transform in leaf.pipeline.transforms:
             if isinstance(transform, AttachDescriptions):
                 path = transform.path_for(infos[0])
+                result['descriptions'] = os.path.abspath(path)
                 if path.is_file():
-                    result['descriptions'] = os.path.abspath(path)
                     store = DescriptionStore(path)
                     result['descriptions_fingerprint'] = store.fingerprint
                     names = [rel_path_of(info, transform.data_root) for info in infos]
@@ -120,14 +167,18 @@ def count_described(
     )
 
 
-def describe_features(runner: Runner) -> dict:
-    """``features_fingerprint``, the folder of the feature table that a run was trained from."""
-    loop = runner.train_loop
-    if not isinstance(loop, FrozenTrunkTrainLoop):
-        return {}
-    # not what the loader holds: a run that was resumed at its end has read no features
-    about = feature_cache_key(get_ori_model(runner.model), source_of(loop.dataloader))
-    return dict(features_fingerprint=digest(about))
+def weights_record(runner: Runner) -> dict:
+    """``weights_fingerprint`` of a frozen trunk, and ``features_fingerprint`` of its table."""
+    model = get_ori_model(runner.model)
+    result, loop = {}, runner.train_loop
+    if isinstance(model.backbone, OpenCLIPVisual) and model.backbone.trunk_is_frozen:
+        result['weights_fingerprint'] = digest(model.backbone.trunk_fingerprint()['weights'])
+    if isinstance(loop, FrozenTrunkTrainLoop):
+        # not what the loader holds: a run that was resumed at its end has read no features
+        result['features_fingerprint'] = digest(
+            feature_cache_key(model, source_of(loop.dataloader))
+        )
+    return result
 
 
 def training_accuracy(runner: Runner) -> float:
@@ -231,7 +282,8 @@ def join_rows(
     if missing:
         raise InputError(
             f'{len(missing)} images of the {split} split were not predicted, '
-            f'{missing[0]} among them; ResultsHook needs the whole split'
+            f'{missing[0]} among them; ResultsHook needs the whole split',
+            code='hooks.images_not_predicted',
         )
     names = sample_names(infos, data_root)
     return Predictions(

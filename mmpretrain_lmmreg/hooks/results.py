@@ -18,15 +18,17 @@ from mmpretrain.utils import get_ori_model
 from ..datasets.samples import iter_infos
 from ..errors import InputError
 from ..features.dataset import source_of
+from ..features.finite import damage
 from .record import (
     count_trained,
+    data_record,
     data_root_of,
-    describe_features,
-    describe_run,
-    describe_training_data,
     join_rows,
+    new_record,
+    reads_descriptions,
     split_name,
     training_accuracy,
+    weights_record,
 )
 from .run_folder import Predictions, belongs, fingerprint, load_run, save_predictions, save_run
 
@@ -54,7 +56,7 @@ class ResultsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin the record, or go on with that of a resumed run."""
-        self.run = describe_run(runner.cfg, get_ori_model(runner.model))
+        self.run = new_record(runner.cfg, get_ori_model(runner.model))
         self.run['experiment'] = runner.experiment_name
         if runner.epoch > 0 and (Path(runner.work_dir) / 'results' / 'run.json').is_file():
             before = load_run(runner.work_dir)
@@ -63,9 +65,13 @@ class ResultsHook(Hook):
         if runner.epoch > 0:  # the message hub is the checkpoint's
             self.run['train_seconds'] = runner.message_hub.runtime_info.get(SECONDS, 0.0)
         if is_main_process():
-            data = describe_training_data(source_of(runner.train_loop.dataloader))
-            for key in ('descriptions', 'described'):
-                self.run[key] = data.pop(key, None)
+            data = data_record(source_of(runner.train_loop.dataloader))
+            texts = {key: data.pop(key, None) for key in ('descriptions', 'described')}
+            if reads_descriptions(runner.cfg, get_ori_model(runner.model).head):
+                found = texts['described'] and texts['described']['described']
+                self.run.update(texts, texts='descriptions' if found else 'class names')
+            else:
+                data.pop('descriptions_fingerprint', None)
             self.run['fingerprints'].update(data)
         self.saved = False
 
@@ -111,19 +117,40 @@ class ResultsHook(Hook):
             if 'img_path' not in sample or 'gt_label' not in sample:
                 raise InputError(
                     'ResultsHook needs img_path and gt_label of each sample: leave '
-                    "PackInputs' meta_keys at their default, or give both"
+                    "PackInputs' meta_keys at their default, or give both",
+                    code='hooks.sample_without_name',
                 )
             if sample.gt_label.numel() != 1:
                 raise InputError(
                     'ResultsHook compares single-label classifiers; '
-                    f'{sample.img_path} has several labels'
+                    f'{sample.img_path} has several labels',
+                    code='hooks.several_labels',
                 )
+            if not sample.pred_score.isfinite().all():
+                self.refuse_scores(runner, data_batch, [s.img_path for s in outputs])
             self.rows[os.path.abspath(sample.img_path)] = (
                 int(sample.gt_label),
                 sample.pred_score.detach().float().cpu().numpy(),
             )
 
     after_test_iter = after_val_iter
+
+    def refuse_scores(self, runner: Runner, data_batch: Any, names: list[str]) -> None:
+        """Raise InputError that names the tensor from which scores are not finite."""
+        model, loop = get_ori_model(runner.model), runner._test_loop or runner.val_loop
+        weights = (n for n, t in model.state_dict().items() if not t.isfinite().all())
+        wrong = next(weights, None)
+        found = (
+            f'{wrong} of the model holds numbers that are not finite'
+            if wrong
+            else damage(model, loop.dataloader.dataset, (data_batch or {}).get('inputs'), names)
+        )
+        raise InputError(
+            f'the scores of {names[0]} are not finite: '
+            + (found or 'the images of its batch are to blame, or too large weights')
+            + f' (weights of {runner.cfg.get("load_from") or runner.work_dir})',
+            code='hooks.scores_not_finite',
+        )
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Put the accuracy on the curve."""
@@ -147,8 +174,8 @@ class ResultsHook(Hook):
             runner.val_loop.run()
         # again, since a head may make its parameters of the training features
         self.run['trained_parameters'] = count_trained(get_ori_model(runner.model))
-        self.run['fingerprints'].update(describe_features(runner))
         self.run['train_accuracy'] = training_accuracy(runner)
+        self.run['fingerprints'].update(weights_record(runner))
         self.run['finished'] = True
         self.save_split(runner, runner.epoch)
         if self.predictions is not None:
@@ -182,7 +209,7 @@ class ResultsHook(Hook):
         if (Path(runner.work_dir) / 'results' / 'run.json').is_file():
             self.run = load_run(runner.work_dir)
         else:
-            self.run = describe_run(runner.cfg, get_ori_model(runner.model))
+            self.run = new_record(runner.cfg, get_ori_model(runner.model))
             self.run.update(seed=origin.get('seed'), train_seconds=None, finished=True)
             self.run['experiment'] = origin.get('experiment')
         if self.predictions is not None and not belongs(self.predictions, self.run, origin):

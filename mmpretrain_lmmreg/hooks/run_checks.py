@@ -53,13 +53,15 @@ class RunChecksHook(Hook):
             if both:
                 raise InputError(
                     f'{len(both)} samples are both in the train and in the {name} list, the first '
-                    f"is '{both[0][1]}'; take them out of one of them"
+                    f"is '{both[0][1]}'; take them out of one of them",
+                    code='hooks.images_in_two_splits',
                 )
         choosing = _chooses_by_val(runner)
         if choosing and val & test:
             raise InputError(
                 f'{choosing} would choose by test images, because val_dataloader holds samples of '
-                'test_dataloader; validate on a part of the training images, or remove it'
+                'test_dataloader; validate on a part of the training images, or remove it',
+                code='hooks.choice_by_test',
             )
         _check_width(runner)
         classes = dataset.metainfo.get('classes') or ()
@@ -70,7 +72,7 @@ class RunChecksHook(Hook):
             + f'; {len(classes)} classes: {names}',
             'current',
         )
-        print_log(_describe_model(runner), 'current')
+        print_log(_model_line(runner), 'current')
         outside = leads_out(iter_infos(dataset))
         if outside:
             print_log(
@@ -99,14 +101,15 @@ class RunChecksHook(Hook):
         )
         found = damage(runner.model, dataset, (data_batch or {}).get('inputs'), names)
         if found:
-            raise InputError(f'{where}: {found}')
+            raise InputError(f'{where}: {found}', code='hooks.loss_not_finite')
         raise InputError(
             f'{where}; lower the learning rate or alpha, or look at the images of this batch:\n'
-            + '\n'.join(names)
+            + '\n'.join(names),
+            code='hooks.loss_not_finite',
         )
 
 
-def _describe_model(runner: Runner) -> str:
+def _model_line(runner: Runner) -> str:
     """What is trained, and where to."""
     model = get_ori_model(runner.model)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -133,7 +136,8 @@ def _check_width(runner: Runner) -> None:
     if found is not None and found != expected:
         raise InputError(
             f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
-            f'in_channels={expected}: set model.head.in_channels={found}'
+            f'in_channels={expected}: set model.head.in_channels={found}',
+            code='hooks.other_width',
         )
 
 

@@ -1,13 +1,41 @@
 """What a run leaves behind for comparisons: ``results/<split>.npz`` and ``results/run.json``."""
 
+import sys
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, MissingInputError
 from ..io.files import digest, read_sealed, save_atomic, sealed
+
+NOTHING = type(None)
+NUMBER = (int, float)
+# The fields of run.json that are read, and their types; those of OPTIONAL may be absent
+RECORD = dict(method=(str,), seed=(int, NOTHING), epochs=(list,), finished=(bool,))
+OPTIONAL = dict(
+    protocol=(str,),
+    settings=(dict,),
+    texts=(str, NOTHING),
+    code=(str,),
+    versions=(dict,),
+    descriptions=(str, NOTHING),
+    described=(dict, NOTHING),
+    classes=(list, NOTHING),
+    data_root=(str, NOTHING),
+    fingerprints=(dict,),
+    splits=(dict,),
+    curve_split=(str, NOTHING),
+    trained_parameters=(int, NOTHING),
+    train_seconds=(*NUMBER, NOTHING),
+    train_accuracy=(*NUMBER, NOTHING),
+    experiment=(str, NOTHING),
+)
+EPOCH = dict(epoch=(int,), accuracy=NUMBER, seconds=NUMBER)
+KINDS = dict(rel_path='U', label='iu', group='U', probs='f', split='U')  # NumPy's, by array
 
 
 @dataclass(frozen=True)
@@ -61,7 +89,8 @@ def load_predictions(work_dir: str | Path, split: str = 'test') -> Predictions:
     if not path.is_file():
         raise MissingInputError(
             f"{path} is missing: train with default_hooks.results=dict(type='ResultsHook'), or run "
-            f'tools/test.py with --work-dir {work_dir}'
+            f'test.py with --work-dir {work_dir}',
+            code='hooks.no_predictions',
         )
     names = [field.name for field in fields(Predictions)]
     try:
@@ -71,29 +100,43 @@ def load_predictions(work_dir: str | Path, split: str = 'test') -> Predictions:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in names}
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds
-        raise InputError(f'{path} is damaged ({error}); train or test this run again') from error
+        raise InputError(
+            f'{path} is damaged ({error}); train or test this run again',
+            code='hooks.bad_predictions',
+        ) from error
+    for name, array in arrays.items():
+        if array.dtype.kind not in KINDS[name]:
+            raise InputError(
+                f'{path}: {name} is of type {array.dtype}; train or test this run again',
+                code='hooks.bad_predictions',
+            )
     arrays['split'] = str(arrays['split'])
     predictions = Predictions(**arrays)
-    check_predictions(predictions, path)
+    if wrong := what_is_wrong(predictions):
+        raise InputError(
+            f'{path}: {wrong}; train or test this run again', code='hooks.bad_predictions'
+        )
     return predictions
 
 
-def check_predictions(predictions: Predictions, path: Path) -> None:
-    """Raise InputError unless shapes, labels, probabilities and names fit together."""
-    probs, count = predictions.probs, len(predictions.rel_path)
-    if probs.ndim != 2 or {len(predictions.label), len(predictions.group), len(probs)} != {count}:
-        raise InputError(f'{path}: the arrays have different numbers of images')
-    if not count:
-        raise InputError(f'{path} has no images')
-    if predictions.label.min() < 0 or predictions.label.max() >= probs.shape[1]:
-        raise InputError(f'{path}: a label lies outside 0..{probs.shape[1] - 1}')
-    bad = ~(np.isfinite(probs).all(axis=1) & (np.abs(probs.sum(axis=1) - 1) < 1e-3))
-    if bad.any():
-        name = str(predictions.rel_path[bad][0])
-        raise InputError(f'{path}: the probabilities of {name!r} are not finite or do not sum to 1')
-    unique, counts = np.unique(predictions.rel_path, return_counts=True)
+def what_is_wrong(p: Predictions) -> str | None:
+    """Where shapes, labels, probabilities and names do not fit together; None where they do."""
+    count = len(p.rel_path) if p.rel_path.ndim == 1 else 0
+    if not count or p.probs.ndim != 2 or not p.probs.shape[1]:
+        return 'there are no images, or no classes'
+    if any(array.shape != (count,) for array in (p.label, p.group, p.probs[:, 0])):
+        return 'the arrays have different numbers of images'
+    if p.label.min() < 0 or p.label.max() >= p.probs.shape[1]:
+        return f'a label lies outside 0..{p.probs.shape[1] - 1}'
+    with np.errstate(invalid='ignore', over='ignore'):
+        fine = (p.probs >= 0).all(axis=1) & (np.abs(p.probs.sum(axis=1) - 1) < 1e-3)
+    if not fine.all():
+        name = str(p.rel_path[~fine][0])
+        return f'the probabilities of {name!r} are negative, not finite or do not sum to 1'
+    unique, counts = np.unique(p.rel_path, return_counts=True)
     if counts.max() > 1:
-        raise InputError(f'{path}: {str(unique[counts.argmax()])!r} occurs {counts.max()} times')
+        return f'{str(unique[counts.argmax()])!r} occurs {counts.max()} times'
+    return None
 
 
 def fingerprint(predictions: Predictions) -> str:
@@ -123,8 +166,13 @@ def belongs(predictions: Predictions, run: dict, origin: dict) -> bool:
 
 
 def save_run(work_dir: str | Path, run: dict) -> Path:
-    """Write ``<work_dir>/results/run.json``, whole or not at all."""
+    """Write ``<work_dir>/results/run.json``, whole or not at all.
+
+    Raises:
+        InputError: A number is not finite, which JSON cannot hold; names its field.
+    """
     path = Path(work_dir) / 'results' / 'run.json'
+    _check_finite(run, path)
     with save_atomic(path) as file:
         file.write(sealed(run))
     return path
@@ -134,20 +182,74 @@ def load_run(work_dir: str | Path) -> dict:
     """Read ``<work_dir>/results/run.json``; its keys are those of :func:`record.describe_run`.
 
     Raises:
-        MissingInputError: there is no such file.
-        InputError: it is not JSON, or not a run.
+        MissingInputError: There is no such file.
+        InputError: It is damaged, or a field is missing or of another type; names the field.
     """
     path = Path(work_dir) / 'results' / 'run.json'
     if not path.is_file():
         raise MissingInputError(
-            f'{path} is missing: {work_dir} is not the work folder of a run '
-            'trained with ResultsHook'
+            f'{path} is missing: {work_dir} is not the work folder of a run trained with '
+            'ResultsHook',
+            code='hooks.no_record',
         )
     try:
         run = read_sealed(path)
     except InputError as error:
-        raise InputError(f'{error}; train this run again') from error
-    missing = {'method', 'seed', 'epochs', 'finished'} - set(run)
-    if missing:
-        raise InputError(f'{path} lacks {", ".join(sorted(missing))}')
+        raise InputError(f'{error}; train this run again', code='hooks.bad_record') from error
+    if wrong := _wrong_part(run):
+        raise InputError(f'{path}: {wrong}; train this run again', code='hooks.bad_record')
+    _check_finite(run, path)
     return run
+
+
+def _wrong_part(run: dict) -> str | None:
+    """The first field of ``run.json`` that is missing or of another type, None without any."""
+    optional = {name: kinds for name, kinds in OPTIONAL.items() if name in run}
+    if wrong := wrong_field(run, RECORD | optional):
+        return wrong
+    split = dict(images=(int,), accuracy=NUMBER)
+    parts = [(f'epochs[{i}]', each, EPOCH) for i, each in enumerate(run['epochs'])]
+    parts += [(f'splits.{name}', each, split) for name, each in run.get('splits', {}).items()]
+    found = (wrong_field(each, kinds, f'{name}.') for name, each, kinds in parts)
+    if wrong := next(filter(None, found), None):
+        return wrong
+    if not all(isinstance(name, str) for name in run.get('classes') or ()):
+        return 'classes are not all text'
+    return None
+
+
+def wrong_field(content: Any, kinds: Mapping[str, tuple[type, ...]], where: str = '') -> str | None:
+    """What is wrong with a JSON object that should have these fields; None where nothing is.
+
+    Args:
+        content: What was read.
+        kinds: Possible types by field; bool is no int.
+        where: Stands before a field's name.
+    """
+    if not isinstance(content, dict):
+        return f'{where.rstrip(".") or "it"} is not a JSON object'
+    for name, allowed in kinds.items():
+        if name not in content:
+            return f'{where}{name} is missing'
+        value = content[name]
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
+            names = ' or '.join('null' if kind is NOTHING else kind.__name__ for kind in allowed)
+            return f'{where}{name} is {type(value).__name__}, not {names}'
+    return None
+
+
+def _check_finite(run: dict, path: Path) -> None:
+    """Raise InputError where a number is not finite, which JSON cannot hold, or beyond float."""
+    waiting: list[tuple[str, Any]] = [('', run)]
+    while waiting:
+        name, content = waiting.pop()
+        if isinstance(content, int | float) and not abs(content) <= sys.float_info.max:
+            raise InputError(
+                f'{path}: {name.lstrip(".")} is not a finite number; the model’s scores are not '
+                'either, so train this run again',
+                code='hooks.not_finite',
+            )
+        if isinstance(content, list):
+            content = dict(enumerate(content))
+        if isinstance(content, dict):
+            waiting += [(f'{name}.{key}', value) for key, value in content.items()]

@@ -74,8 +74,8 @@ def test_methods_are_swept_on_own_pictures(own, monkeypatch, capfd):
     runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
     methods = {method.name: method for method in load_methods(['swept'])}
     assert list(methods) == ['lmmreg', 'finetune', 'gda [alpha=1]', 'gda [alpha=10]', *names[2:]]
-    heads = [m.first.record['config'] for m in methods.values()]
-    assert sum("type='GDAHead'" in text for text in heads) == 2
+    heads = [m.first.record['settings']['model.head.type'] for m in methods.values()]
+    assert heads.count('GDAHead') == 2
     for method in methods.values():
         assert method.first.record['data_root'] == str(own)
         assert len(method.first.predictions.label) == 12

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmpretrain_lmmreg.descriptions.store import DescriptionWriter
 from mmpretrain_lmmreg.evidence import report
-from mmpretrain_lmmreg.evidence.compare import compare
+from mmpretrain_lmmreg.evidence.comparison import comparison_of
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.hooks.run_folder import Predictions, save_predictions, save_run
 
@@ -78,4 +78,4 @@ def page(make_run, tmp_path) -> str:
         for s in (0, 1)
     ]
     methods = load_methods(folders)
-    return report.render(compare(methods, '<i>base</i>'), methods)
+    return report.render(comparison_of(methods, '<i>base</i>'), methods)

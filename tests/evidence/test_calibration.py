@@ -1,4 +1,7 @@
-"""The paired test rejects 5 % of equal methods, whatever they share and however many runs."""
+"""The paired test rejects at most 5 % of equal methods, and of deterministic ones as many.
+
+Far into the tail `dev/calibrate_tests.py` counts, whose figures are in docs/statistics.md.
+"""
 
 import numpy as np
 import pytest
@@ -43,8 +46,9 @@ def rejected(test, **settings):
         pytest.param(dict(own=0.5, shared=0, deterministic=True), id='beside a deterministic one'),
     ],
 )
-def test_five_percent_of_equal_methods_differ(seeds, shift, kind):
-    assert 0.03 <= rejected(inference.paired_test, seeds=seeds, shift=shift, **kind) <= 0.07
+def test_at_most_five_percent_of_equal_methods_differ(seeds, shift, kind):
+    share = rejected(inference.paired_test, seeds=seeds, shift=shift, **kind)
+    assert {3: 0.005, 5: 0.02, 10: 0.025}[seeds] <= share <= 0.065
 
 
 def test_deterministic_methods_are_judged_by_images_alone():
@@ -64,11 +68,11 @@ def unequal_numbers(scores, baseline, groups):
 
 def test_unequal_numbers_of_seeds_are_not_too_liberal():
     settings = dict(seeds=5, shift=0.15, own=0.5)
-    assert 0.02 <= rejected(unequal_numbers, shared=0, **settings) <= 0.07
+    assert 0.005 <= rejected(unequal_numbers, shared=0, **settings) <= 0.065
     assert rejected(unequal_numbers, shared=0.9, **settings) <= 0.07
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_hold_the_truth_at_least_as_often_as_they_say():
     rng = np.random.default_rng(7)
     held = []
     for _ in range(DRAWS):
@@ -76,4 +80,4 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
         low, high = inference.interval(GROUPS, ours, theirs)
         held.append(low <= 0 <= high)
         assert (low > 0 or high < 0) == (inference.paired_test(ours, theirs, GROUPS) < 0.05)
-    assert 0.93 <= np.mean(held) <= 0.97
+    assert 0.94 <= np.mean(held) <= 0.99

@@ -1,9 +1,15 @@
 import copy
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
 from mmengine.runner import Runner
+from refused import refused
 
 from mmpretrain_lmmreg.errors import InputError
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 def train(cfg):
@@ -13,15 +19,11 @@ def train(cfg):
 def test_image_in_train_and_test(tiny_config):
     test = tiny_config.test_dataloader.dataset
     tiny_config.train_dataloader.dataset.data_prefix = 'test'
-    with pytest.raises(
-        InputError,
-        match='12 samples are both in the train and in the val list, '
-        "the first is '.*test/blue/0.png'",
-    ):
+    with refused('hooks.images_in_two_splits', match="val list, the first is '.*test/blue/0.png'"):
         train(tiny_config)
     tiny_config.val_dataloader = tiny_config.val_cfg = tiny_config.val_evaluator = None
     assert test.data_prefix == 'test'
-    with pytest.raises(InputError, match='both in the train and in the test list'):
+    with refused('hooks.images_in_two_splits', match='test list'):
         train(tiny_config)
 
 
@@ -37,8 +39,20 @@ def test_image_in_train_and_test(tiny_config):
 )
 def test_choosing_by_test_images(tiny_config, options, name):
     tiny_config.merge_from_dict(options)
-    with pytest.raises(InputError, match=f'{name} would choose by test images'):
+    with refused('hooks.choice_by_test', match=name):
         train(tiny_config)
+
+
+def test_a_refusal_is_no_traceback(tiny_config, tmp_path, monkeypatch, capfd):
+    """Also of what would stop early, in our command."""
+    folder = tiny_config.pop('work_dir')
+    early = dict(type='EarlyStoppingHook', monitor='accuracy/top1')
+    tiny_config.custom_hooks = [*tiny_config.get('custom_hooks', []), early]
+    tiny_config.dump(tmp_path / 'early.py')
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'early.py'), '--work-dir', folder])
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TOOLS / 'train.py'), run_name='__main__')
+    assert 'EarlyStoppingHook would choose by test images' in capfd.readouterr().err
 
 
 def test_choosing_by_a_validation_list_is_allowed(tiny_config):
@@ -55,10 +69,8 @@ def test_choosing_by_a_validation_list_is_allowed(tiny_config):
 
 def test_invalid_loss_names_the_files(tiny_config):
     tiny_config.optim_wrapper.optimizer.lr = float('inf')
-    with pytest.raises(
-        InputError,
-        match=r'the loss is nan at epoch 1, iteration 2(.|\n)*/train/'
-        r'(red|green|blue)/\d.png',
+    with refused(
+        'hooks.loss_not_finite', match=r'iteration 2(.|\n)*/train/(red|green|blue)/\d.png'
     ):
         train(tiny_config)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refused import refused
 
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
+from mmpretrain_lmmreg.errors import MissingInputError
 from mmpretrain_lmmreg.evidence import figures, tables
-from mmpretrain_lmmreg.evidence.compare import compare
+from mmpretrain_lmmreg.evidence.comparison import comparison_of
 from mmpretrain_lmmreg.evidence.inference import mcnemar_test
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.io.files import sealed
@@ -23,9 +24,17 @@ from .conftest import made_up
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
+def rows_of(folders, baseline):
+    """The rows of a comparison in the order of the methods."""
+    methods = load_methods(folders)
+    order = [method.name for method in methods]
+    rows = comparison_of(methods, baseline)['rows']
+    return sorted(rows, key=lambda row: (row['baseline'] is not None, order.index(row['method'])))
+
+
 def test_equal_predictions_differ_by_nothing(make_run):
     folders = [make_run(m, s, made_up(0.8, s)) for m in ('base', 'ours') for s in (0, 1, 2)]
-    base, ours = compare(load_methods(folders), 'base')['rows']
+    base, ours = rows_of(folders, 'base')
     assert base['difference'] is None
     assert ours['difference'] == 0 and ours['p'] == 1 and ours['p_holm'] == 1
     assert ours['mcnemar_p'] == {'0': 1.0, '1': 1.0, '2': 1.0} and 0.1 < ours['detectable'] < 0.2
@@ -35,8 +44,8 @@ def test_a_row(make_run):
     right = replace(made_up(0.8), probs=np.eye(3, dtype=np.float32)[made_up(0.8).label])
     folders = [make_run('ours', 0, right, trained_parameters=0)]
     folders += [make_run('base', seed, made_up(0.8 + 0.02 * seed, seed)) for seed in (0, 1, 2)]
-    comparison = compare(load_methods(folders), 'base')
-    base, ours = comparison['rows']
+    comparison = comparison_of(load_methods(folders), 'base')
+    ours, base = comparison['rows']  # the most accurate first
     assert (comparison['images'], comparison['groups'], comparison['classes']) == (60, 12, 3)
     accuracies = [made_up(0.8 + 0.02 * s, s).correct.mean() for s in (0, 1, 2)]
     assert base['accuracy'] == pytest.approx(np.mean(accuracies))
@@ -55,7 +64,7 @@ def test_a_row(make_run):
 
 def test_several_methods_are_adjusted_by_holm(make_run):
     folders = [make_run(f'm{a}', s, made_up(a, s)) for a in (0.6, 0.65, 0.9) for s in (0, 1, 2)]
-    _, weak, strong = compare(load_methods(folders), 'm0.6')['rows']
+    _, weak, strong = rows_of(folders, 'm0.6')
     assert strong['p_holm'] == pytest.approx(2 * strong['p']) and strong['p'] < weak['p']
 
 
@@ -63,29 +72,31 @@ def test_fewer_than_three_seeds_have_no_p_value_but_that_of_these_runs(make_run)
     def row(seeds, **changes):
         folders = [make_run('base', s, made_up(0.7, s), below=str(changes)) for s in seeds]
         folders += [make_run('ours', s, made_up(0.9, s), str(changes), **changes) for s in seeds]
-        return compare(load_methods(folders), 'base')['rows'][1]
+        return rows_of(folders, 'base')[1]
 
     for seeds in ((0,), (0, 1)):
         few = row(seeds)
         assert few['p'] is None and few['p_holm'] is None and 0 < few['p_runs'] < 0.05
+        assert few['difference_low'] > -0.1 and few['difference_high'] < 0.7  # of these models
+        assert few['accuracy_low'] > 0.6
     assert 0 < row((0, 1, 2))['p'] < 0.05
 
 
 def test_deterministic_methods_need_no_seeds(make_run):
     fitted = [make_run('zero_shot', 0, trained_parameters=0)]
     fitted += [make_run('gda', s, made_up(0.9), trained_parameters=0) for s in (0, 1)]
-    row = compare(load_methods(fitted), 'zero_shot')['rows'][1]
+    row = rows_of(fitted, 'zero_shot')[1]
     assert row['p'] == row['p_runs'] < 0.2
     trained = [make_run('base', s, made_up(0.7, s)) for s in (0, 1, 2)]
-    zero_shot = compare(load_methods([*fitted, *trained]), 'base')['rows'][1]
+    zero_shot = rows_of([*fitted, *trained], 'base')[1]
     assert zero_shot['p'] is not None and zero_shot['p'] != zero_shot['p_runs']
     drawn = [make_run('shots', s, made_up(0.8, s), trained_parameters=0) for s in (0, 1)]
-    assert compare(load_methods([*drawn, *trained]), 'base')['rows'][1]['p'] is None
+    assert rows_of([*drawn, *trained], 'base')[1]['p'] is None
 
 
 def test_a_baseline_of_one_run_is_everyones_pair(make_run):
     folders = [make_run('zero_shot', None), make_run('ours', 3), make_run('ours', 4)]
-    rows = compare(load_methods(folders), 'zero_shot')['rows']
+    rows = rows_of(folders, 'zero_shot')
     assert set(rows[1]['mcnemar_p']) == {'3', '4'}
 
 
@@ -98,7 +109,7 @@ def test_the_order_of_images_does_not_matter(make_run):
         group=p.group[order],
         probs=p.probs[order],
     )
-    rows = compare(load_methods([make_run('base'), make_run('ours', 0, shuffled)]), 'base')['rows']
+    rows = rows_of([make_run('base'), make_run('ours', 0, shuffled)], 'base')
     assert rows[1]['p_runs'] == 1
 
 
@@ -109,36 +120,99 @@ def changed(name, index, value):
 
 
 @pytest.mark.parametrize(
-    ('predictions', 'message'),
+    ('predictions', 'message', 'what'),
     [
-        (changed('rel_path', 7, 'test/x.jpg'), '1 test images are in .*base-0 only, .*007.jpg'),
-        (made_up(0.8, images=90), "30 test images are in .*ours-0 only, 'test/060.jpg'"),
-        (changed('label', 7, 0), "label of 'test/007.jpg' is 1 in one, 0 in the other"),
-        (changed('group', 7, 'v9'), "group of 'test/007.jpg' is v1 in one, v9 in the other"),
+        (changed('rel_path', 7, 'test/x.jpg'), '1 test images are in .*base-0 only', 'images'),
+        (made_up(0.8, images=90), "30 test images are in .*ours-0 only, 'test/060", 'images'),
+        (changed('label', 7, 0), "label of 'test/007.jpg' is 1 in one, 0", 'images'),
+        (changed('group', 7, 'v9'), "group of 'test/007.jpg' is v1 in one, v9", 'images'),
         (
             replace(made_up(0.8), probs=np.pad(made_up(0.8).probs, ((0, 0), (0, 1)))),
             'they have 3 and 4 classes',
+            'classes',
         ),
     ],
 )
-def test_runs_with_other_test_images_are_refused(make_run, predictions, message):
-    folders = [make_run('base'), make_run('ours', 0, predictions)]
-    with pytest.raises(InputError, match=message):
+def test_runs_with_other_test_images_are_refused(make_run, predictions, message, what):
+    folders = [make_run('base'), make_run('ours', 0, predictions, classes=None)]
+    with refused(f'evidence.other_{what}', match=message):
         load_methods(folders)
 
 
 def test_runs_that_cannot_be_taken_are_refused(make_run, tmp_path):
     base = make_run('base')
-    with pytest.raises(InputError, match='named or ordered differently'):
+    with refused('evidence.other_classes'):
         load_methods([base, make_run('other', classes=['c', 'b', 'a'])])
-    with pytest.raises(InputError, match=r"both 'base' with seed 0; leave one out"):
+    with refused('evidence.other_classes', match='names 2 classes, the predictions have 3'):
+        load_methods([make_run('few', classes=['a', 'b'])])
+    with refused('evidence.same_seed'):
         load_methods([base, base])
-    with pytest.raises(InputError, match=r'is not finished \(its last epoch is 5\)'):
+    with refused('evidence.unfinished', match='its last epoch is 5'):
         load_methods([make_run('broken', finished=False)])
-    with pytest.raises(MissingInputError, match='is not the work folder of a run'):
+    with refused('hooks.no_record', MissingInputError):
         load_methods([tmp_path / 'nothing'])
-    with pytest.raises(InputError, match="--baseline 'x' is not among the methods: base"):
-        compare(load_methods([base]), 'x')
+    with refused('evidence.no_baseline'):
+        comparison_of(load_methods([base]), 'x')
+    with refused('evidence.no_runs'):
+        load_methods([])
+
+
+PRINTS = dict(
+    train_fingerprint='t', descriptions_fingerprint='d', weights_fingerprint='w'
+)  # fmt: skip
+MADE_FROM = dict(
+    texts='descriptions',
+    fingerprints=PRINTS,
+    settings={'randomness.seed': 0, 'model.head.alpha': 0.01, 'work_dir': 'a'},
+    code='c',
+    versions={'torch': '2.13'},
+)
+
+
+@pytest.mark.parametrize(
+    ('change', 'what'),
+    [
+        (dict(texts='class names'), 'texts'),
+        (dict(fingerprints={**PRINTS, 'descriptions_fingerprint': 'x'}), 'descriptions'),
+        (dict(fingerprints={**PRINTS, 'train_fingerprint': 'x'}), 'training images'),
+        (dict(fingerprints={**PRINTS, 'weights_fingerprint': 'x'}), 'weights'),
+        (dict(settings={'model.head.alpha': 0.1}), r'settings \(model.head.alpha\)'),
+        (dict(code='x'), 'code version'),
+        (dict(versions={'torch': '2.4'}), 'versions'),
+        (dict(texts=None, fingerprints={}, settings={}, code='', versions={}), 'texts'),
+    ],
+)
+def test_runs_of_one_row_are_of_one_method(make_run, change, what):
+    def run(seed, **changes):
+        settings = {**MADE_FROM['settings'], 'randomness.seed': seed, 'work_dir': str(seed)}
+        settings |= changes.pop('settings', {})
+        return make_run('ours', seed, **{**MADE_FROM, **changes, 'settings': settings})
+
+    alike = [run(1), run(2)]
+    assert [len(m.runs) for m in load_methods(alike)] == [2]
+    with refused('evidence.mixed_runs', match=f'{what} differ: .*seed 0; .*seed 1, 2'):
+        load_methods([run(0, **change), *alike])
+
+
+def test_seeds_may_draw_the_training_images(make_run):
+    def run(seed, shots):
+        settings = {'randomness.seed': seed, 'train_dataloader.dataset.shot_seed': shots}
+        return make_run('ours', seed, settings=settings, fingerprints={'train_fingerprint': shots})
+
+    assert len(load_methods([run(s, s) for s in range(3)])[0].runs) == 3
+    with refused('evidence.mixed_runs', match='shot_seed'):
+        load_methods([run(0, 0), run(1, 5)])
+
+
+def test_from_python(make_run):
+    from mmpretrain_lmmreg.evidence import compare
+
+    folders = [make_run(m, s, made_up(a, s)) for m, a in (('finetune', 0.6), ('ours', 0.9))
+               for s in (0, 1, 2)]  # fmt: skip
+    table = compare(folders)
+    assert table['method'].tolist() == ['ours', 'finetune']
+    assert table['accuracy'].is_monotonic_decreasing
+    assert table.loc[0, 'p_holm'] < 0.05 and table.loc[0, 'baseline'] == 'finetune'
 
 
 def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
@@ -152,7 +226,13 @@ def test_a_sweep_folder_stands_for_its_final_runs(make_run, tmp_path):
     (tmp_path / 'sweep.json').write_text(json.dumps(dict(runs=runs)))
     methods = load_methods([tmp_path])
     assert [m.name for m in methods] == ['ours', 'ours (tuned)', 'ours [alpha=0.2]']
-    assert [r['tuning'] for r in compare(methods, 'ours')['rows']] == ['default', 'tuned', '']
+    rows = comparison_of(methods, 'ours [alpha=0.2]')['rows']
+    against = {row['method']: row['baseline'] for row in rows}
+    assert against == {
+        'ours': 'ours [alpha=0.2]',
+        'ours (tuned)': None,  # the baseline was not tuned
+        'ours [alpha=0.2]': None,
+    }
 
 
 def test_a_damaged_sweep_is_named(make_run, tmp_path):
@@ -161,15 +241,20 @@ def test_a_damaged_sweep_is_named(make_run, tmp_path):
     whole = sealed(dict(runs=[dict(folder='ours-0', tuning='default', options={})]))
     file.write_bytes(whole)
     assert len(load_methods([tmp_path])) == 1
-    for damaged in (
-        whole.replace(b'default', b'defbult'),
-        whole[:20],
-        b'\xff',
-        b'[]',
-        b'{"runs": [1]}',
+    for damaged, where in (
+        (whole.replace(b'default', b'defbult'), 'checksum'),
+        (whole[:20], 'damaged'),
+        (b'\xff', 'damaged'),
+        (b'[]', 'damaged'),
+        (b'[' * 100_000, 'damaged'),
+        (b'{}', 'runs is not a list'),
+        (b'{"runs": [1]}', r'runs\[0\] is not a JSON object'),
+        (b'{"runs": [{"folder": "x"}]}', r'runs\[0\].tuning is missing'),
+        (b'{"runs": [{"folder": 1, "tuning": "", "options": {}}]}', r'runs\[0\].folder is int'),
+        (b'{"runs": [{"folder": "x", "tuning": "y", "options": {}}]}', r'tuning is none of'),
     ):
         file.write_bytes(damaged)
-        with pytest.raises(InputError, match=f'{file} is damaged; the command of the sweep'):
+        with refused('evidence.bad_sweep', match=f'{file}.*{where}.*writes it again'):
             load_methods([tmp_path])
 
 
@@ -183,7 +268,7 @@ def swept(make_run, tmp_path, methods):
                 options = {'lr': 1} if tuning == 'tuned' else {}
                 runs.append(dict(folder=f'{tuning}/{name}-{s}', tuning=tuning, options=options))
     (tmp_path / 'sweep.json').write_text(json.dumps(dict(runs=runs)))
-    return compare(load_methods([tmp_path]), 'base')['rows']
+    return comparison_of(load_methods([tmp_path]), 'base')['rows']
 
 
 def test_tuned_methods_are_compared_with_the_tuned_baseline(make_run, tmp_path):
@@ -202,14 +287,39 @@ def test_tuned_methods_are_compared_with_the_tuned_baseline(make_run, tmp_path):
         'base (tuned)': None,
         'ours': 'base',
         'ours (tuned)': 'base (tuned)',
-        'settled': 'base (tuned)',
-        'fitted': 'base (tuned)',
+        'settled': 'base',
+        'settled (tuned)': 'base (tuned)',
+        'fitted': 'base',
     }
     by_name = {row['method']: row for row in rows}
     gain = by_name['ours (tuned)']['accuracy'] - by_name['base (tuned)']['accuracy']
     assert by_name['ours (tuned)']['difference'] == pytest.approx(gain)
     assert by_name['base (tuned)']['difference'] is None
-    assert max(r['p_holm'] / r['p'] for r in rows if r['p']) == pytest.approx(4)
+    assert max(r['p_holm'] / r['p'] for r in rows if r['p']) == pytest.approx(5)
+
+
+def test_a_default_that_tuning_chose_is_the_baseline_of_both(make_run, tmp_path):
+    methods = {
+        'base': {'default = tuned': 0.6},
+        'ours': {'default': 0.65, 'tuned': 0.9},
+        'settled': {'default = tuned': 0.7},
+    }
+    rows = swept(make_run, tmp_path, methods)
+    against = {row['method']: row['baseline'] for row in rows}
+    assert against.pop('base') is None and set(against.values()) == {'base'}
+    assert set(against) == {'ours', 'ours (tuned)', 'settled'}
+
+
+def test_a_tuned_method_is_not_compared_with_an_untuned_baseline(make_run, tmp_path):
+    methods = {'base': {'default': 0.6}, 'ours': {'default': 0.65, 'tuned': 0.9}}
+    rows = swept(make_run, tmp_path, methods)
+    assert {row['method']: row['p'] is None for row in rows} == {
+        'ours (tuned)': True,
+        'ours': False,
+        'base': True,
+    }
+    said = tables.summary(dict(baseline='base', rows=rows))
+    assert 'ours (tuned): compared with nothing, since base was not tuned' in said
 
 
 def test_verdicts_say_what_was_shown_and_what_would_have_been():
@@ -227,8 +337,8 @@ def test_verdicts_say_what_was_shown_and_what_would_have_been():
     )
     few = dict(row, p_holm=None)
     assert 'fewer than three seeds show only how these trained models differ' in tables.verdict(few)
-    base = dict(row, baseline=None)
-    assert tables.summary(dict(rows=[base, row, worse, unclear, few])) == (
+    base = dict(row, method='base', baseline=None)
+    assert tables.summary(dict(baseline='base', rows=[base, row, worse, unclear, few])) == (
         'Shown to be better: ours (than base); shown to be worse: ours (than base); no difference '
         'shown for 1 of 4; 1 of 4 with too few seeds to tell (three are needed).'
     )
@@ -257,14 +367,14 @@ def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
     lines = (out / 'table.md').read_text().splitlines()
     assert lines[0] == '60 test images in 12 independent groups, 3 classes; baseline: a|b.'
     assert lines[2].startswith('The same for all: Protocol: split 1; Against: a|b; Seeds: 2;')
-    assert lines[6].startswith(r'| a\|b | 65.00 ± 4.71 |')
+    assert lines[7].startswith(r'| a\|b | 65.00 ± 4.71 |')
     assert (out / 'curves.png').read_bytes()[:4] == b'\x89PNG'
     assert b'<svg' in (out / 'curves.svg').read_bytes()
     printed = capsys.readouterr().out.splitlines()
     headings = [cell.strip() for cell in printed[2].strip('|').split('|')]
     assert headings == ['Method', 'Accuracy %', '95 % interval', 'Difference', 'p (Holm)']
     assert max(map(len, printed[:7])) <= 100 and '1 of 1 with too few seeds' in printed[7]
-    assert len({len(line) for line in printed[2:6]}) == 1 and printed[5].startswith('| ours ')
+    assert len({len(line) for line in printed[2:6]}) == 1 and printed[4].startswith('| ours ')
     monkeypatch.setattr(sys, 'argv', [*argv[:-3], 'nobody', *argv[-2:]])
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(TOOLS / 'compare.py'), run_name='__main__')

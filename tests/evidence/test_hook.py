@@ -1,5 +1,6 @@
 """What a run writes down about itself, by running it."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -14,8 +15,9 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
+from refused import refused
 
-from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.hooks.record import join_rows
 from mmpretrain_lmmreg.hooks.results import ResultsHook
 from mmpretrain_lmmreg.hooks.run_folder import load_predictions, load_run, save_run
@@ -117,7 +119,7 @@ def test_a_finished_run(config, tmp_path):
     )
     expected = dict(method='toy', protocol='split 1', seed=7, trained_parameters=8, finished=True)
     assert {key: run[key] for key in expected} == expected
-    assert run['classes'] == ['c0', 'c1'] and 'LinearClsHead' in run['config']
+    assert run['classes'] == ['c0', 'c1'] and run['settings']['model.head.type'] == 'LinearClsHead'
     prints = run['fingerprints']
     assert prints['trunk_fingerprint'] == 'abc'
     assert set(prints) == {'trunk_fingerprint', 'train_fingerprint', 'test_fingerprint'}
@@ -254,7 +256,7 @@ def test_a_tested_epoch_of_an_unfinished_run_is_not_its_result(config, tmp_path)
 
 def test_images_that_were_not_predicted_are_an_error():
     infos = [dict(img_path='/a.jpg'), dict(img_path='/b.jpg')]
-    with pytest.raises(InputError, match=r'1 images of the test split .* /b.jpg'):
+    with refused('hooks.images_not_predicted', match='1 images of the test split .* /b.jpg'):
         join_rows({'/a.jpg': (0, np.ones(1))}, infos, 'test')
 
 
@@ -273,10 +275,10 @@ def test_padding_and_order_of_several_processes_fall_away():
 
 def test_samples_without_a_name_or_with_several_labels_are_refused():
     hook, nameless = ResultsHook(), DataSample().set_gt_label(0)
-    with pytest.raises(InputError, match='meta_keys'):
+    with refused('hooks.sample_without_name'):
         hook.after_val_iter(None, 0, outputs=[nameless])
     several = DataSample(metainfo=dict(img_path='x.jpg')).set_gt_label([0, 1])
-    with pytest.raises(InputError, match='x.jpg has several labels'):
+    with refused('hooks.several_labels', match='x.jpg'):
         hook.after_val_iter(None, 0, outputs=[several])
 
 
@@ -300,4 +302,51 @@ def test_killed_after_the_last_checkpoint(tiny_config):
     after = load_run(work_dir)
     assert (work_dir / 'last_checkpoint').read_text() == named
     changed = {key for key in after if after[key] != before[key]}
-    assert changed - {'experiment'} == {'config'}  # which says resume=True
+    assert changed - {'experiment'} == {'settings'}  # which say resume=True
+
+
+def test_texts_are_those_of_a_method_that_reads_them(tiny_config, pictures, tmp_path):
+    """Fine-tuning on described images uses none; 'auto' says which it found."""
+
+    def record(name, **changes):
+        cfg = copy.deepcopy(tiny_config)
+        cfg.merge_from_dict({'work_dir': str(tmp_path / name), **changes})
+        Runner.from_cfg(cfg).train()
+        run = load_run(cfg.work_dir)
+        return (
+            run['texts'],
+            run['descriptions'],
+            run['fingerprints'].get('descriptions_fingerprint'),
+        )
+
+    file, auto = str(pictures / 'descriptions.jsonl'), {'default_hooks.class_means.source': 'auto'}
+    texts, path, used = record('described')
+    assert (texts, path) == ('descriptions', file) and used
+    assert record('auto', **auto) == ('descriptions', file, used)
+    assert record('finetune', **{'model.head.alpha': 0}) == (None, None, None)
+    assert record('names', **{'default_hooks.class_means.source': 'class_names'})[0] is None
+    for transform in tiny_config.train_dataloader.dataset.pipeline:
+        if transform['type'] == 'AttachDescriptions':
+            transform.update(cache=str(tmp_path / 'none.jsonl'), missing='skip')
+    nothing = record('undescribed', **auto)
+    assert nothing == ('class names', str(tmp_path / 'none.jsonl'), None)
+    seeds = [tmp_path / 'auto', tmp_path / 'undescribed']
+    for seed, folder in enumerate(seeds):
+        save_run(folder, {**load_run(folder), 'seed': seed})
+    with refused(
+        'evidence.mixed_runs', match='texts differ: descriptions with seed 0; class names'
+    ):
+        load_methods(seeds)
+
+
+def test_scores_that_are_not_finite_name_the_tensor(tiny_config):
+    Runner.from_cfg(tiny_config).train()
+    path = Path(tiny_config.work_dir) / 'epoch_2.pth'
+    runner = Runner.from_cfg(dict(tiny_config, load_from=str(path)))
+    before = folder_results(Path(tiny_config.work_dir))
+    runner.load_or_resume()
+    with torch.no_grad():
+        runner.model.head.fc.weight[0, 0] = float('nan')
+    with refused('hooks.scores_not_finite', match='head.fc.weight'):
+        runner.test()
+    assert folder_results(Path(tiny_config.work_dir)) == before

@@ -158,8 +158,9 @@ def test_three_runs_of_whole_shifts_are_students_t(rng):
     ours = ours[:, rng.permutation(1000)]
     known = inference.uncertainty(np.arange(1000), ours, theirs)
     shifts = ours.mean(axis=1)
-    assert known.runs == pytest.approx(shifts.var(ddof=1) / 3) and known.runs_df == 2
-    assert known.images < 0.1 * known.runs
+    ((variance, df),) = known.runs
+    assert variance == pytest.approx(shifts.var(ddof=1) / 3) and df == 2
+    assert known.images[0] < 0.1 * variance
     expected = scipy_stats.ttest_1samp(shifts, 0).pvalue
     assert inference.paired_test(ours, theirs, np.arange(1000)) == pytest.approx(expected, abs=0.02)
 
@@ -176,3 +177,28 @@ def test_smallest_difference_grows_with_the_spread_between_runs(rng):
     apart = inference.uncertainty(np.arange(400), ours ^ (np.arange(5) % 2 == 0)[:, None], theirs)
     few, many = (inference.smallest_difference(400, 0.1, 1, k) for k in (alike, apart))
     assert inference.smallest_difference(400, 0.1) < few < many
+
+
+def test_a_t_of_its_own_for_each_part():
+    """Without runs, Student's t of the images; without images, of the runs; in between, more."""
+    for parts in (((), (2.0, 30)), (((2.0, 4),), (0.0, 30))):
+        known = inference.Uncertainty(*parts, 0.0)
+        df = 4 if parts[0] else 30
+        for p in (0.05, 1e-3, 1e-6):
+            width = scipy_stats.t.isf(p / 2, df) * math.sqrt(2)
+            assert known.half_width(math.log(p)) == pytest.approx(width)
+            assert known.p_value(width) == pytest.approx(p)
+    both = inference.Uncertainty(((1.0, 2), (1.0, 4)), (1.0, 30), 0.0)
+    t = scipy_stats.t.isf(0.0005, [2, 4, 30])
+    assert both.half_width(math.log(1e-3)) == pytest.approx(math.sqrt((t**2).sum()))
+    assert both.p_value(1e9) > 0
+
+
+def test_runs_that_agree_by_rounding_have_a_spread():
+    """Three runs of 60 images have the same accuracy now and then; they are no fitted method."""
+    scores = np.ones((3, 60))
+    for row, column in enumerate((4, 20, 50)):
+        scores[row, column] = 0
+    ((variance, _),) = inference.uncertainty(np.arange(60), scores).runs
+    assert variance == pytest.approx(1 / (12 * 60**2) / 3)
+    assert inference.uncertainty(np.arange(60), scores[[0, 0, 0]]).runs == ((0.0, 2),)

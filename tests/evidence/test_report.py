@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from refused import refused
 
-from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.evidence import confusion, report
-from mmpretrain_lmmreg.evidence.compare import compare
+from mmpretrain_lmmreg.evidence import report, stats
+from mmpretrain_lmmreg.evidence.comparison import comparison_of
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.io.files import sealed
 
@@ -87,9 +87,9 @@ def test_confused_pairs():
     label, predicted = (
         np.repeat(part, counts.ravel()) for part in np.indices((3, 3)).reshape(2, 9)
     )
-    cells = confusion.cells_of(label[::2], np.stack([predicted[::2], predicted[1::2]]), 3)
-    np.testing.assert_array_equal(confusion.matrix_of(cells, 3), counts / 10)
-    pairs = confusion.most_frequent(cells, 'abc', 8)
+    cells = stats.confusions(label[::2], np.stack([predicted[::2], predicted[1::2]]), 3)
+    np.testing.assert_array_equal(stats.confusion_matrix(cells, 3), counts / 10)
+    pairs = stats.most_frequent(cells, 'abc', 8)
     assert [(p['label'], p['predicted'], p['share'], p['count']) for p in pairs] == [
         ('c', 'a', 0.4, 4),
         ('a', 'b', 0.2, 2),
@@ -97,17 +97,17 @@ def test_confused_pairs():
 
 
 def test_equal_confusions_are_in_the_order_of_the_classes():
-    cells = confusion.cells_of(np.arange(50), (np.arange(50)[None] + 1) % 50, 50)
-    pairs = confusion.most_frequent(cells, [str(i) for i in range(50)], 8)
+    cells = stats.confusions(np.arange(50), (np.arange(50)[None] + 1) % 50, 50)
+    pairs = stats.most_frequent(cells, [str(i) for i in range(50)], 8)
     assert [pair['label'] for pair in pairs] == [str(i) for i in range(8)]
 
 
 def test_many_classes_make_no_matrix(make_run, monkeypatch):
     """10,000 classes would make one of 800 MB, and a picture in which nothing is seen."""
     monkeypatch.setattr(report, 'DRAWN', 2)
-    monkeypatch.setattr(confusion, 'matrix_of', lambda *_: pytest.fail('a matrix is made'))
+    monkeypatch.setattr(stats, 'confusion_matrix', lambda *_: pytest.fail('a matrix is made'))
     methods = load_methods([make_run(name, 0, made_up(0.7)) for name in ('base', 'ours')])
-    page = report.render(compare(methods, 'base'), methods)
+    page = report.render(comparison_of(methods, 'base'), methods)
     assert 'Confusion matrix of' not in page and 'Most frequent confusions of ours' in page
 
 
@@ -131,7 +131,7 @@ def test_a_name_that_leads_out_of_the_data_root_is_not_embedded(tmp_path):
 def page_of(make_run, **changes):
     runs = [make_run('base', 0, made_up(0.6), **changes), make_run('ours', 0, made_up(0.9))]
     methods = load_methods(runs)
-    return report.render(compare(methods, 'base'), methods)
+    return report.render(comparison_of(methods, 'base'), methods)
 
 
 def found_by_check(fingerprint):
@@ -151,8 +151,13 @@ def found_by_check(fingerprint):
 
 def test_what_the_descriptions_are_worth(make_run, tmp_path):
     file = tmp_path / 'replies.jsonl'
-    used = dict(descriptions=str(file), fingerprints={'descriptions_fingerprint': 'abc'})
-    assert 'Descriptions</h2>' not in page_of(make_run)
+    used = dict(
+        texts='descriptions',
+        descriptions=str(file),
+        fingerprints={'descriptions_fingerprint': 'abc'},
+    )
+    unused = dict(used, texts=None)  # such as fine-tuning on described images
+    assert 'Descriptions</h2>' not in page_of(make_run, **unused)
     assert 'Nobody has looked at what they are worth' in page_of(make_run, **used)
     kept = tmp_path / 'replies-check.json'
     kept.write_bytes(sealed(found_by_check('abc')))
@@ -170,5 +175,5 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
     kept.write_bytes(sealed(found_by_check('of another time')))
     assert 'figures are of other descriptions' in page_of(make_run, **used)
     kept.write_text('{')
-    with pytest.raises(InputError, match=r'replies-check.json is damaged.*--check` writes it'):
+    with refused('evidence.bad_check', match='replies-check.json'):
         page_of(make_run, **used)

@@ -1,7 +1,10 @@
 """Per-image predictions and run records on disk."""
 
+import json
+
 import numpy as np
 import pytest
+from refused import refused
 
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 from mmpretrain_lmmreg.hooks.run_folder import (
@@ -42,11 +45,11 @@ def test_names_in_an_object_array_are_not_pickled(tmp_path):
 
 
 def test_missing_and_damaged_files_are_named(tmp_path):
-    with pytest.raises(MissingInputError, match="type='ResultsHook'"):
+    with refused('hooks.no_predictions', MissingInputError):
         load_predictions(tmp_path)
     path = save_predictions(tmp_path, predictions())
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match='test.npz is damaged'):
+    with refused('hooks.bad_predictions', match='test.npz is damaged'):
         load_predictions(tmp_path)
 
 
@@ -54,30 +57,102 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     ('changes', 'message'),
     [
         (dict(label=np.array([0, 1])), 'different numbers of images'),
+        (dict(label=np.array([[0, 1, 1]])), 'different numbers of images'),
+        (dict(group=np.array('v')), 'different numbers of images'),
+        (dict(rel_path=np.array([], str)), 'no images'),
+        (dict(probs=np.zeros((3, 0), np.float32)), 'no images, or no classes'),
         (dict(label=np.array([0, 1, 2])), r'label lies outside 0\.\.1'),
         (dict(probs=np.array([[1, 0], [np.nan, 1], [0, 1]])), "probabilities of 'test/ü.jpg'"),
         (dict(probs=np.array([[1, 0], [0, 1], [1, 1]])), "probabilities of 'test/c.jpg'"),
+        (dict(probs=np.array([[1, 0], [0, 1], [1.5, -0.5]])), 'negative'),
         (dict(rel_path=np.array(['a', 'b', 'a'])), "'a' occurs 2 times"),
     ],
 )
 def test_predictions_that_do_not_fit_together_are_refused(tmp_path, changes, message):
     save_predictions(tmp_path, predictions(**changes))
-    with pytest.raises(InputError, match=message):
+    with refused('hooks.bad_predictions', match=f'test.npz: .*{message}'):
         load_predictions(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ('name', 'array'),
+    [
+        ('rel_path', np.arange(3)),
+        ('label', np.array([0.0, 1.0, 1.0])),
+        ('label', np.array(['0', '1', '1'])),
+        ('group', np.array([b'a', b'b', b'c'])),
+        ('probs', np.eye(3, 2, dtype=complex)),
+        ('probs', np.array([['1', '0']] * 3)),
+        ('split', np.array([b'test'])),
+        ('label', np.array([0, 1, 1], dtype=object)),
+    ],
+)
+def test_arrays_of_other_types_are_refused(tmp_path, name, array):
+    path = save_predictions(tmp_path, predictions())
+    with np.load(path) as file:
+        arrays = {**file, name: array}
+    np.savez(path, **arrays)
+    with refused('hooks.bad_predictions', match=str(path)):
+        load_predictions(tmp_path)
+
+
+RUN = dict(method='ö', seed=1, epochs=[dict(epoch=1, accuracy=0.5, seconds=1.0)], finished=True)
+
+
 def test_run_record(tmp_path):
-    with pytest.raises(MissingInputError, match='trained with ResultsHook'):
+    with refused('hooks.no_record', MissingInputError):
         load_run(tmp_path)
-    run = dict(method='ö', seed=1, epochs=[], finished=True)
-    save_run(tmp_path, run)
-    assert load_run(tmp_path) == run
-    (tmp_path / 'results' / 'run.json').write_text('{"seed": 1}')
-    with pytest.raises(InputError, match='lacks epochs, finished, method'):
+    save_run(tmp_path, RUN)
+    assert load_run(tmp_path) == RUN
+
+
+@pytest.mark.parametrize(
+    ('change', 'field'),
+    [
+        (dict(method=None), 'method'),
+        (dict(seed='0'), 'seed'),
+        (dict(seed=True), 'seed'),
+        (dict(finished=1), 'finished'),
+        (dict(epochs={}), 'epochs'),
+        (dict(epochs=[1]), r'epochs\[0\]'),
+        (dict(epochs=[dict(epoch='1', accuracy=0.5, seconds=1)]), r'epochs\[0\].epoch'),
+        (dict(epochs=[dict(epoch=1, seconds=1)]), r'epochs\[0\].accuracy'),
+        (dict(classes=['a', 1]), 'classes'),
+        (dict(splits={'test': []}), 'splits.test'),
+        (dict(fingerprints=[]), 'fingerprints'),
+        (dict(trained_parameters='many'), 'trained_parameters'),
+        (dict(data_root=['/']), 'data_root'),
+    ],
+)
+def test_fields_of_other_types_are_refused(tmp_path, change, field):
+    path = save_run(tmp_path, RUN)
+    path.write_text(json.dumps({**RUN, **change}))
+    with refused('hooks.bad_record', match=f'run.json: {field}'):
         load_run(tmp_path)
-    (tmp_path / 'results' / 'run.json').write_text('{')
-    with pytest.raises(InputError, match='run.json is damaged .*train this run again'):
+
+
+@pytest.mark.parametrize('text', ['{', '{"seed": 1}', '[]', '[' * 100_000, '{"a":' * 100_000])
+def test_what_is_no_record_is_refused(tmp_path, text):
+    path = save_run(tmp_path, RUN)
+    path.write_text(text)
+    with refused('hooks.bad_record', match='run.json.*train this run again'):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('number', 'code'),
+    [('NaN', 'bad_record'), ('-Infinity', 'bad_record'), ('1' + 400 * '0', 'not_finite')],
+)
+def test_numbers_that_are_not_finite_are_refused(tmp_path, number, code):
+    path = save_run(tmp_path, RUN)
+    text = json.dumps({**RUN, 'splits': {'test': dict(images=1, accuracy=7)}})
+    path.write_text(text.replace(': 7', f': {number}'))
+    with refused(f'hooks.{code}', match='run.json'):
+        load_run(tmp_path)
+    before = path.read_text()
+    with refused('hooks.not_finite', match=r'train_seconds'):
+        save_run(tmp_path, {**RUN, 'train_seconds': float('nan')})
+    assert path.read_text() == before
 
 
 def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
@@ -103,7 +178,7 @@ def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
 
 
 def test_each_flipped_bit_of_a_record_is_found_or_harmless(tmp_path):
-    run = dict(method='m', seed=1, epochs=[dict(epoch=1, accuracy=0.5)], finished=True)
+    run = RUN
     path = save_run(tmp_path, run)
     whole = path.read_bytes()
     for offset in range(len(whole)):

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from mmpretrain_lmmreg.evidence import stats
@@ -36,13 +37,20 @@ def test_nll():
 def test_calibration():
     probs = np.array([[0.9, 0.1]] * 4 + [[0.6, 0.4]] * 4)
     label = np.array([0, 0, 0, 1, 0, 0, 0, 0])
-    accuracy, confidence, counts = stats.reliability(*stats.surest(label, probs))
+    accuracy, confidence, counts = stats.reliability(*stats.top_confidence(label, probs))
     np.testing.assert_allclose(accuracy, [1, 0.75])
     np.testing.assert_allclose(confidence, [0.6, 0.9])
     assert counts.tolist() == [4, 4]
     assert stats.expected_calibration_error(label, probs) == pytest.approx((0.4 + 0.15) / 2)
     assert stats.expected_calibration_error([0], [[1.0, 0.0]]) == 0
     assert stats.expected_calibration_error([1], [[1.0, 0.0]]) == 1
+
+
+def test_wilson():
+    low, high = stats.wilson(np.array([0.3, 1.0]), np.array([20, 5]))
+    for share, count, pair in ((6, 20, (low[0], high[0])), (5, 5, (low[1], high[1]))):
+        exact = binomtest(share, count).proportion_ci(method='wilson')
+        assert pair == pytest.approx((exact.low, exact.high))
 
 
 @pytest.mark.filterwarnings('ignore:y_pred contains classes')

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
+from refused import refused
 
 from mmpretrain_lmmreg.config import config_folder, method_file
-from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.evidence import sweep as module
-from mmpretrain_lmmreg.evidence.grid import check_budgets, grid_of, slug
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
 from mmpretrain_lmmreg.evidence.runs import load_methods
-from mmpretrain_lmmreg.evidence.sweep import Source, Sweep
+from mmpretrain_lmmreg.evidence.sweep import Source, Sweep, check_budgets, grid_of, slug
 from mmpretrain_lmmreg.hooks.run_folder import (
     load_predictions,
     load_run,
@@ -84,7 +83,7 @@ def trained(monkeypatch) -> list[tuple[Config, Path]]:
 
 def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, tmp_path):
     sweep = Sweep(configs, [0, 1], ['model.head.alpha=0.001,0.01,0.1'], tmp_path / 'out')
-    path = sweep.run(None, select=True)
+    assert sweep.run(None, select=True)[0]['folder'] == 'runs/ours/default/seed0'
     selecting = [cfg for cfg, folder in trained if 'select' in folder.parts]
     final = [cfg for cfg, folder in trained if 'runs' in folder.parts]
     assert len(selecting) == 2 * 3 * 2 and len(final) == (2 + 1) * 2
@@ -97,7 +96,7 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
     for cfg in final:
         assert cfg.val_dataloader.dataset.split == 'test' and cfg.train_cfg.val_interval == 1
         assert 'val_fraction' not in cfg.train_dataloader.dataset
-    summary = json.loads(path.read_text())
+    summary = json.loads((tmp_path / 'out' / 'sweep.json').read_text())
     assert summary['selection']['ours']['options'] == {'model.head.alpha': 0.1}
     assert len(summary['selection']['ours']['tried']) == 3
     labels = [(r['method'], r['tuning'], r['seed']) for r in summary['runs']]
@@ -132,6 +131,38 @@ def test_a_killed_sweep_goes_on_with_as_many_runs_at_a_time(
     assert batches == [(1, 1), (2, 2), (0, 1), (2, 2)]
 
 
+def test_other_descriptions_stop_a_sweep_that_goes_on(configs, trained, tmp_path):
+    """A file that came, went or grew in between would make seeds of other texts."""
+    out, file = tmp_path / 'out', tmp_path / 'descriptions.jsonl'
+    sweep = Sweep(configs, [0], [], out)
+    sweep.run(None, select=False)
+    record = load_run(out / 'runs/ours/default/seed0')
+    record.update(texts='class names', descriptions=str(file))
+    save_run(out / 'runs/ours/default/seed0', record)
+    more = replace(sweep, seeds=[0, 1])
+    more.run(None, select=False)
+    line = json.dumps(dict(image='a.jpg', prompt='p', reply='1. A.', descriptions=['A.']))
+    file.write_text(line + '\n')
+    more.run(None, select=False)  # nothing is left to train
+    module._fingerprint.cache_clear()
+    with refused('evidence.other_texts', match='ours/default/seed0 was trained with class names'):
+        replace(sweep, seeds=[0, 1, 2]).run(None, select=False)
+    assert not (out / 'runs/ours/default/seed2').exists()
+    file.unlink()
+    module._fingerprint.cache_clear()
+    replace(sweep, seeds=[0, 1, 2]).run(None, select=False)
+
+
+def test_a_refused_sweep_leaves_no_folder(configs, tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'new' / 'out'
+    argv = ['sweep.py', *configs, '--out', str(out), '--grid', 'model.neck.x=1']
+    monkeypatch.setattr(sys, 'argv', argv)
+    with pytest.raises(SystemExit, match='2'):
+        runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
+    assert 'there is no place for it' in capsys.readouterr().err
+    assert not out.parent.exists()
+
+
 def test_likelihood_decides_between_equal_accuracies(tmp_path):
     for alpha, sure in ((0.1, 0.7), (0.2, 0.9), (0.3, 0.8)):
         for seed in (0, 1):
@@ -154,7 +185,7 @@ def test_each_seed_has_training_images_of_its_own(configs, trained, tmp_path):
     for cfg, _ in trained:
         assert cfg.train_dataloader.dataset.shot_seed == cfg.randomness.seed
         assert 'shot_seed' not in cfg.val_dataloader.dataset
-    with pytest.raises(InputError, match=r'train_dataloder.shot_seed: there is no place for it in'):
+    with refused('evidence.no_such_setting', match='train_dataloder.shot_seed'):
         replace(sweep, seeded=['train_dataloder.shot_seed']).run(None, select=True)
 
 
@@ -197,22 +228,22 @@ def test_grids():
     assert grid_of('b', ['b:k=1'], ['a', 'b']) == [{'k': 1}]
     assert slug({'a.b': 1e-3, 'c': 'x/y'}) == 'a.b=0.001,c=x_y'
     for text in ('k', 'k=', '=1', 'c:k=1'):
-        with pytest.raises(InputError, match='write KEY=V1,V2 or METHOD:KEY=V1,V2 .* a, b'):
+        with refused('evidence.bad_grid'):
             grid_of('a', [text], ['a', 'b'])
 
 
 def test_budgets_are_equal():
     check_budgets(dict(a=[{'k': 1}, {'k': 2}], b=[{'x': 1}, {'x': 2}], untuned=[{}]))
-    with pytest.raises(InputError, match='budgets, in settings: a 2, b 1'):
+    with refused('evidence.other_budgets', match='a 2, b 1'):
         check_budgets(dict(a=[{'k': 1}, {'k': 2}], b=[{'x': 1}]))
-    with pytest.raises(InputError, match='give a --grid'):
+    with refused('evidence.nothing_to_choose'):
         check_budgets(dict(a=[{}]))
 
 
 def test_mistakes_are_named(configs, tmp_path):
-    with pytest.raises(InputError, match="2 configs are the method 'ours'"):
+    with refused('evidence.same_method'):
         Sweep([configs[0], configs[0]], [0], [], tmp_path).methods()
-    with pytest.raises(InputError, match='model.neck.x: there is no place .*METHOD:model.neck.x='):
+    with refused('evidence.no_such_setting'):
         Sweep(configs, [0], [], tmp_path).load(Source(configs[0]), {'model.neck.x': 1}, 0)
 
 
@@ -220,7 +251,7 @@ def test_the_methods_may_name_a_configs_own():
     demo = str(config_folder() / 'lmmreg_demo.py')
     methods = Sweep([demo], [0], [], Path(), put_on=['lmmreg', 'finetune']).methods()
     assert methods == dict(lmmreg=Source(demo), finetune=Source(method_file('finetune'), demo))
-    with pytest.raises(InputError, match="there is no method 'lmreg'"):
+    with refused('config.no_method'):
         Sweep([demo], [0], [], Path(), put_on=['lmreg']).methods()
 
 
@@ -239,12 +270,12 @@ def test_selecting_on_test_images_is_refused(configs):
         cfg.update(method='m', selection=dict(val_dataloader=dict(dataset=dataset)))
         if 'type' in dataset:
             cfg.test_dataloader.dataset.update(dataset)
-        with pytest.raises(InputError, match='m: selection would validate on test images'):
+        with refused('evidence.selects_on_test'):
             hold_out_validation(cfg, 0.2)
     cfg = Config.fromfile(configs[0])
     cfg.method = 'm'
     cfg.train_dataloader.dataset = dict(type='CustomDataset')
-    with pytest.raises(InputError, match=r'm: CustomDataset has no split .* selection=dict\('):
+    with refused('evidence.no_validation_split'):
         hold_out_validation(cfg, 0.2)
 
 
