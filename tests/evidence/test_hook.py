@@ -21,6 +21,7 @@ from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.hooks.record import join_rows
 from mmpretrain_lmmreg.hooks.results import ResultsHook
 from mmpretrain_lmmreg.hooks.run_folder import load_predictions, load_run, save_run
+from mmpretrain_lmmreg.runner import LMMRegRunner
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -100,7 +101,7 @@ def config(tmp_path) -> Config:
 def run_of(config, **changes):
     changed = Config(dict(config.to_dict(), **changes))
     changed.experiment_name += str(sorted(changes))
-    return Runner.from_cfg(changed)
+    return LMMRegRunner.from_cfg(changed)
 
 
 def test_a_finished_run(config, tmp_path):
@@ -290,7 +291,7 @@ def test_names_the_feature_table_that_it_was_trained_from(tiny_config, tmp_path)
 
 def test_killed_after_the_last_checkpoint(tiny_config):
     tiny_config.default_hooks.checkpoint = dict(type='AtomicCheckpointHook', interval=1)
-    Runner.from_cfg(tiny_config).train()
+    LMMRegRunner.from_cfg(tiny_config).train()
     work_dir = Path(tiny_config.work_dir)
     named, before = (work_dir / 'last_checkpoint').read_text(), load_run(work_dir)
     (work_dir / 'last_checkpoint').write_text(str(work_dir / 'epoch_1.pth'))
@@ -298,7 +299,7 @@ def test_killed_after_the_last_checkpoint(tiny_config):
     killed['fingerprints'] = {'train_fingerprint': before['fingerprints']['train_fingerprint']}
     save_run(work_dir, killed)
     tiny_config.resume = True
-    Runner.from_cfg(tiny_config).train()
+    LMMRegRunner.from_cfg(tiny_config).train()
     after = load_run(work_dir)
     assert (work_dir / 'last_checkpoint').read_text() == named
     changed = {key for key in after if after[key] != before[key]}
