@@ -76,7 +76,8 @@ def comparison_of(methods: Sequence[Method], baseline: str) -> dict:
 def own_figures(method: Method) -> dict:
     """A method's own figures; those of a comparison are None."""
     mean, sd = stats.mean_and_sd(method.scores)
-    low, high = inference.interval(method.first.predictions.group, *comparable(method))
+    (scores,) = comparable(method)
+    low, high = inference.interval(method.first.predictions.group, scores)
     records = [run.record for run in method.runs]
     seconds = [r['train_seconds'] for r in records if r.get('train_seconds') is not None]
     return dict(
@@ -144,9 +145,9 @@ def has_enough_seeds(method: Method) -> bool:
 def against(method: Method, base: Method) -> dict:
     """A method's figures relative to the baseline's."""
     groups = base.first.predictions.group
-    ours, theirs = pair = comparable(method, base)
-    low, high = inference.interval(groups, *pair)
-    known = inference.uncertainty(groups, *pair)
+    ours, theirs = comparable(method, base)
+    low, high = inference.interval(groups, ours, theirs)
+    known = inference.uncertainty(groups, ours, theirs)
     enough = has_enough_seeds(method) and has_enough_seeds(base)
     runs = method.independent_scores, base.independent_scores
     return dict(
