@@ -1,6 +1,7 @@
 """Class names of the benchmarks, and how names are matched and made readable."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from ..errors import InputError
@@ -54,6 +55,34 @@ ERA_CLASSES = (
 )
 
 BAR_CLASSES = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
+
+
+# Marks that show nothing: of width zero, or that turn the direction of a line. The two joiners
+# (U+200C, U+200D) are letters' shapes in some scripts, and stay between letters that are not ASCII.
+_INVISIBLE = re.compile(
+    '[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]'
+    '|(?<![^\\x00-\\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\\x00-\\x7f])'
+)
+
+
+def nfc(name: str) -> str:
+    """The name in Unicode's composed form: macOS writes decomposed file names."""
+    return unicodedata.normalize('NFC', name)
+
+
+def check_visible(name: str, where: str) -> None:
+    """Refuse a name that a person cannot tell from another one, or cannot see.
+
+    Raises:
+        InputError: it is blank, or holds control characters or marks of width zero.
+    """
+    control = any(unicodedata.category(letter) in ('Cc', 'Cs') for letter in name)
+    if not name.strip() or control or _INVISIBLE.search(name):
+        raise InputError(
+            f'{where}: the class name {ascii(name)} is blank or holds invisible characters; '
+            'correct it',
+            code='data.invisible_name',
+        )
 
 
 def bare_name(name: str) -> str:

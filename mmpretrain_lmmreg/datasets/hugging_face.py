@@ -1,0 +1,141 @@
+"""Folders as Hugging Face's ``datasets`` reads and writes them: ImageFolder, Arrow, Parquet."""
+
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..io.files import cache_dir, digest, stat_signature
+from .files import natural_key, some_of
+from .layouts import Found, split_word
+from .lists import COLUMNS, rows_of
+
+_METADATA = ('metadata.csv', 'metadata.jsonl')
+_TABLES = ('*.arrow', '*.parquet')
+
+
+def read_imagefolder(root: Path) -> Found | None:
+    """Rows of ``metadata.csv`` or ``.jsonl`` beside the images, also in folders of splits.
+
+    None where there is no such file, or none names labels: class folders then do.
+    """
+    places = [(root, None)]
+    for folder in sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name):
+        word = split_word(folder.name)
+        if word and word[0] != 'unlabelled':
+            places.append((folder, word[0]))
+    found = Found()
+    for folder, split in places:
+        for name in _METADATA:
+            if (folder / name).is_file():
+                try:
+                    part = rows_of(root, folder / name, folder, split=split)
+                except InputError as error:
+                    if error.code == 'data.no_column':
+                        continue
+                    raise
+                found.rows += part.rows
+                found.notes += part.notes
+    return found if found.rows else None
+
+
+def exported_images(root: Path) -> Path | None:
+    """Folder of a saved data set's images, ``SPLIT/CLASS/NUMBER.SUFFIX``; None of other folders.
+
+    What ``save_to_disk`` and the Hub's Parquet files hold is written to the cache once.
+
+    Raises:
+        InputError: pyarrow is missing; no column of images, or none of class labels.
+    """
+    tables = _tables(root)
+    if not tables:
+        return None
+    about = [(path.relative_to(root).as_posix(), stat_signature(path)) for path, _ in tables]
+    target = cache_dir('hugging-face') / digest([str(root.resolve()), about])
+    if not target.is_dir():
+        unfinished = target.with_name(f'{target.name}.part')
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for number, (path, split) in enumerate(tables):
+            _write_images(path, number, unfinished / split)
+        unfinished.rename(target)
+    return target
+
+
+def _tables(root: Path) -> list[tuple[Path, str]]:
+    """Arrow and Parquet files with their splits, at most two folders down."""
+    found = []
+    for pattern in _TABLES:
+        for depth in ('', '*/', '*/*/'):
+            for path in root.glob(depth + pattern):
+                parts = path.relative_to(root).parts
+                if not any(part.startswith(('.', 'cache-')) for part in parts):
+                    words = [split_word(part.split('-')[0].split('.')[0]) for part in parts]
+                    split = next((word[0] for word in words if word), 'train')
+                    found.append((path, split))
+    return sorted(found, key=lambda item: natural_key(str(item[0])))
+
+
+def _write_images(path: Path, number: int, folder: Path) -> None:
+    from PIL import Image
+
+    for row, (label, content) in enumerate(_rows(path)):
+        with Image.open(io.BytesIO(content)) as image:
+            suffix = (image.format or 'png').lower()
+        name = label.replace('/', ' ').strip() or 'blank'
+        file = folder / name / f'{number}-{row}.{suffix}'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Label and image file of each row."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(
+            f'{path} needs pyarrow: pip install pyarrow', code='data.package_missing'
+        ) from None
+    try:
+        if path.suffix == '.parquet':
+            file = pyarrow.parquet.ParquetFile(path)
+            schema, batches = file.schema_arrow, file.iter_batches(256)
+        else:
+            batches = pyarrow.ipc.open_stream(pyarrow.memory_map(str(path)))
+            schema = batches.schema
+        image, label, names = _columns(path, schema)
+        for batch in batches:
+            for picture, value in zip(
+                batch.column(image).to_pylist(), batch.column(label).to_pylist(), strict=True
+            ):
+                content = picture.get('bytes') if isinstance(picture, dict) else picture
+                if content is None:
+                    content = Path(picture['path']).read_bytes()
+                yield (names[value] if names else str(value)), content
+    except (pyarrow.ArrowException, OSError, TypeError, KeyError, IndexError) as error:
+        raise InputError(
+            f'{path} cannot be read as a data set of images: {error}', code='data.bad_table'
+        ) from error
+
+
+def _columns(path: Path, schema: Any) -> tuple[str, str, list[str]]:
+    """Names of the image's and the label's column, and of the classes."""
+    try:
+        about = json.loads((schema.metadata or {}).get(b'huggingface', b'{}'))
+        features = about.get('info', {}).get('features', {})
+    except ValueError:
+        features = {}
+    kinds = {name: f.get('_type') for name, f in features.items() if isinstance(f, dict)}
+    images = [name for name, kind in kinds.items() if kind == 'Image']
+    images += [n for n in ('image', 'img') if n in schema.names]
+    labels = [name for name, kind in kinds.items() if kind == 'ClassLabel']
+    labels += [n for n in COLUMNS['label'] if n in schema.names]
+    if not images or not labels:
+        raise InputError(
+            f'{path} has no column of images with labels, only {some_of(schema.names, 10)}',
+            code='data.bad_table',
+        )
+    return images[0], labels[0], features.get(labels[0], {}).get('names') or []

@@ -1,0 +1,251 @@
+"""Images in folders: which folder is a class, which a split, and what is left out."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import InputError
+from .files import is_image, natural_key, some_of
+from .names import nfc
+
+EXPECTED = (
+    'Put the images of each class into a folder of its own (CLASS/image.jpg, or train/CLASS/... '
+    'and test/CLASS/...), or give a list of paths and labels as ann_file (CUSTOM_LIST=FILE for '
+    'configs/lmmreg_custom.py)'
+)
+# Folders that systems make: thumbnails of NAS boxes, bins, archives' resource forks
+SYSTEM_FOLDERS = {
+    '@eadir',
+    '#recycle',
+    '$recycle.bin',
+    '__macosx',
+    'lost+found',
+    'system volume information',
+}
+_SPLITS = {
+    'train': ('train', 'training'),
+    'val': ('val', 'valid', 'validation', 'dev', 'eval'),
+    'test': ('test', 'testing'),
+    'unlabelled': ('pred', 'predict', 'prediction', 'unlabeled', 'unlabelled'),
+}
+_SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
+_ENDING = re.compile(r'(?<=.)(?:set|data|images|imgs)$')
+_FILLER = {'set', 'data', 'dataset', 'seg', 'images', 'image', 'imgs', 'img', 'split', 'folder'}
+
+
+class Row(NamedTuple):
+    """An image and what is known of it."""
+
+    rel_path: str  # POSIX, below the data root
+    label: str  # as written, in NFC
+    split: str | None = None  # 'train', 'val', 'test'; None where the data define none
+    group: str | None = None
+
+
+@dataclass
+class Found:
+    """What was found in the data, and what was left out."""
+
+    rows: list[Row] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)  # path, why
+    notes: list[str] = field(default_factory=list)  # what a user should know, a line each
+
+    def summary(self) -> str:
+        """One line of counts by reason, or ''."""
+        counts = Counter(why for _, why in self.left_out)
+        parts = [f'{count:,} {why}' for why, count in counts.most_common()]
+        return f'left out: {", ".join(parts)}' if parts else ''
+
+
+@dataclass
+class _Folder:
+    path: str  # POSIX, below the data root; '' is the root
+    images: list[str] = field(default_factory=list)  # directly in it
+    folders: list['_Folder'] = field(default_factory=list)  # with images somewhere below
+    empty: list[str] = field(default_factory=list)  # paths of folders without any
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition('/')[2]
+
+    def all_images(self) -> Iterator[str]:
+        yield from self.images
+        for folder in self.folders:
+            yield from folder.all_images()
+
+
+def read_folders(root: Path) -> Found:
+    """Rows of class folders, with or without folders of splits around or in them.
+
+    Read are ``CLASS/...``, ``SPLIT/CLASS/...`` and ``CLASS/SPLIT/...``, each also below folders
+    that hold nothing else (``archive/``, ``train/train/``). A split may be called as in
+    well-known archives: train, training_set, seg_train, cars_train; likewise val and test. A
+    folder called 'train' that holds images and no folders is a class beside other classes.
+
+    Raises:
+        InputError: no class folders; folders of splits beside others; splits without classes.
+    """
+    found = Found()
+    top = _unwrap(_scan(root, '', found))
+    splits = _splits_among(top.folders)
+    inner = {folder.path: _same_within(folder) for folder in top.folders}
+    if any(split == 'train' and inner[path].folders for path, split in splits.items()):
+        _read_splits(root, top, splits, inner, found)
+    elif top.folders and len(splits) == len(top.folders):
+        _refuse_splits(root, top, splits)
+    else:
+        stray = [path for path in splits if inner[path].folders]
+        if stray:
+            raise InputError(
+                f'{root}: {some_of(stray)} look like folders of splits, and other folders beside '
+                f'them do not: {some_of([f.path for f in top.folders if f.path not in splits])}. '
+                f'{EXPECTED}',
+                code='data.stray_folders',
+            )
+        _read_classes(root, top, None, found)
+    return found
+
+
+def _scan(root: Path, path: str, found: Found) -> _Folder:
+    folder = _Folder(path)
+    here = os.path.join(root, path)
+    real = os.path.realpath(here)
+    with os.scandir(here) as entries:
+        for entry in sorted(entries, key=lambda e: natural_key(e.name)):
+            name = f'{path}/{entry.name}' if path else entry.name
+            if entry.is_dir():
+                loop = entry.is_symlink() and real.startswith(os.path.realpath(entry.path))
+                if entry.name.startswith('.') or entry.name.lower() in SYSTEM_FOLDERS or loop:
+                    found.left_out.append((name, f'folders called {entry.name}'))
+                    continue
+                child = _scan(root, name, found)
+                if child.images or child.folders:
+                    folder.folders.append(child)
+                else:
+                    folder.empty.append(name)
+            elif is_image(entry.name):
+                folder.images.append(name)
+            else:
+                found.left_out.append((name, _why_no_image(entry.name)))
+    return folder
+
+
+def _why_no_image(name: str) -> str:
+    if name.startswith('.'):
+        return 'hidden files'
+    suffix = os.path.splitext(name)[1].lower()
+    return f'{suffix} files (no images)' if suffix else 'files without a suffix'
+
+
+def _unwrap(folder: _Folder) -> _Folder:
+    """Go down while a folder holds nothing but one folder of folders, which is no split."""
+    while not folder.images and len(folder.folders) == 1:
+        (child,) = folder.folders
+        if not child.folders or split_word(child.name):
+            break
+        folder = child
+    return folder
+
+
+def _same_within(folder: _Folder) -> _Folder:
+    """Go down while a folder holds nothing but one folder of its own name: 'train/train'."""
+    while not folder.images and len(folder.folders) == 1:
+        (child,) = folder.folders
+        if child.name.lower() != folder.name.lower():
+            break
+        folder = child
+    return folder
+
+
+def split_word(name: str) -> tuple[str, tuple[str, ...]] | None:
+    """Split and remaining words of a folder's name, if exactly one of its words names a split."""
+    words = [word for word in re.split(r'[\W_\d]+', name.lower()) if word]
+    hits = [i for i, word in enumerate(words) if _ENDING.sub('', word) in _SPLIT_OF]
+    if len(hits) != 1:
+        return None
+    split = _SPLIT_OF[_ENDING.sub('', words[hits[0]])]
+    return split, tuple(w for i, w in enumerate(words) if i != hits[0] and w not in _FILLER)
+
+
+def _splits_among(folders: list[_Folder]) -> dict[str, str]:
+    """Split by path of the folders that are called like one.
+
+    Words beside train, val or test must be the same in at least two of the folders: 'cars_train'
+    and 'cars_test' are splits, 'train_station' is none.
+    """
+    words = {folder.path: split_word(folder.name) for folder in folders}
+    rests = Counter(found[1] for found in words.values() if found)
+    return {p: f[0] for p, f in words.items() if f and (not f[1] or rests[f[1]] > 1)}
+
+
+def _read_splits(
+    root: Path, top: _Folder, splits: dict[str, str], inner: dict[str, _Folder], found: Found
+) -> None:
+    stray = [f.path for f in top.folders if f.path not in splits]
+    if stray:
+        raise InputError(
+            f'{root} has images in {some_of(stray)} beside the folders of splits '
+            f'({", ".join(splits)}): move them into a split, or away',
+            code='data.stray_folders',
+        )
+    _leave_out(top.images, 'images in no class folder', found)
+    seen: dict[str, str] = {}
+    for folder in top.folders:
+        split, classes = splits[folder.path], inner[folder.path]
+        if split == 'unlabelled' or not classes.folders:
+            images = list(folder.all_images())
+            _leave_out(images, f'images in {folder.path} (no class folders)', found)
+            found.notes.append(
+                f'{folder.path}: {len(images):,} images in no class folder are left out'
+            )
+            continue
+        if split in seen:
+            raise InputError(
+                f'{root}: {seen[split]} and {folder.path} both look like the {split} split; '
+                'merge them, or move one away',
+                code='data.two_folders_of_a_split',
+            )
+        seen[split] = folder.path
+        _read_classes(root, classes, split, found)
+
+
+def _refuse_splits(root: Path, top: _Folder, splits: dict[str, str]) -> None:
+    names = some_of([folder.path for folder in top.folders])
+    if 'train' in splits.values():
+        raise InputError(
+            f'{root}: {names} look like splits, but hold no class folders. {EXPECTED}',
+            code='data.no_class_folders',
+        )
+    raise InputError(
+        f'{root}: {names} look like splits, and none of them is for training. {EXPECTED}',
+        code='data.no_training_split',
+    )
+
+
+def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> None:
+    if not top.folders:
+        raise InputError(
+            f'no images in class folders of {root / top.path}. {EXPECTED}',
+            code='data.no_class_folders',
+        )
+    _leave_out(top.images, 'images in no class folder', found)
+    if top.empty:
+        found.notes.append(f'empty class folders are left out: {some_of(top.empty)}')
+    for folder in top.folders:
+        within = _splits_among(folder.folders)
+        by_split = split is None and not folder.images and 'train' in within.values()
+        if by_split and len(within) == len(folder.folders):  # CLASS/SPLIT/...
+            parts = [(f, within[f.path]) for f in folder.folders if within[f.path] != 'unlabelled']
+        else:
+            parts = [(folder, split)]
+        for part, its_split in parts:
+            images = sorted(part.all_images(), key=natural_key)
+            found.rows += [Row(path, nfc(folder.name), its_split) for path in images]
+
+
+def _leave_out(images: list[str], why: str, found: Found) -> None:
+    found.left_out += [(path, why) for path in images]
