@@ -2,6 +2,8 @@
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from importlib import import_module
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 ABOUT = {
     'ucf101': """Make UCF-101's images: one frame of each video of split 1.
@@ -55,6 +57,8 @@ def parser() -> ArgumentParser:
 def main() -> None:
     """Prepare the data set; the exit code is 1 where images are missing."""
     arguments = vars(parser().parse_args())
-    from ..datasets import prepare
+    name = arguments.pop('data_set')
+    from ..datasets.prepare import run
 
-    sys.exit(prepare.run(getattr(prepare, f'prepare_{arguments.pop("data_set")}'), **arguments))
+    module = import_module(f'..datasets.{name}', __package__)
+    sys.exit(run(getattr(module, f'prepare_{name}'), **arguments))

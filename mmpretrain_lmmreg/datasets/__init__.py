@@ -6,7 +6,7 @@ Importing this package is light, since configs call ``find_classes`` while they 
 from importlib import import_module
 from typing import Any
 
-_LIGHT = {'find_classes': 'own_lists', 'unreadable_images': 'files'}
+_LIGHT = {'find_classes': 'labels', 'unreadable_images': 'files'}
 _PUBLIC = {
     'BAR': 'bar',
     'ERA': 'era',

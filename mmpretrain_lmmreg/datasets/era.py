@@ -1,14 +1,46 @@
-"""ERA: events seen from the air, one frame a video."""
+"""ERA: events seen from the air, one frame a video: names, data set and preparation."""
 
 import os
+import re
 from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
+from ..errors import MissingInputError
 from .base import SplitDataset
 from .files import class_folders, is_image, natural_key
-from .names import ERA_CLASSES, match_folders
+from .names import match_folders
+from .prepare import parts_of, remember_position, wrong_counts
 from .splits import Sample
+from .videos import frame_position, write_frames
+
+ERA_CLASSES = (
+    'post-earthquake',
+    'flood',
+    'fire',
+    'landslide',
+    'mudslide',
+    'traffic collision',
+    'traffic congestion',
+    'harvesting',
+    'ploughing',
+    'constructing',
+    'police chase',
+    'conflict',
+    'baseball',
+    'basketball',
+    'boating',
+    'cycling',
+    'running',
+    'soccer',
+    'swimming',
+    'car racing',
+    'party',
+    'concert',
+    'parade/protest',
+    'religious activity',
+    'non-event',
+)
 
 
 @DATASETS.register_module()
@@ -41,3 +73,25 @@ class ERA(SplitDataset):
             for name, label in sorted(labels.items(), key=lambda item: item[1])
             for file in sorted(filter(is_image, os.listdir(folder / name)), key=natural_key)
         ]
+
+
+def prepare_era(
+    source: str, data_root: str, frame: str = 'middle', workers: int | None = None
+) -> list[str]:
+    """Take a frame of each video in ``source/{Train,Test}/<class>/*.mp4``."""
+    parts = dict(zip(('train', 'test'), parts_of(source, 'Train', 'Test'), strict=True))
+    root = Path(data_root)
+    todo: dict[Path, Path] = {}
+    counts: dict[str, int] = {}
+    for part, folder in parts.items():
+        for name, label in match_folders(class_folders(folder), ERA_CLASSES, str(folder)).items():
+            target = root / part / re.sub('[^a-z]+', '_', ERA_CLASSES[label])
+            for video in sorted(folder.joinpath(name).iterdir()):
+                if video.suffix.lower() == '.mp4' and not video.name.startswith('.'):
+                    todo[video] = target / f'{video.stem}.jpg'
+                    counts[part] = counts.get(part, 0) + 1
+    if not todo:
+        raise MissingInputError(f'no .mp4 videos in the class folders of {source}')
+    remember_position(root, frame)
+    problems = write_frames(todo, frame_position(frame), workers)
+    return problems + wrong_counts(counts, ERA.COUNTS)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,7 +11,7 @@ from pathlib import Path
 from ..errors import InputError, MissingInputError
 from ..io.printing import plain
 from ..progress import track
-from .pictures import IMAGE_SUFFIXES, read_rgb
+from .pictures import IMAGE_SUFFIXES, read_rgb, why_unreadable
 
 
 def natural_key(name: str) -> tuple:
@@ -43,7 +44,9 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None]:
-    """Return each path as it is spelt on disk (letter case ignored), None where there is no file.
+    """Return each path as it is spelt on disk, None where there is no file.
+
+    Letter case is ignored, and so is whether an accent is a letter's part or its own (NFC, NFD).
 
     Every folder is listed once and no file is asked for by itself, which matters on a network
     disk with thousands of images.
@@ -55,7 +58,7 @@ def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None
             entries = os.listdir(os.path.join(root, folder))
         except OSError:
             return {}
-        return {entry.lower(): entry for entry in entries} | {entry: entry for entry in entries}
+        return {_key(entry): entry for entry in entries} | {entry: entry for entry in entries}
 
     @cache
     def on_disk(path: str) -> str | None:
@@ -63,10 +66,14 @@ def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None
         parent = on_disk(folder) if folder else ''
         if parent is None:
             return None
-        found = names(parent).get(name) or names(parent).get(name.lower())
+        found = names(parent).get(name) or names(parent).get(_key(name))
         return found and (f'{parent}/{found}' if parent else found)
 
     return [on_disk(path) for path in rel_paths]
+
+
+def _key(name: str) -> str:
+    return unicodedata.normalize('NFC', name).lower()
 
 
 def check_names(rel_paths: Sequence[str], root: str | os.PathLike) -> None:
@@ -97,7 +104,8 @@ def require_all(
     if missing:
         raise MissingInputError(
             f'{what}: {len(missing):,} of {len(rel_paths):,} images are missing in '
-            f'{root}: {some_of(missing)}. {remedy}'
+            f'{root}: {some_of(missing)}. {remedy}',
+            code='data.missing_images',
         )
     return [path for path in found if path is not None]
 
@@ -114,7 +122,7 @@ def unreadable_images(
         try:
             read_rgb(Path(root) / path)
         except Exception as error:  # pillow raises many kinds on damaged files
-            return f'{type(error).__name__}: {error}'
+            return why_unreadable(Path(root) / path, error)
         return None
 
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:

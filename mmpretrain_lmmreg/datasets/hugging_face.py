@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.files import cache_dir, digest, stat_signature
+from ..io.files import cache_dir, digest
 from .files import natural_key, some_of
 from .layouts import Found, split_word
 from .lists import COLUMNS, rows_of
@@ -53,7 +53,8 @@ def exported_images(root: Path) -> Path | None:
     tables = _tables(root)
     if not tables:
         return None
-    about = [(path.relative_to(root).as_posix(), stat_signature(path)) for path, _ in tables]
+    stats = [(path.relative_to(root).as_posix(), path.stat()) for path, _ in tables]
+    about = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
     target = cache_dir('hugging-face') / digest([str(root.resolve()), about])
     if not target.is_dir():
         unfinished = target.with_name(f'{target.name}.part')

@@ -143,8 +143,13 @@ def _read_names(root: Path, given: str) -> dict[str, str]:
     text, _ = read_text(file)
     if file.suffix.lower() != '.json':
         delimiter = max(',;\t', key=text.partition('\n')[0].count)
-        rows = list(csv.DictReader(io.StringIO(text.replace('\r\n', '\n').replace('\r', '\n')),
-                                   delimiter=delimiter, skipinitialspace=True))
+        rows = list(
+            csv.DictReader(
+                io.StringIO(text.replace('\r\n', '\n').replace('\r', '\n')),
+                delimiter=delimiter,
+                skipinitialspace=True,
+            )
+        )
         if not rows or not {'label', 'name'} <= set(rows[0]):
             raise InputError(
                 f'{file} needs a first line label,name and a line for each class',

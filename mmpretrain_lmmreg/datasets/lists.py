@@ -201,9 +201,11 @@ def _json_entries(
         objects = [(f'line {n}', _parse(line, f'{file}, line {n}')) for n, line in numbered]
     else:
         content = _parse(text, str(file))
-        objects = [(f'entry {n}', each) for n, each in enumerate(content, 1)] if isinstance(
-            content, list
-        ) else [('the whole', None)]
+        objects = (
+            [(f'entry {n}', each) for n, each in enumerate(content, 1)]
+            if isinstance(content, list)
+            else [('the whole', None)]
+        )
     for where, entry in objects:
         if not isinstance(entry, dict):
             raise InputError(

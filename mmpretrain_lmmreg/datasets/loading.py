@@ -9,7 +9,7 @@ from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
 from ..errors import InputError
-from .pictures import check_regular, read_rgb
+from .pictures import check_regular, read_rgb, why_unreadable
 
 
 @TRANSFORMS.register_module()
@@ -37,7 +37,12 @@ class LoadPicture(BaseTransform):
             return results
         check_regular(results['img_path'])
         content = fileio.get(results['img_path'], backend_args=self.backend_args)
-        results['img'] = rgb2bgr(np.asarray(read_rgb(io.BytesIO(content), self.draft)))
+        file = io.BytesIO(content)
+        try:
+            image = read_rgb(file, self.draft)
+        except Exception as error:  # pillow raises many kinds on damaged files
+            raise ValueError(why_unreadable(file, error)) from error
+        results['img'] = rgb2bgr(np.asarray(image))
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         return results
 

@@ -1,4 +1,4 @@
-"""Class names of the benchmarks, and how names are matched and made readable."""
+"""Class names: how they are matched, compared and made readable."""
 
 import re
 import unicodedata
@@ -6,56 +6,6 @@ from collections.abc import Sequence
 
 from ..errors import InputError
 from .files import some_of
-
-UCF101_CLASSES = tuple(
-    """
-    ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch
-    Basketball BasketballDunk BenchPress Biking Billiards BlowDryHair BlowingCandles
-    BodyWeightSquats Bowling BoxingPunchingBag BoxingSpeedBag BreastStroke BrushingTeeth
-    CleanAndJerk CliffDiving CricketBowling CricketShot CuttingInKitchen Diving Drumming Fencing
-    FieldHockeyPenalty FloorGymnastics FrisbeeCatch FrontCrawl GolfSwing Haircut Hammering
-    HammerThrow HandstandPushups HandstandWalking HeadMassage HighJump HorseRace HorseRiding
-    HulaHoop IceDancing JavelinThrow JugglingBalls JumpingJack JumpRope Kayaking Knitting
-    LongJump Lunges MilitaryParade Mixing MoppingFloor Nunchucks ParallelBars PizzaTossing
-    PlayingCello PlayingDaf PlayingDhol PlayingFlute PlayingGuitar PlayingPiano PlayingSitar
-    PlayingTabla PlayingViolin PoleVault PommelHorse PullUps Punch PushUps Rafting
-    RockClimbingIndoor RopeClimbing Rowing SalsaSpin ShavingBeard Shotput SkateBoarding Skiing
-    Skijet SkyDiving SoccerJuggling SoccerPenalty StillRings SumoWrestling Surfing Swing
-    TableTennisShot TaiChi TennisSwing ThrowDiscus TrampolineJumping Typing UnevenBars
-    VolleyballSpiking WalkingWithDog WallPushups WritingOnBoard YoYo
-    """.split()  # noqa: SIM905  a literal would fill a page
-)
-
-ERA_CLASSES = (
-    'post-earthquake',
-    'flood',
-    'fire',
-    'landslide',
-    'mudslide',
-    'traffic collision',
-    'traffic congestion',
-    'harvesting',
-    'ploughing',
-    'constructing',
-    'police chase',
-    'conflict',
-    'baseball',
-    'basketball',
-    'boating',
-    'cycling',
-    'running',
-    'soccer',
-    'swimming',
-    'car racing',
-    'party',
-    'concert',
-    'parade/protest',
-    'religious activity',
-    'non-event',
-)
-
-BAR_CLASSES = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
-
 
 # Marks that show nothing: of width zero, or that turn the direction of a line. The two joiners
 # (U+200C, U+200D) are letters' shapes in some scripts, and stay between letters that are not ASCII.

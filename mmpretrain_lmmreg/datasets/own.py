@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 
 from mmengine.logging import print_log
 from mmpretrain.registry import DATASETS
 
 from ..errors import InputError, require_range
 from .base import SplitDataset
-from .files import some_of
-from .own_lists import labels_of, read_rows
-from .own_names import class_names_of
+from .files import some_of, unreadable_images
+from .labels import class_names_of, image_root, labels_of, read_rows
 from .splits import Sample, hold_out
 
 
@@ -18,7 +18,9 @@ from .splits import Sample, hold_out
 class OwnImages(SplitDataset):
     """Own images, in class folders or in a list; the classes are found from the data.
 
-    Without ``ann_file``: ``data_root/<class>/...`` or ``data_root/{train,val,test}/<class>/...``.
+    Without ``ann_file``: class folders, with or without folders of splits, see
+    :func:`~mmpretrain_lmmreg.datasets.layouts.read_folders`; Hugging Face's ImageFolder with
+    ``metadata.csv`` or ``.jsonl``; a data set that its ``datasets`` saved.
     Where the data define no test split, one is made from the training images by seed. A
     validation split is the data's own, or made by ``val_fraction``. Groups are never divided.
     Instances with the same arguments but ``split`` agree on the classes and share no image.
@@ -26,11 +28,16 @@ class OwnImages(SplitDataset):
     Args:
         data_root: Folder of the images.
         split: ``'train'``, ``'val'``, ``'trainval'`` or ``'test'``.
-        ann_file: A CSV with columns path,label[,split][,group] or a JSON list of such objects;
-            paths are relative to ``data_root``.
+        ann_file: A list with path,label[,split][,group], see
+            :func:`~mmpretrain_lmmreg.datasets.lists.read_list`; paths are relative to
+            ``data_root``.
+        columns: Names of the list's columns that are called otherwise than usual.
         class_names: Names of classes in prompts and tables, ``{label: name}`` or a file of it; see
-            :func:`class_names_of`. Other labels are made readable ('polarBear' -> 'polar Bear').
+            :func:`class_names_of`. They are used exactly; other labels are made readable
+            ('polarBear' -> 'polar Bear').
         test_fraction: Share of each class that is the test split, if the data define none.
+        skip_unreadable: Leave out images that cannot be read, and say which, instead of refusing
+            them before training.
         **kwargs: See :class:`SplitDataset`; ``split_seed`` decides the test split also.
     """
 
@@ -43,37 +50,48 @@ class OwnImages(SplitDataset):
         ann_file: str = '',
         class_names: Mapping[str, str] | str = '',
         test_fraction: float = 0.2,
+        columns: Mapping[str, str] | None = None,
+        skip_unreadable: bool = False,
         **kwargs,
     ) -> None:
         require_range(f'{type(self).__name__}: test_fraction', test_fraction, 0, 1)
         self.list_file, self.test_fraction = ann_file, test_fraction
-        self.class_names = class_names
-        super().__init__(data_root, split, **kwargs)
+        self.class_names, self.columns = class_names, columns
+        self.skip_unreadable = skip_unreadable
+        self.given_root = data_root
+        super().__init__(str(image_root(data_root)), split, **kwargs)
 
     def found_classes(self) -> tuple[str, ...]:
         """Names of the labels that occur, in natural order."""
-        self._rows = read_rows(self.data_root, self.list_file)
-        return class_names_of(labels_of(self._rows), self.class_names, self.data_root)
+        self._found = read_rows(image_root(self.data_root), self.list_file, self.columns)
+        return class_names_of(labels_of(self._found.rows), self.class_names, self.given_root)
 
     def load_data_list(self) -> list[Sample]:
         """The chosen samples of the split."""
+        found = self._found
         self._parts = self._divide()
+        if self.split in ('train', 'trainval'):
+            _report(found.notes, found.left_out, found.summary())
         samples = super().load_data_list()
-        del self._parts, self._rows  # not to be copied into every loader's worker
-        return samples
+        del self._parts, self._found  # not to be copied into every loader's worker
+        if not self.skip_unreadable:
+            return samples
+        self.unreadable = _unreadable(self.data_root, tuple(s['rel_path'] for s in samples))
+        _report([], list(self.unreadable.items()), _summary_of(self.unreadable))
+        return [sample for sample in samples if sample['rel_path'] not in self.unreadable]
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The samples of a part, as :meth:`load_data_list` divided them."""
         return self._parts[part]
 
     def _divide(self) -> dict[str, list[Sample] | None]:
-        number = {label: i for i, label in enumerate(labels_of(self._rows))}
+        number = {label: i for i, label in enumerate(labels_of(self._found.rows))}
         parts: dict[str, list[Sample]] = {'train': [], 'val': [], 'test': []}
-        for row in self._rows:
-            sample = {'rel_path': row['rel_path'], 'gt_label': number[row['label']]}
-            if row['group']:
-                sample['group'] = row['group']
-            parts[row['split'] or 'train'].append(sample)
+        for row in self._found.rows:
+            sample = {'rel_path': row.rel_path, 'gt_label': number[row.label]}
+            if row.group:
+                sample['group'] = row.group
+            parts[row.split or 'train'].append(sample)
         if not parts['test']:
             parts = self._make_test(parts)
         _warn_of_shared_groups(parts)
@@ -84,16 +102,39 @@ class OwnImages(SplitDataset):
             if self.split == 'test':
                 raise InputError(
                     f'{self.data_root} has train and val but no test split: name a test split, or '
-                    f"use split='val' for what you report (then select nothing by it)"
+                    f"use split='val' for what you report (then select nothing by it)",
+                    code='data.no_test_split',
                 )
             return parts
         train, test = hold_out(parts['train'], self.test_fraction, f'test {self.split_seed}')
         if self.split == 'test' and not test:
             raise InputError(
                 f'{self.data_root}: test_fraction={self.test_fraction} leaves no image for a test '
-                f'split; give more images or groups, or a larger fraction'
+                f'split; give more images or groups, or a larger fraction',
+                code='data.too_few_for_test',
             )
         return {'train': train, 'val': [], 'test': test}
+
+
+@cache
+def _unreadable(root: str, rel_paths: tuple[str, ...]) -> dict[str, str]:
+    """As :func:`unreadable_images`, once a process: a run builds its data sets several times."""
+    return unreadable_images(root, rel_paths)
+
+
+def _summary_of(unreadable: Mapping[str, str]) -> str:
+    shown = some_of([f'{path} ({why})' for path, why in unreadable.items()])
+    return f'{len(unreadable)} unreadable images are left out: {shown}' if unreadable else ''
+
+
+def _report(notes: list[str], left_out: list[tuple[str, str]], summary: str) -> None:
+    """Log what a user should know; the names of all that was left out go into the log file."""
+    for note in notes:
+        print_log(note, logger='current', level=logging.WARNING)
+    if summary:
+        print_log(summary, logger='current', level=logging.INFO)
+        names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
+        print_log(f'Left out, by name:\n{names}', logger='current', level=logging.INFO)
 
 
 def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:

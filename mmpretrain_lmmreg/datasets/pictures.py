@@ -11,12 +11,24 @@ from pathlib import Path
 from typing import IO, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 #: What people have as images: a file or folder, a PIL image, a uint8 array (H, W, 3) in RGB, or
 #: a batch of all these.
 Images: TypeAlias = 'str | PathLike | Image.Image | np.ndarray | Sequence[Images]'
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif', '.ppm', '.pgm')
+IMAGE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif'),
+    *('.ppm', '.pgm', '.avif', '.heic', '.heif'),  # the last two with pillow-heif
+)
+_NO_IMAGE = (  # how files begin that are called images and are none
+    (b'<!doctype', 'a web page, not an image'),
+    (b'<html', 'a web page, not an image'),
+    (b'<?xml', 'an XML file, not an image'),
+    (b'<svg', 'an SVG drawing, which has no pixels'),
+    (b'version https://git-lfs', 'a Git LFS pointer: run git lfs pull'),
+    (b'{', 'a JSON text, not an image'),
+)
+_HEIF = (b'ftypheic', b'ftypheix', b'ftypheif', b'ftypmif1', b'ftypmsf1', b'ftyphevc')
 LONGEST = 200  # times the shorter side; the resized strip would take gigabytes
 
 
@@ -49,7 +61,7 @@ def read_rgb(file: str | PathLike | IO[bytes], draft: int | None = None) -> Imag
     """
     if isinstance(file, str | PathLike):
         check_regular(file)
-    with Image.open(file) as image:
+    with _open(file) as image:
         if max(image.size) > LONGEST * min(image.size):
             raise ValueError(
                 f'{image.width} x {image.height} pixels: one side is more than {LONGEST} times the '
@@ -60,6 +72,55 @@ def read_rgb(file: str | PathLike | IO[bytes], draft: int | None = None) -> Imag
         ImageOps.exif_transpose(image, in_place=True)
         image.load()  # else a file that is in RGB already stays undecoded
         return _eight_bits(image)
+
+
+def why_unreadable(file: str | PathLike | IO[bytes], error: Exception) -> str:
+    """Why an image could not be read, in words.
+
+    Args:
+        file: The image's file, or an open one.
+        error: What :func:`read_rgb` raised.
+    """
+    try:
+        if isinstance(file, str | PathLike):
+            check_regular(file)
+            with open(file, 'rb') as opened:
+                start = opened.read(64)
+        else:
+            file.seek(0)
+            start = file.read(64)
+    except (OSError, ValueError) as reason:
+        return getattr(reason, 'strerror', None) or str(reason)
+    if not start:
+        return 'an empty file'
+    if not start.strip(b'\0'):
+        return 'a file of zeros'
+    text = start.lstrip(b'\xef\xbb\xbf \r\n\t').lower()
+    for beginning, what in _NO_IMAGE:
+        if text.startswith(beginning):
+            return what
+    if start[4:12] in _HEIF and isinstance(error, UnidentifiedImageError):
+        return "HEIC needs pillow-heif: pip install 'mmpretrain_lmmreg[heic]'"
+    if isinstance(error, UnidentifiedImageError):
+        return 'not an image, or of a kind that pillow does not read'
+    return str(error) or type(error).__name__
+
+
+def _open(file: str | PathLike | IO[bytes]) -> Image.Image:
+    """Open an image; HEIC by pillow-heif where that is installed."""
+    try:
+        return Image.open(file)
+    except UnidentifiedImageError:
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            register_heif_opener = None
+        if register_heif_opener is None:
+            raise
+        register_heif_opener()
+        if not isinstance(file, str | PathLike):
+            file.seek(0)
+        return Image.open(file)
 
 
 def list_images(images: Images) -> Sequence[Path | Image.Image | np.ndarray]:

@@ -1,15 +1,40 @@
-"""UCF-101, one frame a video."""
+"""UCF-101, one frame a video: names, lists, data set and preparation."""
 
 import json
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
-from ..errors import InputError
+from ..errors import InputError, MissingInputError
+from ..io.files import save_atomic
 from .base import SplitDataset
-from .names import UCF101_CLASSES, bare_name
+from .files import some_of
+from .names import bare_name
+from .prepare import copy_whole, files_below, remember_position, wrong_counts
 from .splits import Sample
+from .videos import frame_position, write_frames
+
+UCF101_CLASSES = tuple(
+    """
+    ApplyEyeMakeup ApplyLipstick Archery BabyCrawling BalanceBeam BandMarching BaseballPitch
+    Basketball BasketballDunk BenchPress Biking Billiards BlowDryHair BlowingCandles
+    BodyWeightSquats Bowling BoxingPunchingBag BoxingSpeedBag BreastStroke BrushingTeeth
+    CleanAndJerk CliffDiving CricketBowling CricketShot CuttingInKitchen Diving Drumming Fencing
+    FieldHockeyPenalty FloorGymnastics FrisbeeCatch FrontCrawl GolfSwing Haircut Hammering
+    HammerThrow HandstandPushups HandstandWalking HeadMassage HighJump HorseRace HorseRiding
+    HulaHoop IceDancing JavelinThrow JugglingBalls JumpingJack JumpRope Kayaking Knitting
+    LongJump Lunges MilitaryParade Mixing MoppingFloor Nunchucks ParallelBars PizzaTossing
+    PlayingCello PlayingDaf PlayingDhol PlayingFlute PlayingGuitar PlayingPiano PlayingSitar
+    PlayingTabla PlayingViolin PoleVault PommelHorse PullUps Punch PushUps Rafting
+    RockClimbingIndoor RopeClimbing Rowing SalsaSpin ShavingBeard Shotput SkateBoarding Skiing
+    Skijet SkyDiving SoccerJuggling SoccerPenalty StillRings SumoWrestling Surfing Swing
+    TableTennisShot TaiChi TennisSwing ThrowDiscus TrampolineJumping Typing UnevenBars
+    VolleyballSpiking WalkingWithDog WallPushups WritingOnBoard YoYo
+    """.split()  # noqa: SIM905  a literal would fill a page
+)
 
 LIST_FILES = {'train': 'trainlist01.txt', 'test': 'testlist01.txt'}
 COOP_FILE = 'split_zhou_UCF101.json'
@@ -95,3 +120,72 @@ class UCF101(SplitDataset):
         if not file.is_file():
             self._missing(f'no list {str(file)!r}')
         return file
+
+
+def prepare_ucf101(
+    source: str,
+    data_root: str,
+    lists: str | None = None,
+    frame: str = 'middle',
+    workers: int | None = None,
+) -> list[str]:
+    """Take a frame of each listed video (.avi, anywhere below ``source``) and write the lists.
+
+    The lists are the official ones or CoOp's JSON, anywhere below ``lists``, by default below
+    ``source`` or ``data_root``.
+    """
+    files = files_below(source)
+    samples, coop = _read_ucf_lists([lists] if lists else [source, data_root])
+    videos = {path.stem.lower(): path for path in files if path.suffix.lower() == '.avi'}
+    if not videos:
+        raise MissingInputError(f'no .avi videos below {source}: unpack UCF101.rar there')
+    root = Path(data_root)
+    remember_position(root, frame)
+    todo, missing = {}, []
+    for sample in samples['train'] + samples['test']:
+        stem = Path(sample['rel_path']).stem
+        if video := videos.get(stem.lower()):
+            todo[video] = root / sample['rel_path']
+        else:
+            missing.append(f'{stem}.avi')
+    problems = write_frames(todo, frame_position(frame), workers)
+    if missing:
+        problems.append(
+            f'{len(missing):,} listed videos are not below {source}: {some_of(missing)}'
+        )
+    _write_ucf_lists(root, samples, coop)
+    return problems + wrong_counts({part: len(s) for part, s in samples.items()}, UCF101.COUNTS)
+
+
+def _read_ucf_lists(places: Sequence[str]) -> tuple[dict[str, list[Sample]], Path | None]:
+    files = {f.name: f for place in places if os.path.exists(place) for f in _list_files(place)}
+    coop = files.get(COOP_FILE)
+    if all(name in files for name in LIST_FILES.values()):
+        return {part: read_official_list(files[n]) for part, n in LIST_FILES.items()}, coop
+    if coop is None:
+        raise MissingInputError(
+            f'neither {" and ".join(LIST_FILES.values())} nor {COOP_FILE} below '
+            f'{" or ".join(map(str, places))}: get the official lists, or give --lists FOLDER'
+        )
+    parts = read_coop_lists(coop)
+    whole = {'train': parts['train'] + parts['val'], 'test': parts['test']}
+    for samples in whole.values():
+        samples.sort(key=lambda sample: (sample['gt_label'], sample['rel_path']))
+    return whole, coop
+
+
+def _list_files(place: str) -> list[Path]:
+    return [Path(place)] if os.path.isfile(place) else files_below(place)
+
+
+def _write_ucf_lists(root: Path, samples: Mapping[str, list[Sample]], coop: Path | None) -> None:
+    for part, name in LIST_FILES.items():
+        with save_atomic(root / name) as file:
+            for sample in samples[part]:
+                _, folder, image = sample['rel_path'].split('/')
+                line = f'{folder}/{Path(image).stem}.avi {sample["gt_label"] + 1}\n'
+                file.write(line.encode())
+    with save_atomic(root / 'classInd.txt') as file:
+        file.writelines(f'{i} {name}\n'.encode() for i, name in enumerate(UCF101_CLASSES, 1))
+    if coop is not None and not (root / COOP_FILE).exists():
+        copy_whole(coop, root / COOP_FILE)

@@ -8,8 +8,9 @@ import pytest
 from mmpretrain.registry import DATASETS
 
 from mmpretrain_lmmreg.datasets import BAR, ERA, UCF101
-from mmpretrain_lmmreg.datasets.names import ERA_CLASSES, UCF101_CLASSES, readable_name
-from mmpretrain_lmmreg.datasets.ucf101 import read_coop_lists, read_official_list
+from mmpretrain_lmmreg.datasets.era import ERA_CLASSES
+from mmpretrain_lmmreg.datasets.names import readable_name
+from mmpretrain_lmmreg.datasets.ucf101 import UCF101_CLASSES, read_coop_lists, read_official_list
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 

@@ -18,18 +18,18 @@ from mmpretrain_lmmreg.errors import InputError
 PACKAGE = Path(mmpretrain_lmmreg.__file__).parent
 NAMES = ['1', '01', '001', 'cat2', 'cat02', '10', '٣', '3', 'a', 'A']
 
-# The rooms' modules without the packages' __init__, which import torch
+# What a config calls while it is read, without torch
 SCRIPT = """
 import json, sys, types
 from pathlib import Path
-for name in ('mmpretrain_lmmreg', 'mmpretrain_lmmreg.datasets'):
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = [str(Path(sys.argv[1], *name.split('.')[1:]))]
-from mmpretrain_lmmreg.datasets.own_lists import labels_of, read_folders
+sys.modules['mmpretrain_lmmreg'] = types.ModuleType('mmpretrain_lmmreg')
+sys.modules['mmpretrain_lmmreg'].__path__ = [sys.argv[1]]
+from mmpretrain_lmmreg.datasets.labels import labels_of
+from mmpretrain_lmmreg.datasets.layouts import read_folders
 from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
-rows = read_folders(Path(sys.argv[2]))
+rows = read_folders(Path(sys.argv[2])).rows
 labels = labels_of(rows)
-samples = [dict(rel_path=r['rel_path'], gt_label=labels.index(r['label'])) for r in rows]
+samples = [dict(rel_path=r.rel_path, gt_label=labels.index(r.label)) for r in rows]
 parts = hold_out(samples, 0.5, 0)
 assert 'torch' not in sys.modules
 print(json.dumps([labels, parts, few_shot(samples, 1, 0)]))

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmpretrain_lmmreg.datasets import BAR, ERA, UCF101, prepare
-from mmpretrain_lmmreg.datasets.prepare import prepare_bar, prepare_era, prepare_ucf101, run
+from mmpretrain_lmmreg.datasets import BAR, ERA, UCF101, bar, ucf101
+from mmpretrain_lmmreg.datasets.bar import prepare_bar
+from mmpretrain_lmmreg.datasets.era import prepare_era
+from mmpretrain_lmmreg.datasets.prepare import run
+from mmpretrain_lmmreg.datasets.ucf101 import prepare_ucf101
 from mmpretrain_lmmreg.datasets.videos import frame_position, read_frame
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
@@ -133,8 +136,8 @@ def test_ucf_by_coops_list(ucf_source, tmp_path, few):
 
 def test_lists_derived_from_coops_are_the_official_ones(shared, tmp_path):
     lists = shared / 'data' / 'ucf101'
-    samples, _ = prepare._read_ucf_lists([str(lists / 'split_zhou_UCF101.json')])
-    prepare._write_ucf_lists(tmp_path, samples, None)
+    samples, _ = ucf101._read_ucf_lists([str(lists / 'split_zhou_UCF101.json')])
+    ucf101._write_ucf_lists(tmp_path, samples, None)
     for name in ('trainlist01.txt', 'testlist01.txt'):
         ours = (tmp_path / name).read_text().lower().split()
         official = (lists / name).read_text().lower().split()
@@ -220,7 +223,7 @@ def test_era_mistakes(tmp_path):
 @pytest.fixture
 def bar_source(tmp_path, monkeypatch):
     counts = {'train': (0, 1, 0, 1, 0, 0), 'test': (0, 1, 0, 0, 0, 0)}
-    monkeypatch.setattr(prepare, 'BAR_COUNTS', counts)
+    monkeypatch.setattr(bar, 'BAR_COUNTS', counts)
     source = tmp_path / 'source'
     for folder in ('train', 'test'):
         (source / folder).mkdir(parents=True)
@@ -242,7 +245,7 @@ def test_bar_problems_are_listed(bar_source, tmp_path):
     (bar_source / 'train' / 'diving_4.jpg').write_bytes(b'no image')
     problems = prepare_bar(bar_source, tmp_path / 'bar')
     assert problems[0] == 'train: 2 images of diving, 1 are published'
-    assert problems[1].startswith(f'{tmp_path}/bar/train/diving_4.jpg: UnidentifiedImageError')
+    assert problems[1].startswith(f'{tmp_path}/bar/train/diving_4.jpg: not an image')
     assert len(problems) == 2
     with pytest.raises(MissingInputError, match='no folder train or test in'):
         prepare_bar(str(tmp_path / 'nowhere'), tmp_path / 'bar')
@@ -251,7 +254,7 @@ def test_bar_problems_are_listed(bar_source, tmp_path):
 def test_bar_replies_never_replace_descriptions(bar_source, tmp_path, monkeypatch):
     shipped = dict(image='train/a.jpg', prompt='p', reply='1. One thing.\n2. Another thing.')
     (tmp_path / 'shipped.jsonl').write_text(json.dumps(shipped))
-    monkeypatch.setattr(prepare, 'BAR_REPLIES', tmp_path / 'shipped.jsonl')
+    monkeypatch.setattr(bar, 'BAR_REPLIES', tmp_path / 'shipped.jsonl')
     root = tmp_path / 'bar'
     prepare_bar(bar_source, root)
     assert not (root / 'descriptions.jsonl').exists()

@@ -21,7 +21,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
-from mmpretrain_lmmreg.datasets.names import UCF101_CLASSES
+from mmpretrain_lmmreg.datasets.ucf101 import UCF101_CLASSES
 from mmpretrain_lmmreg.features.dataset import features_as_inputs
 from mmpretrain_lmmreg.heads.inputs import HeadInputs
 from mmpretrain_lmmreg.text.prompts import TEMPLATES

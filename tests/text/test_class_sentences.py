@@ -30,7 +30,7 @@ def test_of_a_file_whatever_the_spelling(file):
 
 
 def test_of_ucf101(shared):
-    from mmpretrain_lmmreg.datasets.names import UCF101_CLASSES
+    from mmpretrain_lmmreg.datasets.ucf101 import UCF101_CLASSES
 
     inputs = SimpleNamespace(classes=UCF101_CLASSES)
     sentences = sentences_of(inputs, str(shared / 'data' / 'ucf101' / 'class_sentences.json'))
