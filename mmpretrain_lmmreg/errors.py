@@ -108,6 +108,7 @@ CODES: dict[str, str] = {
     'text.no_token_embeddings': 'prompts cannot be learned through this text tower',
     'text.context_words': 'the words of a context are not as many tokens as it has',
     'text.context_too_long': 'prompts do not fit into what the text tower reads',
+    'text.same_letters': 'several keys of a file of sentences have the letters of one class',
     # --- heads: methods
     'heads.other_shape': 'a checkpoint was trained with other sizes than the config says',
     'heads.not_set_up': 'a head is used before it was set up, fitted or trained',

@@ -3,14 +3,19 @@
 import logging
 import os
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
 from mmpretrain.datasets import BaseDataset
 
+from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+
+# isort: split
 from ..descriptions.attach import open_store
 from ..errors import InputError, MissingInputError, require_range
 from .files import check_names, require_all, some_of
+from .names import check_visible, readable_name
 from .splits import Sample, few_shot, half_of_classes, hold_out
 
 SPLITS = ('train', 'val', 'trainval', 'test')
@@ -76,6 +81,9 @@ class SplitDataset(BaseDataset):
         self.kept_labels = range(len(self.all_classes))
         if class_half is not None:
             self.kept_labels = half_of_classes(len(self.all_classes), class_half)
+        given = self.CLASSES is not None and self.METAINFO.get('classes') != self.CLASSES
+        names = self.all_classes if given else self.names_in_prompts(self.all_classes)
+        self._metainfo['prompt_names'] = tuple(names[c] for c in self.kept_labels)
         self._metainfo['classes'] = tuple(self.all_classes[c] for c in self.kept_labels)
         if not lazy_init:
             self.full_init()
@@ -91,6 +99,10 @@ class SplitDataset(BaseDataset):
         """Names of all classes, in the order of the labels."""
         return self.METAINFO['classes']
 
+    def names_in_prompts(self, found: Sequence[str]) -> tuple[str, ...]:
+        """What classes are called in prompts, where the user gave no ``classes``."""
+        return tuple(map(readable_name, found))
+
     def _check_root(self) -> None:
         if not os.path.isdir(self.data_root):
             self._missing(f'no folder {self.data_root!r}')
@@ -102,6 +114,8 @@ class SplitDataset(BaseDataset):
                 f'{type(self).__name__}: {len(given)} names in `classes`, but {self.data_root} '
                 f'has {len(found)} classes'
             )
+        for name in given or ():
+            check_visible(str(name), f'{type(self).__name__}: classes')
         return tuple(given or found)
 
     def load_data_list(self) -> list[Sample]:

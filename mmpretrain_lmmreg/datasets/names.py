@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import InputError
 from .files import some_of
@@ -45,6 +46,16 @@ def readable_name(name: str) -> str:
     name = re.sub(r'^\d+\.(?=\D)', '', name.strip())
     name = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
     return ' '.join(name.replace('_', ' ').split()) or name
+
+
+def prompt_names(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a data set's classes are called in prompts.
+
+    A data set of this project says so (``prompt_names``): names that a user gave are kept exactly.
+    Of other data sets, class names are made readable.
+    """
+    given = metainfo.get('prompt_names')
+    return tuple(given or map(readable_name, metainfo.get('classes') or ()))
 
 
 def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """A person's own images: class folders, or a list of paths and labels."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from mmengine.logging import print_log
@@ -65,6 +65,10 @@ class OwnImages(SplitDataset):
         """Names of the labels that occur, in natural order."""
         self._found = read_rows(image_root(self.data_root), self.list_file, self.columns)
         return class_names_of(labels_of(self._found.rows), self.class_names, self.given_root)
+
+    def names_in_prompts(self, found: Sequence[str]) -> tuple[str, ...]:
+        """The names as they are: labels were made readable, names given are kept exactly."""
+        return tuple(found)
 
     def load_data_list(self) -> list[Sample]:
         """The chosen samples of the split."""

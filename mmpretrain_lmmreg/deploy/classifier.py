@@ -77,18 +77,19 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
     loaded = read_checkpoint(checkpoint, 'cpu')
     take_weights(model, loaded['state_dict'], checkpoint)
     meta = loaded['meta']
-    classes = (meta.get('dataset_meta') or model._dataset_meta).get('classes')
+    about = meta.get('dataset_meta') or model._dataset_meta
+    classes = about.get('classes')
     if isinstance(model.head, SetUpHead) and model.head.inputs_at_test:
-        _set_up(cfg, model, classes)
+        _set_up(cfg, model, about)
     return Classifier(cfg, model, _names(classes, model), pipeline)
 
 
 @torch.no_grad()
-def _set_up(cfg: Config, model: ImageClassifier, classes: Any) -> None:
+def _set_up(cfg: Config, model: ImageClassifier, about: dict) -> None:
     """Give a head its text tower that classifies each image with texts of its own (CoCoOp)."""
     hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
     tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
-    dataset = SimpleNamespace(metainfo=dict(classes=classes))
+    dataset = SimpleNamespace(metainfo=about)
     loop: Any = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     templates = cfg.get('templates') or TEMPLATES
     model.head.set_up(HeadInputs(model, [loop], templates, trained=True, **tower))

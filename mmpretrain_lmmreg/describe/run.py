@@ -12,7 +12,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..datasets.names import readable_name
 from ..descriptions.lines import Record
 from ..descriptions.samples import CLASS, names_class
 from ..descriptions.store import DescriptionWriter
@@ -102,7 +101,7 @@ class DescribeRun:
     ) -> None:
         self.plan, self.describer, self.writer = plan, describer, writer
         self.tally = tally or Tally()
-        names = [readable_name(name) for name in classes] if names_class(plan.prompt) else []
+        names = list(classes) if names_class(plan.prompt) else []
         self._prompts = [plan.prompt.replace(CLASS, name) for name in names]
         self.settings = digest({**describer.settings, **({'classes': names} if names else {})})
         self.answered = Answered(plan.prompt, describer.model, self.settings, writer.path)

@@ -15,6 +15,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
 from ..config import dicts_in, is_type
+from ..datasets.names import prompt_names
 from ..datasets.pictures import check_regular, read_rgb
 from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import rel_path_of
@@ -88,7 +89,7 @@ class ConfigImages(Sequence):
         self._root = find_attach(config).data_root
         self._roots = [next(_values(loader, 'data_root'), None) for loader in loaders]
         self._datasets = [_build(loader['dataset']) for loader in loaders]
-        self.classes = tuple(self._datasets[0].metainfo.get('classes') or ())
+        self.classes = prompt_names(self._datasets[0].metainfo)
         self._where = array('Q')  # data set in the highest byte, index in it in the others
         self._list(*shard)
 

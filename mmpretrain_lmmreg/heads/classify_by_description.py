@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from ..datasets.names import readable_name
 from ..text.prompts import count_texts
 from .inputs import HeadInputs
 from .learned_text import sentences_in, sentences_of
@@ -80,5 +79,5 @@ def descriptor_text(name: str, descriptor: str) -> str:
         return descriptor
     for link, beginnings in BEGINNINGS.items():
         if descriptor.startswith(beginnings):
-            return f'{readable_name(name)}, {link} {descriptor}'
-    return f'{readable_name(name)}, which has {descriptor}'
+            return f'{name}, {link} {descriptor}'
+    return f'{name}, which has {descriptor}'

@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..datasets.names import readable_name
-
 
 def candidate_concepts(
     sentences: Sequence[Sequence[str]], classes: Sequence[str]
@@ -17,7 +15,7 @@ def candidate_concepts(
 
     Names are found as words, whatever their case; what is left of a mere name is dropped.
     """
-    names = sorted({readable_name(name) for name in classes}, key=len, reverse=True)
+    names = sorted(set(classes), key=len, reverse=True)
     pattern = re.compile(rf'\b(?:{"|".join(map(re.escape, names))})\b', re.IGNORECASE)
     seen: set[str] = set()
     candidates = []

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from ..clip.text_tower import TextTower
 from ..clip.timm_trunk import TimmTrunk
+from ..datasets.names import prompt_names
 from ..datasets.samples import rel_path
 from ..errors import InputError
 from ..features.dataset import source_of
@@ -85,15 +86,15 @@ class HeadInputs:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names; a data set without any raises InputError."""
-        names = self.dataset.metainfo.get('classes') or ()
+        """Class names as prompts have them; a data set without any raises InputError."""
+        names = prompt_names(self.dataset.metainfo)
         if not names:
             raise InputError(
                 f'{type(self.model.head).__name__} needs class names, and '
                 f'{type(self.dataset).__name__} has none: give it metainfo=dict(classes=[...])',
                 code='heads.no_class_names',
             )
-        return tuple(names)
+        return names
 
     @cached_property
     def image_embeddings(self) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
-from ..datasets.names import bare_name
 from ..errors import InputError, require_range
 from ..text.class_sentences import read_sentences
 from .base import SetUpHead, not_set_up
@@ -123,8 +122,7 @@ def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
 
 def sentences_in(file: str, classes: Sequence[str]) -> list[list[str]]:
     """Sentences of each class from a file; raises as :func:`sentences_of`."""
-    found = read_sentences(file)
-    return _check_all([found.get(bare_name(name), []) for name in classes], classes, file)
+    return _check_all(read_sentences(file, classes), classes, file)
 
 
 def _check_all(sentences: list[list[str]], classes: Sequence[str], where: str) -> list[list[str]]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from ..datasets.names import bare_name, readable_name
+from ..datasets.names import bare_name, nfc
 from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, MissingInputError
@@ -70,7 +70,7 @@ def without_names(
     index: dict[str, int] = {}
     cut: list[Counter[int]] = [Counter() for _ in classes]
     for c, (name, counter) in enumerate(zip(classes, counts, strict=True)):
-        stems = [word.removesuffix('ing') for word in readable_name(name).casefold().split()]
+        stems = [word.removesuffix('ing') for word in name.casefold().split()]
         pattern = re.compile(rf'\b({"|".join(map(re.escape, stems))})\w*', re.IGNORECASE)
         for i, count in counter.items():
             text = ' '.join(pattern.sub(' ', texts[i]).split())
@@ -145,13 +145,15 @@ def attach_of(dataset: Any, why: str) -> AttachDescriptions:
     return found
 
 
-def read_sentences(file: str) -> dict[str, list[str]]:
-    """A JSON file {class: [sentence, ...]}, by the letters and digits of the classes' names.
+def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
+    """Sentences of each class in a JSON file {class: [sentence, ...]}; none of one that is absent.
 
-    So classes are found whatever their case, spaces and punctuation.
+    A class is found by its exact name, else by letters and digits alone, whatever case, spaces and
+    punctuation.
 
     Raises:
-        MissingInputError, InputError: no such file; not of that form.
+        MissingInputError, InputError: no such file; not of that form; a class without its exact
+            name whose letters are those of several names in the file ('C', 'C#').
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -161,7 +163,7 @@ def read_sentences(file: str) -> dict[str, list[str]]:
             code='text.no_sentences_file',
         )
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        found = json.loads(path.read_text(encoding='utf-8-sig'))
         lists = list(found.values())
         good = all(isinstance(each, list) for each in lists)
         good = good and all(isinstance(text, str) for each in lists for text in each)
@@ -172,4 +174,21 @@ def read_sentences(file: str) -> dict[str, list[str]]:
             f'{file} is not a JSON file of the form {{class: [sentence, ...]}}: write it so',
             code='text.sentences_form',
         )
-    return {bare_name(name): sentences for name, sentences in found.items()}
+    exact = {nfc(name): sentences for name, sentences in found.items()}
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in exact:
+        alike[bare_name(name)].append(name)
+    return [exact.get(nfc(name)) or _by_letters(name, exact, alike, file) for name in classes]
+
+
+def _by_letters(
+    name: str, exact: dict[str, list[str]], alike: dict[str, list[str]], file: str
+) -> list[str]:
+    same = alike.get(bare_name(name), [])
+    if len(same) > 1:
+        raise InputError(
+            f'{file}: {", ".join(map(repr, same))} all have the letters of the class {name!r}: '
+            f'write {name!r} itself',
+            code='text.same_letters',
+        )
+    return exact[same[0]] if same else []

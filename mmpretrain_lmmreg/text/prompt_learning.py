@@ -11,7 +11,6 @@ from torch.utils.checkpoint import checkpoint
 
 from ..clip.packing import Pack, embed_pack, is_causal, pack_texts, used_lengths
 from ..clip.text_tower import TextTower
-from ..datasets.names import readable_name
 from ..errors import InputError, require_one_of
 
 # Words of context before the class name, of a context of n
@@ -66,7 +65,7 @@ class PromptTower:
                 "with open_clip's own text transformer",
                 code='text.no_token_embeddings',
             )
-        self.names = [readable_name(name) for name in classes]
+        self.names = list(classes)
         tokens, slots = context_slots(tower, self.names, length, position)
         # the context's embeddings are numbered below 0, where tokens have a number from 0 on
         number = torch.arange(len(slots) * length if specific else length).view(-1, length)

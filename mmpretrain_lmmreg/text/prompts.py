@@ -3,17 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ..datasets.names import readable_name
 from ..errors import InputError
 
 TEMPLATES = ('a photo of a {}.',)
 
 
 def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) -> list[list[str]]:
-    """Prompts of each class: its readable name in every template, in the templates' order.
+    """Prompts of each class: its name, exactly, in every template, in the templates' order.
 
     Args:
-        classes: N_c names; 'CliffDiving' and 'Cliff_Diving' read 'Cliff Diving'.
+        classes: N_c names; those of a data set by
+            :func:`~mmpretrain_lmmreg.datasets.names.prompt_names`.
         templates: Texts with one ``{}``; CLIP's general one by default.
 
     Raises:
@@ -30,8 +30,7 @@ def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) 
                 f'the template {template!r} must hold one {{}} for the class name',
                 code='text.templates',
             )
-    names = [readable_name(name) for name in classes]
-    return [[template.replace('{}', name) for template in templates] for name in names]
+    return [[template.replace('{}', name) for template in templates] for name in classes]
 
 
 def count_texts(texts: Iterable[Iterable[str]]) -> tuple[list[str], list[Counter]]:

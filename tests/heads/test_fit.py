@@ -12,12 +12,7 @@ from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
-<<<<<<< HEAD
-from mmpretrain_lmmreg.datasets.names import BAR_CLASSES
-=======
 from mmpretrain_lmmreg.datasets.bar import BAR_CLASSES
-from mmpretrain_lmmreg.errors import InputError
->>>>>>> 7724547 (Own images: layouts of archives, lists of any kind, saved data sets, what is left out is said; one file a data set)
 from mmpretrain_lmmreg.heads import GDAHead, WiSEFTHead
 from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions

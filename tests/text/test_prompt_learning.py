@@ -17,7 +17,7 @@ TEXT = dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2)
 PROMPTS = [
     'a photo of a climbing.',
     'a photo of a Pole Vaulting.',
-    'a photo of a X ray of a Yo Yo.',
+    'a photo of a X ray of a YoYo.',
 ]
 
 
@@ -65,7 +65,7 @@ def test_name_elsewhere(position, prompt):
     text = tower()
     prompts = PromptTower(text, CLASSES, 4, position)
     context = prompts.context_of('a photo of a', 4)
-    names = ['climbing', 'Pole Vaulting', 'X ray of a Yo Yo']
+    names = ['climbing', 'Pole Vaulting', 'X ray of a YoYo']
     expected = text.encode([prompt.format(name) for name in names])
     embeddings = prompts.embed(context[None])[0]
     torch.testing.assert_close(embeddings, expected, rtol=1e-5, atol=1e-5)

@@ -5,16 +5,14 @@ from mmpretrain_lmmreg.text.prompts import class_prompts
 
 
 def test_every_template_for_every_class_in_order():
-    assert class_prompts(
-        ['CliffDiving', 'pole vaulting'], ['a {}.', '{}, from above {braces}']
-    ) == [
-        ['a Cliff Diving.', 'Cliff Diving, from above {braces}'],
+    assert class_prompts(['iPhone 4', 'pole vaulting'], ['a {}.', '{}, from above {braces}']) == [
+        ['a iPhone 4.', 'iPhone 4, from above {braces}'],
         ['a pole vaulting.', 'pole vaulting, from above {braces}'],
     ]
 
 
 def test_clip_template_is_the_default():
-    assert class_prompts(['Sumo_Wrestling']) == [['a photo of a Sumo Wrestling.']]
+    assert class_prompts(['7.Up']) == [['a photo of a 7.Up.']]
 
 
 @pytest.mark.parametrize('templates', [[], 'a photo of a {}.', ['a photo.'], ['{} and {}']])
