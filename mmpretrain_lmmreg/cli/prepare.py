@@ -3,7 +3,6 @@
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from importlib import import_module
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 ABOUT = {
     'ucf101': """Make UCF-101's images: one frame of each video of split 1.

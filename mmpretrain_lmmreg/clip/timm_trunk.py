@@ -1,6 +1,7 @@
 """A timm trunk whose features are kept in the feature table, beside those of CLIP's."""
 
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import timm
@@ -54,6 +55,10 @@ class TimmTrunk:
         if tuple(images.shape[-2:]) != self.size:
             images = F.interpolate(images, self.size, mode='bicubic', antialias=True)
         return self.model(images)
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Those of the model, by whose device batches are made."""
+        return self.model.parameters()
 
     def trunk_fingerprint(self) -> dict:
         """What determines the features of given pixels."""

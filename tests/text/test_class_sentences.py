@@ -72,7 +72,7 @@ def test_each_text_is_embedded_once(tiny_clip, monkeypatch):
 def test_names_are_cut_out_of_their_own_class_only():
     texts = ['A pole vaulter, climbing.', 'Poles.', 'Climbing a wall', 'A wall']
     counts = [Counter({0: 2, 1: 1, 3: 1}), Counter({0: 1, 2: 3, 3: 2})]
-    cut, each = without_names(texts, counts, ['PoleVaulting', 'climbing'])
+    cut, each = without_names(texts, counts, ['Pole Vaulting', 'climbing'])
     words = [{cut[i]: n for i, n in counter.items()} for counter in each]
     assert words == [
         {'A , climbing.': 2, 'A wall': 1},  # nothing is left of 'Poles.'

@@ -11,7 +11,7 @@ from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.text import prompt_learning
 from mmpretrain_lmmreg.text.prompt_learning import PromptTower, context_slots
 
-CLASSES = ['climbing', 'PoleVaulting', 'X ray of a YoYo']
+CLASSES = ['climbing', 'Pole Vaulting', 'X ray of a YoYo']
 VISION = dict(image_size=16, layers=1, width=16, patch_size=8, head_width=8)
 TEXT = dict(context_length=24, vocab_size=49408, width=32, heads=4, layers=2)
 PROMPTS = [
