@@ -181,10 +181,10 @@ def weights_record(runner: Runner) -> dict:
     return result
 
 
-def training_accuracy(runner: Runner) -> float:
+def training_accuracy(runner: Runner) -> float | None:
     """Share of the training images that the trained model classifies right; averaged weights'.
 
-    Of the feature table's first view, or of images as the training pipeline gives them.
+    None where they have no labels, as a method without labels needs none. Of the feature table's first view, or of images as the training pipeline gives them.
     """
     loop, model = runner.train_loop, runner.model
     frozen = isinstance(loop, FrozenTrunkTrainLoop)
@@ -206,12 +206,15 @@ def training_accuracy(runner: Runner) -> float:
     with torch.no_grad(), features_as_inputs(model, frozen):
         for batch in loader:
             for sample in model.val_step(batch):
+                if 'gt_label' not in sample:
+                    continue
                 right += int(sample.pred_label == sample.gt_label)
                 total += 1
     for hook in averages:
         hook.after_val_epoch(runner)
     counts = all_gather_object((right, total))
-    return sum(r for r, _ in counts) / sum(t for _, t in counts)
+    right, total = (sum(numbers) for numbers in zip(*counts, strict=True))
+    return right / total if total else None
 
 
 def count_trained(model: nn.Module) -> int:
