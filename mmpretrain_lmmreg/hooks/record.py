@@ -184,7 +184,8 @@ def weights_record(runner: Runner) -> dict:
 def training_accuracy(runner: Runner) -> float | None:
     """Share of the training images that the trained model classifies right; averaged weights'.
 
-    None where they have no labels, as a method without labels needs none. Of the feature table's first view, or of images as the training pipeline gives them.
+    Of the feature table's first view, or of images as the training pipeline gives them. None where
+    they have no labels, which some methods do not need.
     """
     loop, model = runner.train_loop, runner.model
     frozen = isinstance(loop, FrozenTrunkTrainLoop)
