@@ -66,7 +66,7 @@ def run(args: Namespace) -> int:
         else:
             job.describe(wanted)
     job.print_end(args.clip, args.check)
-    if args.split in ('train', 'all'):
+    if args.split in ('train', 'all') and not job.code:
         on = f' --on {args.on}' if args.on else ''
         print(plain(f'next          mmpretrain-lmmreg train {args.config}{on}'))
     return job.code

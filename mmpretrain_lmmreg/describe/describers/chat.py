@@ -40,7 +40,7 @@ def response_format(name: str, count: int) -> dict[str, Any]:
     # named fields rather than a list: strict schemas do not know lengths everywhere
     names = [str(number) for number in range(1, count + 1)]
     properties = {name: {'type': 'string'} for name in names}
-    schema = {'type': 'object', 'properties': properties, 'required': names}
+    schema: dict[str, Any] = {'type': 'object', 'properties': properties, 'required': names}
     schema['additionalProperties'] = False
     return {
         'type': 'json_schema',
