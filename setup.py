@@ -25,7 +25,7 @@ EVIDENCE = [
     'markupsafe',
     'scipy>=1.15',
     'scikit-learn>=1.4',
-    'statsmodels>=0.14',
+    'pandas>=2.2',
 ]
 ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 DOCS = ['sphinx>=8']

@@ -93,11 +93,11 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Its interval, in [0, 1]."""
-        from statsmodels.stats.proportion import proportion_confint  # of the extra 'evidence'
+        from scipy.stats import binomtest  # of the extra 'evidence'
 
         if not self.total:
             return 0.0, 1.0
-        low, high = proportion_confint(self.count, self.total, method='wilson')
+        low, high = binomtest(self.count, self.total).proportion_ci(method='wilson')
         return float(low), float(high)
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
 """Accuracy against the number of described images of each class; used by described.sh.
 
-python docs/described.py prepare OUT: descriptions files of 1, 2, 4, ... images of each class, five
+python dev/described.py prepare OUT: descriptions files of 1, 2, 4, ... images of each class, five
 choices each, and configs that train with them.
-python docs/described.py table OUT: the figures of what has been trained, as OUT/table.md and .json.
+python dev/described.py table OUT: the figures of what has been trained, as OUT/table.md and .json.
 """
 
 import json

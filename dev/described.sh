@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 out=${OUT:-work_dirs/described}
 
-python docs/described.py prepare "$out"
+python dev/described.py prepare "$out"
 for data in ${DATA:-demo bar}; do
     on=configs/lmmreg_demo.py
     [ "$data" = demo ] || on=configs/lmmreg_bar_lite0.py
@@ -16,4 +16,4 @@ for data in ${DATA:-demo bar}; do
             --seeds "$seed" --out "$out/runs/$data-$seed" --jobs "${JOBS:-0}"
     done
 done
-python docs/described.py table "$out"
+python dev/described.py table "$out"
