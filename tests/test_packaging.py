@@ -173,6 +173,9 @@ def test_child_config_trains_from_the_wheel(wheel, tmp_path, pictures):
 
     configs = check(python, '-m', 'mmpretrain_lmmreg', 'configs', cwd=tmp_path).strip()
     assert configs == f'{site.strip()}/mmpretrain_lmmreg/.mim/configs'
+    alone = 'import sys; from mmengine.config import Config; Config.fromfile(sys.argv[1])'
+    for name in ('lmmreg_custom.py', 'lmmreg_ucf101.py', 'methods/gda.py'):
+        check(python, '-c', alone, f'{configs}/{name}', cwd=tmp_path, CUSTOM_ROOT=str(pictures))
     config = write_project(tmp_path / 'mine', pictures)
     inherited = config.read_text().replace('{{$LMMREG_CONFIGS:configs}}', configs)
     config.write_text(inherited)

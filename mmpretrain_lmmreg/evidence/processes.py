@@ -69,9 +69,8 @@ def train_all(
     Raises:
         InputError: a run failed; with the end of its output.
     """
-    context: Any = multiprocessing.get_context('spawn' if os.name == 'nt' else 'forkserver')
-    if os.name != 'nt':
-        context.set_forkserver_preload([train_here.__module__])  # imports the heavy libraries once
+    context: Any = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([train_here.__module__])  # imports the heavy libraries once
     # Small matrices are no faster on several threads, which then wait for each other
     threads = 1 if jobs > 1 else os.cpu_count() or 1
     waiting = list(reversed(runs))

@@ -1,6 +1,8 @@
 """Every config, and every method on every data set, loads, and its model and hooks are built."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,29 @@ def test_config_by_itself(path):
     on = '' if path in DATA else ' --on configs/lmmreg_bar.py'
     assert command == f'configs/{path.relative_to(CONFIGS).as_posix()}{on}'
     check(cfg)
+
+
+ALONE = """\
+import os, sys
+for path in sys.argv[1:]:
+    child = os.fork()  # each in a process that has imported nothing but mmengine's reader
+    if not child:
+        cfg = Config.fromfile(path, import_custom_modules=False)
+        heavy = {'mmpretrain', 'open_clip', 'torchvision', 'mmcv'} & set(sys.modules)
+        assert cfg.method and not heavy, (path, heavy)
+        os._exit(0)
+    assert os.wait()[1] == 0, path
+"""
+
+
+def test_reading_a_config_imports_no_library(pictures):
+    """What a config calls while it is read is light: custom_imports come afterwards."""
+    code = 'from mmengine.config import Config\n' + ALONE
+    files = map(str, (*DATA, *METHODS))
+    done = subprocess.run(
+        [sys.executable, '-c', code, *files], capture_output=True, text=True, cwd=CONFIGS.parent
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize('on', DATA, ids=lambda path: path.stem)
