@@ -6,11 +6,11 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import mmengine
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -168,7 +168,7 @@ def test_child_config_trains_from_the_wheel(wheel, tmp_path, pictures):
     options = ('install', '-q', '--no-deps', '--no-index', wheel)
     check(sys.executable, '-m', 'pip', '--python', python, *options, cwd=tmp_path)
     site = check(python, '-c', 'import site; print(site.getsitepackages()[0])', cwd=tmp_path)
-    everything_else = sysconfig.get_path('purelib')  # whose own .pth files are then not read
+    everything_else = str(Path(mmengine.__file__).parents[1])  # whose .pth files are not read
     Path(site.strip(), 'everything_else.pth').write_text(everything_else)
 
     configs = check(python, '-m', 'mmpretrain_lmmreg', 'configs', cwd=tmp_path).strip()
