@@ -81,7 +81,6 @@ def _hashes(path: Path) -> object:
 
 READERS: dict[str, Callable[[Path], object]] = {
     '.pth': _checkpoint,
-    '.crc32': lambda path: None,  # read with its checkpoint, whose log values hold times
     '.npz': _arrays,
     '.hashes': _hashes,
     '.json': _json,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmpretrain_lmmreg.clip import TextTower, lite0_minilm
 from mmpretrain_lmmreg.features.embeddings import image_embeddings
+from mmpretrain_lmmreg.runner import LMMRegRunner
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed_class_means
@@ -60,19 +60,19 @@ def bar_config(lite0, bar_slice, monkeypatch, tmp_path):
 
 
 def test_train_resume_and_test(bar_config):
-    straight = Runner.from_cfg(bar_config)
+    straight = LMMRegRunner.from_cfg(bar_config)
     straight.train()
     weights = {name: value.clone() for name, value in straight.model.state_dict().items()}
     bar_config.work_dir += '-resumed'
     bar_config.train_cfg.max_epochs = 2
-    Runner.from_cfg(bar_config).train()
+    LMMRegRunner.from_cfg(bar_config).train()
     bar_config.merge_from_dict({'train_cfg.max_epochs': 4, 'resume': True})
-    resumed = Runner.from_cfg(bar_config)
+    resumed = LMMRegRunner.from_cfg(bar_config)
     resumed.train()
     for name, value in resumed.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
     bar_config.merge_from_dict({'load_from': f'{resumed.work_dir}/epoch_4.pth', 'resume': False})
-    tested = Runner.from_cfg(bar_config).test()
+    tested = LMMRegRunner.from_cfg(bar_config).test()
     last = resumed.message_hub.get_scalar('val/accuracy/top1').current()
     assert tested['accuracy/top1'] == last > 100 / 6
 
@@ -80,7 +80,7 @@ def test_train_resume_and_test(bar_config):
 def test_text_path(bar_config, lite0):
     """Nearest class mean of descriptions, without training: above class names and above chance."""
     bar_config.model.head.alpha = 0
-    runner = Runner.from_cfg(bar_config)
+    runner = LMMRegRunner.from_cfg(bar_config)
     train = runner.build_dataloader(bar_config.train_dataloader).dataset
     tower = TextTower(f'local-dir:{lite0}')
     means = embed_class_means(*collect_descriptions(train, 6), tower, normalize=False)

@@ -11,7 +11,6 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseModule
-from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS, MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
@@ -284,7 +283,7 @@ def test_samples_without_a_name_or_with_several_labels_are_refused():
 
 
 def test_names_the_feature_table_that_it_was_trained_from(tiny_config, tmp_path):
-    Runner.from_cfg(tiny_config).train()
+    LMMRegRunner.from_cfg(tiny_config).train()
     (folder,) = (tmp_path / 'cache' / 'features').iterdir()
     assert load_run(tiny_config.work_dir)['fingerprints']['features_fingerprint'] == folder.name
 
@@ -312,7 +311,7 @@ def test_texts_are_those_of_a_method_that_reads_them(tiny_config, pictures, tmp_
     def record(name, **changes):
         cfg = copy.deepcopy(tiny_config)
         cfg.merge_from_dict({'work_dir': str(tmp_path / name), **changes})
-        Runner.from_cfg(cfg).train()
+        LMMRegRunner.from_cfg(cfg).train()
         run = load_run(cfg.work_dir)
         return (
             run['texts'],
@@ -341,9 +340,9 @@ def test_texts_are_those_of_a_method_that_reads_them(tiny_config, pictures, tmp_
 
 
 def test_scores_that_are_not_finite_name_the_tensor(tiny_config):
-    Runner.from_cfg(tiny_config).train()
+    LMMRegRunner.from_cfg(tiny_config).train()
     path = Path(tiny_config.work_dir) / 'epoch_2.pth'
-    runner = Runner.from_cfg(dict(tiny_config, load_from=str(path)))
+    runner = LMMRegRunner.from_cfg(dict(tiny_config, load_from=str(path)))
     before = folder_results(Path(tiny_config.work_dir))
     runner.load_or_resume()
     with torch.no_grad():
