@@ -1,7 +1,9 @@
 """The samples behind any nesting of data sets, without decoding an image."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,33 @@ def _plain(value: Any) -> Any:
 def rel_path(info: dict) -> str:
     """A sample's name: its POSIX path below the data root, or its own path if it has none."""
     return info.get('rel_path') or Path(info['img_path']).as_posix()
+
+
+def same_files(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of files of the same content, one of each list: copies and hard links.
+
+    Only files whose size occurs in both lists are read. Files that are empty or cannot be read are
+    in no pair.
+    """
+    sizes = [_by_size(paths) for paths in (first, second)]
+    contents: list[dict[str, str]] = [{}, {}]
+    for size in sizes[0].keys() & sizes[1].keys():
+        for by_size, found in zip(sizes, contents, strict=True):
+            for path in by_size[size]:
+                with suppress(OSError), open(path, 'rb') as file:
+                    found.setdefault(hashlib.sha256(file.read()).hexdigest(), path)
+    return sorted(
+        (contents[0][name], contents[1][name]) for name in contents[0].keys() & contents[1]
+    )
+
+
+def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for path in paths:
+        with suppress(OSError):
+            if size := os.path.getsize(path):
+                found.setdefault(size, []).append(path)
+    return found
 
 
 def leads_out(infos: Iterable[dict]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ..datasets.names import check_same_classes
-from ..datasets.samples import iter_infos, leads_out, rel_path
+from ..datasets.samples import iter_infos, leads_out, rel_path, same_files
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.finite import damage
@@ -73,6 +74,15 @@ class RunChecksHook(Hook):
             'current',
         )
         print_log(_model_line(runner), 'current')
+        twice = same_files(*([os.path.join(*s) for s in part] for part in (train, val | test)))
+        if twice:
+            print_log(
+                f'{len(twice)} images are in training and in test or validation under two names, '
+                f'the first is {twice[0][0]}, which is {twice[0][1]}: accuracies flatter; remove '
+                'one of each',
+                'current',
+                logging.WARNING,
+            )
         outside = leads_out(iter_infos(dataset))
         if outside:
             print_log(
