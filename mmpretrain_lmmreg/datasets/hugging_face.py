@@ -22,7 +22,7 @@ def read_imagefolder(root: Path) -> Found | None:
 
     None where there is no such file, or none names labels: class folders then do.
     """
-    places = [(root, None)]
+    places: list[tuple[Path, str | None]] = [(root, None)]
     for folder in sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name):
         word = split_word(folder.name)
         if word and word[0] != 'unlabelled':

@@ -239,7 +239,8 @@ def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> 
         within = _splits_among(folder.folders)
         by_split = split is None and not folder.images and 'train' in within.values()
         if by_split and len(within) == len(folder.folders):  # CLASS/SPLIT/...
-            parts = [(f, within[f.path]) for f in folder.folders if within[f.path] != 'unlabelled']
+            inner = {f.path: f for f in folder.folders if within[f.path] != 'unlabelled'}
+            parts: list[tuple[_Folder, str | None]] = [(f, within[p]) for p, f in inner.items()]
         else:
             parts = [(folder, split)]
         for part, its_split in parts:
