@@ -28,7 +28,7 @@ EVIDENCE = [
     'pandas>=2.2',
 ]
 ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
-DOCS = ['sphinx>=8']
+DOCS = ['sphinx>=8', 'furo', 'myst-parser>=4', 'sphinx-copybutton', 'codespell']
 TESTS = ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'hypothesis>=6', 'setuptools>=68', 'wheel']
 TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX]
 
