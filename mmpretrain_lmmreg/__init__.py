@@ -17,7 +17,10 @@ from .version import __version__
 
 # where each public name is found: the module below this package, and what it calls it
 _PUBLIC = {
+    'Classifier': '.deploy.api:Classifier',
     'extract_features': '.features:extract_features',
+    'fit': '.fitting.fit:fit',
+    'load': '.deploy.api:load',
     'parse_reply': '.descriptions:parse_reply',
     'register_all_modules': '.register:register_all_modules',
 }

@@ -185,6 +185,19 @@ CODES: dict[str, str] = {
     'describe.no_clip': 'no CLIP model is named that could judge descriptions',
     'describe.no_classes': 'descriptions of images without class names are to be judged',
     # --- deploy: predict, export, load
+    'deploy.damaged': 'a file of an exported folder is missing, damaged or of another form',
+    'deploy.no_classifier': 'a folder or a pair of config and checkpoint holds no classifier',
+    'deploy.no_coverage': 'sets of classes need held-out scores and a coverage between 0 and 1',
+    'deploy.unreadable': 'an image cannot be read',
+    'deploy.nothing_to_explain': 'no description can explain a prediction',
+    'deploy.no_images': 'no image is where one is named',
+    'deploy.not_exported': 'a model of this form cannot be exported',
+    'deploy.other_results': 'the exported folder would give other results than the model',
+    'deploy.exists': 'there is something where a folder would be made',
+    'deploy.package_missing': 'an export needs a package that is not installed',
+    'deploy.no_pipeline': 'the config has no pipeline that reads single images',
+    'deploy.text_of_each_image': 'the method needs the text of each image',
+    'deploy.disk_full': 'the disk is full or cannot be written to',
     # --- evidence: comparing runs, sweeps
     'evidence.package_missing': 'a package that comparing needs is not installed',
     'evidence.no_runs': 'there are no runs to compare',
@@ -207,6 +220,11 @@ CODES: dict[str, str] = {
     'evidence.no_validation_split': 'it is not known which images settings are chosen on',
     'evidence.selects_on_test': 'settings would be chosen on test images',
     # --- fit: choosing a method
+    'fit.bad_group_by': '--group-by is no regular expression',
+    'fit.other_classes': 'the test images have classes that the training images lack',
+    'fit.unknown_method': 'fit does not compare this method',
+    'fit.too_few_images': 'no image can be held out',
+    'fit.no_candidate': 'no candidate could be scored',
     # --- config: settings and commands
     'config.missing': 'a config file is not there',
     'config.no_checkpoint': 'a checkpoint file is not there',

@@ -1,6 +1,10 @@
 """Classify pictures: ``python tools/predict.py CONFIG CHECKPOINT IMAGE...``
 
     python tools/predict.py CONFIG work_dirs/x/epoch_100.pth holiday/ 'more/*.jpg' --topk 3
+    mmpretrain-lmmreg predict fitted holiday/ --coverage 0.95
+
+The second form takes a folder of ``fit`` or an exported one. --coverage prints the smallest set of
+classes that holds the right one for this share of images like the training images.
 
 Shown are the likeliest classes and, where the checkpoint has class means, the Euclidean
 distance of the picture's embedding to the nearest of them, as a score for "none of these". Try it
@@ -15,6 +19,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import add_on
@@ -28,9 +33,16 @@ if TYPE_CHECKING:
 def parser() -> ArgumentParser:
     """The command's options."""
     p = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    p.add_argument('config', help='the config that the checkpoint was trained with')
-    p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
-    p.add_argument('images', nargs='+', metavar='IMAGE', help='pictures, folders or patterns')
+    p.add_argument(
+        'classifier',
+        metavar='CONFIG CHECKPOINT | FOLDER',
+        help='the config that a checkpoint was trained with, and the checkpoint; or a folder that '
+        'fit or export has made',
+    )
+    p.add_argument('images', nargs='+', metavar='IMAGE', help='images, folders or patterns')
+    p.add_argument(
+        '--coverage', type=float, metavar='C', help='print sets of classes (folder of fit)'
+    )
     p.add_argument('--topk', type=int, default=5, help='classes shown for each picture (5)')
     p.add_argument('--json', action='store_true', help='print JSON instead of a table')
     p.add_argument(
@@ -53,13 +65,50 @@ def run(args: Namespace) -> int:
     from .runner import quiet_log
 
     if args.topk < 1 or args.explain < 0:
-        raise InputError('--topk must be 1 or more, and --explain 0 or more')
+        raise InputError(
+            '--topk must be 1 or more, and --explain 0 or more', code='config.out_of_range'
+        )
     quiet_log()
-    paths = find_pictures(args.images)
-    classifier = load_classifier(args.config, args.checkpoint, args.on)
+    if Path(args.classifier).is_dir():
+        return _with_folder(args)
+    if args.coverage is not None or len(args.images) < 2:
+        raise InputError(
+            f'{args.classifier}: give a config, its checkpoint and images, or a folder that fit or '
+            'export has made (--coverage needs the folder of a fit)',
+            code='deploy.no_classifier',
+        )
+    checkpoint, *images = args.images
+    paths = find_pictures(images)
+    classifier = load_classifier(args.classifier, checkpoint, args.on)
     explainer = Explainer(classifier) if args.explain else None
     broken: dict[str, str] = {}
     results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
+    if args.json:
+        print(plain_json(results, 1))
+    elif results:
+        _show(results)
+    for path, reason in broken.items():
+        print(plain(f'skipped {path}: {reason}'), file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _with_folder(args: Namespace) -> int:
+    from ..deploy.api import load
+    from ..deploy.pictures import find_pictures
+    from ..deploy.standalone import least_probability
+
+    if args.explain:
+        raise InputError(
+            '--explain reads the descriptions of a config: give CONFIG and CHECKPOINT of the run, '
+            'after mmpretrain-lmmreg describe CONFIG',
+            code='deploy.nothing_to_explain',
+        )
+    classifier = load(args.classifier)
+    broken: dict[str, str] = {}
+    paths = find_pictures(args.images)
+    results = classifier.predict(paths, args.topk, args.coverage, broken=broken)
+    if args.coverage and not least_probability(classifier.held_out, args.coverage):
+        print('too few training images for this coverage: each set is all classes', file=sys.stderr)
     if args.json:
         print(plain_json(results, 1))
     elif results:
@@ -78,6 +127,8 @@ def _show(results: Sequence[Prediction]) -> None:
     table.columns[0].overflow = 'fold'
     if 'distance' in results[0]:
         table.add_column('distance to the nearest class mean')
+    if 'set' in results[0]:
+        table.add_column('set of classes')
     if 'descriptions' in results[0]:
         table.add_column('closest training descriptions')
     for result in results:
@@ -89,6 +140,8 @@ def _show(results: Sequence[Prediction]) -> None:
         ]
         if 'distance' in result:
             cells.append(f'{result["distance"]:.3g} ({result["nearest_mean"]})')
+        if 'set' in result:
+            cells.append('\n'.join(result['set']) or '(none of these)')
         if 'descriptions' in result:
             texts = (f'{d["text"]} ({", ".join(d["classes"])})' for d in result['descriptions'])
             cells.append('\n'.join(texts))

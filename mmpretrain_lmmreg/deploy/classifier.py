@@ -73,7 +73,10 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
     pipeline = _test_pipeline(cfg, config)
     model = get_model(cfg, device=get_device())
     if not isinstance(model, ImageClassifier) or not model.with_head:
-        raise InputError(f'{config}: the model is not an ImageClassifier with a head')
+        raise InputError(
+            f'{config}: the model is not an ImageClassifier with a head',
+            code='deploy.no_classifier',
+        )
     loaded = read_checkpoint(checkpoint, 'cpu')
     take_weights(model, loaded['state_dict'], checkpoint)
     meta = loaded['meta']
@@ -103,13 +106,17 @@ def _names(classes: Any, model: ImageClassifier) -> tuple[str, ...]:
 def _test_pipeline(cfg: Config, config: str) -> Compose:
     loader = cfg.get('test_dataloader')
     if not loader:
-        raise InputError(f'{config} has no test_dataloader, whose pipeline reads the pictures')
+        raise InputError(
+            f'{config} has no test_dataloader, whose pipeline reads the pictures',
+            code='deploy.no_pipeline',
+        )
     transforms = loader.dataset.pipeline
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         built = [TRANSFORMS.build(transform) for transform in transforms]
     if any(isinstance(transform, AttachDescriptions) for transform in built):
         raise InputError(
             f'{Path(config).stem} classifies with the descriptions of each test image '
-            '(AttachDescriptions in its test pipeline), which a picture by itself does not have'
+            '(AttachDescriptions in its test pipeline), which a picture by itself does not have',
+            code='deploy.text_of_each_image',
         )
     return Compose(built)

@@ -31,7 +31,11 @@ class Explainer:
         cfg, model = classifier.cfg, classifier.model
         self.texts, counts = _texts_of(classifier)
         if not self.texts:
-            raise InputError('--explain: no training image of this config has a description')
+            raise InputError(
+                '--explain: no training image of this config has a description; describe some with '
+                'mmpretrain-lmmreg describe CONFIG',
+                code='deploy.nothing_to_explain',
+            )
         self.decide = isinstance(model.head, ClassifyByDescriptionHead)
         self.shares = torch.zeros(len(counts), len(self.texts))
         for row, counter in zip(self.shares, counts, strict=True):
@@ -49,7 +53,8 @@ class Explainer:
         if embeddings.shape[1] != model.head.in_channels:
             raise InputError(
                 f'--explain: the text tower of {source["model_name"]} gives '
-                f'D={embeddings.shape[1]}, the image embeddings have D={model.head.in_channels}'
+                f'D={embeddings.shape[1]}, the image embeddings have D={model.head.in_channels}',
+                code='deploy.nothing_to_explain',
             )
         if getattr(model.head, 'normalize', False):
             embeddings = F.normalize(embeddings, dim=1)

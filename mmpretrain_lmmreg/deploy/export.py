@@ -25,10 +25,25 @@ TOLERANCE = 1e-5
 TEXT_POSITIONS = ('positional_embedding', 'text.positional_embedding')
 
 
-def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) -> list[str]:
+def export(
+    classifier: Classifier,
+    made: Path,
+    out: Path,
+    onnx: bool = False,
+    held_out: tuple[float, list[float]] | None = None,
+) -> list[str]:
     """Fill the folder ``made``, which will be called ``out``; returns lines that say what is in it.
 
     The classifier is brought to the CPU and to float32.
+
+    Args:
+        classifier: What is exported.
+        made: An empty folder.
+        out: Its later name.
+        onnx: Also write ``model.onnx``.
+        held_out: The temperature of cross-validation, and the calibrated probabilities of the
+            training images' own classes by models that had not seen them. By default the
+            temperature is fitted on the config's validation images.
 
     Raises:
         InputError: a model that is not open_clip's image tower with a head that
@@ -37,9 +52,12 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
             probabilities must agree to 1e-5, and to what float32 leaves of large logits.
     """
     _check_parts(classifier)
-    form = head_form(classifier.model.head, classifier.model.backbone.embed_dim)
-    temperature, fitted = calibrate(classifier)
     model = classifier.model.cpu()
+    form = head_form(model.head, model.backbone.embed_dim)
+    if held_out is None:
+        temperature, fitted = calibrate(classifier)
+    else:
+        temperature, fitted = held_out[0], 'fitted on held-out folds of the training images'
     model.backbone.visual.float()
     model.backbone.precision = 'float32'
     with _busy('writing the weights'):
@@ -50,6 +68,7 @@ def export(classifier: Classifier, made: Path, out: Path, onnx: bool = False) ->
         temperature=temperature,
         temperature_from=fitted,
         draft=folder.draft(classifier),
+        held_out=[] if held_out is None else held_out[1],
     )
     folder.write_json(made / 'classifier.json', settings)
     folder.write_script(made)
@@ -102,10 +121,14 @@ def _check_parts(classifier: Classifier) -> None:
     model = classifier.model
     if not isinstance(model.backbone, OpenCLIPVisual):
         raise InputError(
-            f'export: the backbone {type(model.backbone).__name__} is not an open_clip image tower'
+            f'export: the backbone {type(model.backbone).__name__} is not an open_clip image tower',
+            code='deploy.not_exported',
         )
     if model.with_neck:
-        raise InputError(f'export: the neck {type(model.neck).__name__} is not exported')
+        raise InputError(
+            f'export: the neck {type(model.neck).__name__} is not exported',
+            code='deploy.not_exported',
+        )
 
 
 def _open_clip_state(backbone: OpenCLIPVisual) -> tuple[dict[str, Tensor], str]:
@@ -147,7 +170,8 @@ def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, 
             "export: the config's test pipeline gives other pixels than open_clip's preprocessing "
             f'(by {pixels:.1e} of their standard deviation), so the folder could not give the same '
             'probabilities; use LoadPicture, ResizeEdge and CenterCrop as '
-            'configs/_base_/datasets/clip_images.py does'
+            'configs/_base_/datasets/clip_images.py does',
+            code='deploy.other_results',
         )
     logits, probabilities = exported(images)
     difference = (probabilities - classifier(pictures)[1]).abs().max().item()
@@ -155,6 +179,7 @@ def _verify(classifier: Classifier, made: Path) -> tuple[standalone.Classifier, 
     if not difference <= TOLERANCE + rounding:
         raise InputError(
             f'export: {type(classifier.model.head).__name__} gives other probabilities than its '
-            f'logits say, by {difference:.1e}; it cannot be exported'
+            f'logits say, by {difference:.1e}; it cannot be exported',
+            code='deploy.other_results',
         )
     return exported, images, difference

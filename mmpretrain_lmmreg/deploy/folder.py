@@ -1,5 +1,6 @@
 """What an exported folder says of itself: open_clip's configuration, and a README."""
 
+import errno
 import glob
 import json
 import os
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from ..clip.configs import LOCAL_DIR, model_config
 from ..datasets.loading import LoadPicture
 from ..errors import InputError
@@ -20,9 +23,17 @@ from . import standalone
 from .classifier import Classifier
 
 TEXT_FILES = ('*.json', '*.txt', '*.model')  # of a Hugging Face text tower: config and tokenizer
+REQUIREMENTS = ('open_clip_torch>=2.24', 'safetensors', 'pillow', 'numpy', 'torch')
 BUILDING = '.building'  # how the hidden folder ends in which an export is made
 
 README = """\
+---
+library_name: open_clip
+pipeline_tag: image-classification
+tags:
+- clip
+- image-classification
+---
 # {count} classes on {model_name}
 
 | file | |
@@ -33,11 +44,14 @@ README = """\
 and `keys` (K, D), `key_values` (K, N), `key_sharpness` |
 | `classifier.json` | class names, temperature, whether embeddings are normalised, `draft`: how \
 large JPEG files are decoded at least |
-| `predict.py` | classifies pictures: `python predict.py PICTURE...` |
+| `predict.py` | classifies images: `python predict.py IMAGE_OR_FOLDER...` |
+| `requirements.txt` | what `predict.py` needs: `pip install -r requirements.txt` |
 | other `.py` files | what `predict.py` needs |
 | `checksums.json` | CRC-32 of what `predict.py` loads, which it compares |
 {onnx}
-`predict.py` needs open_clip_torch, safetensors and pillow. It first turns a picture upright
+Classes: {names}.
+
+`predict.py` first turns a picture upright
 (EXIF) and to RGB, then applies open_clip's preprocessing; without these two steps the
 probabilities differ for some pictures.
 
@@ -72,12 +86,28 @@ def new_folder(out: Path) -> Iterator[Path]:
         InputError: there is something at ``out``, or another process makes it.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f'{out} is there already: remove it, or name another folder')
+        raise InputError(
+            f'{out} is there already: remove it, or name another folder', code='deploy.exists'
+        )
     with locked(out.parent / f'.{out.name}.lock', 'or name another folder'):
         for left in out.parent.glob(f'.{glob.escape(out.name)}.*{BUILDING}'):
             shutil.rmtree(left)
-        with _built(out) as made:
-            yield made
+        try:
+            with _built(out) as made:
+                yield made
+        except (OSError, SafetensorError) as error:
+            if isinstance(error, InputError) or not _disk_is_full(error):
+                raise
+            raise InputError(
+                f'{out}: the disk is full ({error}); nothing is left there. Make room, or name a '
+                'folder on another disk',
+                code='deploy.disk_full',
+            ) from error
+
+
+def _disk_is_full(error: Exception) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return getattr(error, 'errno', None) in full or 'No space left' in str(error)
 
 
 @contextmanager
@@ -118,7 +148,10 @@ def preprocessing(classifier: Classifier) -> dict:
     resize = next((t for t in classifier.pipeline.transforms if 'Resize' in type(t).__name__), None)
     prep = classifier.model.data_preprocessor
     if getattr(prep, 'mean', None) is None:
-        raise InputError('export: the data_preprocessor does not normalise (mean, std)')
+        raise InputError(
+            'export: the data_preprocessor does not normalise (mean, std)',
+            code='deploy.not_exported',
+        )
     return dict(
         size=classifier.model.backbone.visual.image_size,
         mode='RGB',
@@ -152,10 +185,12 @@ def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
 def write_script(made: Path) -> None:
     """Write ``predict.py``, and beside it the modules of this package that it imports."""
     text = Path(standalone.__file__).read_text(encoding='utf-8')
-    imports = re.compile(r'from (mmpretrain_lmmreg(?:\.\w+)*\.(\w+)) import')
-    for module, name in imports.findall(text):
-        shutil.copyfile(str(sys.modules[module].__file__), made / f'{name}.py')
+    imports = re.compile(r'from \.\.((?:\w+\.)*)(\w+) import')
+    for rooms, name in imports.findall(text):
+        module = sys.modules[f'{__package__.partition(".")[0]}.{rooms}{name}']
+        shutil.copyfile(str(module.__file__), made / f'{name}.py')
     (made / 'predict.py').write_text(imports.sub(r'from \2 import', text), encoding='utf-8')
+    (made / 'requirements.txt').write_text('\n'.join(REQUIREMENTS) + '\n', encoding='utf-8')
 
 
 def write_json(file: Path, content: dict) -> None:
@@ -168,6 +203,7 @@ def write_readme(made: Path, model_name: str, settings: dict, missing_text: str)
     loading = IMAGE_ONLY.format(reason=missing_text) if missing_text else WHOLE
     text = README.format(
         count=len(settings['classes']),
+        names=', '.join(settings['classes']),
         model_name=model_name.removeprefix(LOCAL_DIR),
         content='the image tower' if missing_text else 'both towers',
         onnx=ONNX if (made / 'model.onnx').exists() else '',

@@ -37,7 +37,8 @@ def head_form(head: Any, dim: int) -> HeadForm:
     if ours and head.inputs_at_test:
         raise InputError(
             f'export: the text that {name} classifies with depends on each image, so that there '
-            'is no classifier that could be exported; use tools/test.py'
+            'is no classifier that could be exported; use tools/test.py',
+            code='deploy.text_of_each_image',
         )
     head = copy.deepcopy(head).double().cpu().eval()  # so that differences of logits are exact
     cache = head.exported_cache() if ours else {}
@@ -56,7 +57,8 @@ def head_form(head: Any, dim: int) -> HeadForm:
     expected = F.linear(F.normalize(probes, dim=1) if normalize else probes, weight, bias)
     if not (expected - found).abs().max() <= AGREE * found.abs().max().clamp_min(1):
         raise InputError(
-            f'export: {name} is not a linear classifier of the embedding or of its unit vector'
+            f'export: {name} is not a linear classifier of the embedding or of its unit vector',
+            code='deploy.not_exported',
         )
     tensors = dict(weight=weight, bias=bias, **cache)
     return HeadForm({n: t.float().contiguous() for n, t in tensors.items()}, normalize)

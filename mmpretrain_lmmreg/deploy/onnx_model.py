@@ -22,7 +22,8 @@ def require_onnx() -> None:
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(
-            f'--onnx: {error.name} is not installed: pip install "mmpretrain_lmmreg[onnx]"'
+            f'--onnx: {error.name} is not installed: pip install "mmpretrain_lmmreg[onnx]"',
+            code='deploy.package_missing',
         ) from error
 
 
@@ -66,6 +67,7 @@ def write_onnx(classifier: Classifier, images: Tensor, file: Path, about: dict) 
     if not torch.allclose(logits, expected_logits, 1e-3, 1e-3) or not difference <= TOLERANCE:
         raise InputError(
             f'--onnx: onnxruntime gives other probabilities, by {difference:.1e} '
-            f'({TOLERANCE:.0e} is allowed); export without --onnx'
+            f'({TOLERANCE:.0e} is allowed); export without --onnx',
+            code='deploy.other_results',
         )
     return difference

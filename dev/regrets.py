@@ -1,0 +1,191 @@
+"""Regrets of ways to choose a method: ``python dev/regrets.py scores OUT``, then ``tables OUT``.
+
+``scores`` trains every candidate of ``mmpretrain-lmmreg fit`` on the folds of the training images
+and on all of them, for each data set, number of images and seed, and keeps the logits in OUT; a
+stopped run goes on. ``tables`` prints what each way to choose loses against the best candidate in
+hindsight. Needs $BAR_ROOT and $RSSCN7_ROOT; other data sets are left out.
+"""
+
+import argparse
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, MODELS
+from torch.utils.data import DataLoader
+
+import mmpretrain_lmmreg  # noqa: F401
+from mmpretrain_lmmreg.config import config_folder, load_config, method_file
+from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
+from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
+from mmpretrain_lmmreg.fitting.folds import make_folds
+from mmpretrain_lmmreg.fitting.inputs import WholeInputs
+from mmpretrain_lmmreg.fitting.training import held_out_scores
+from mmpretrain_lmmreg.io.files import atomic_write
+
+SHOTS = (None, 16, 4)
+DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
+RSSCN7_NAMES = dict(
+    aGrass='grass',
+    bField='farm field',
+    cIndustry='industrial area',
+    dRiverLake='river or lake',
+    eForest='forest',
+    fResident='residential area',
+    gParking='parking lot',
+)
+
+
+class Data:
+    """A data set's inputs, and the trunk's features of its training and its own test images."""
+
+    def __init__(self, name: str, config: str, train: dict, test: dict | None) -> None:
+        self.name, self.config = name, config
+        cfg = load_config(config)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            model = MODELS.build(cfg.model)
+            model.init_weights()
+            model.eval()
+            sets = [DATASETS.build(each) for each in (train, test) if each]
+        images = [DataLoader(each, 64, num_workers=1) for each in sets]
+        loops = [SimpleNamespace(dataloader=loader) for loader in images]
+        source = cfg.default_hooks.class_means.get('source', 'descriptions')
+        inputs = [WholeInputs(model, [loop], cfg.templates, source=source) for loop in loops]
+        self.inputs = inputs[0]
+        self.features = torch.cat([each.trunk for each in inputs])
+        self.labels = torch.cat([each.labels for each in inputs])
+        self.train = len(sets[0])
+        infos = map(sets[0].get_data_info, range(self.train))
+        keys = ('rel_path', 'gt_label', 'group')
+        self.samples = [
+            {'index': i} | {key: info[key] for key in keys if key in info}
+            for i, info in enumerate(infos)
+        ]
+
+    def divide(self, seed: int, shots: int | None) -> tuple[list[dict], dict[str, torch.Tensor]]:
+        """Training images, and the indices of each kind of test images."""
+        kept, held = hold_out(self.samples, self.held_share, f'regrets {seed}')
+        if shots:
+            kept = few_shot(kept, shots, seed)
+        tests = {'alike': torch.tensor([sample['index'] for sample in held])}
+        if len(self.labels) > self.train:
+            tests['own'] = torch.arange(self.train, len(self.labels))
+        return kept, tests
+
+    @property
+    def held_share(self) -> float:
+        """RSSCN7 has 2,800 images, of which 1,200 train."""
+        return 4 / 7 if self.name == 'rsscn7' else 0.2
+
+
+def find_data(out: Path) -> list:
+    """Functions that read each data set at hand."""
+    configs = config_folder()
+    found = [lambda: _split('demo', str(configs / 'lmmreg_demo.py'))]
+    if os.environ.get('BAR_ROOT'):
+        found.append(lambda: _split('bar', str(configs / 'lmmreg_bar_lite0.py'), described=False))
+    if os.environ.get('RSSCN7_ROOT'):
+        found.append(lambda: _rsscn7(out))
+    return found
+
+
+def _split(name: str, config: str, described: bool = True) -> Data:
+    cfg = load_config(config)
+    train = dict(cfg.train_dataloader.dataset)
+    if not described:
+        text = (
+            f'_base_ = {config!r}\ndefault_hooks = dict(class_means=dict(source="class_names"))\n'
+        )
+        config = _write(name, text)
+    return Data(name, config, dict(train, split='train'), dict(train, split='test'))
+
+
+def _rsscn7(out: Path) -> Data:
+    base = str(config_folder() / 'lmmreg_bar_lite0.py')
+    text = (
+        f'_base_ = {base!r}\nmodel = dict(head=dict(num_classes=7))\n'
+        'templates = ["a satellite photo of {}."]\n'
+        'default_hooks = dict(class_means=dict(source="class_names"))\n'
+    )
+    pipeline = load_config(base).test_pipeline
+    root = os.environ['RSSCN7_ROOT']
+    data = dict(type='OwnImages', data_root=root, class_names=RSSCN7_NAMES, test_fraction=0.0)
+    return Data('rsscn7', _write('rsscn7', text), dict(data, pipeline=pipeline), None)
+
+
+def _write(name: str, text: str) -> str:
+    file = Path(os.environ['REGRETS_OUT'], f'{name}.py')
+    file.write_text(text)
+    return str(file)
+
+
+def config_of(candidate: Candidate, on: str) -> Config:
+    """A candidate's config put on a data set's."""
+    own = candidate.method == 'lmmreg'
+    cfg = load_config(on) if own else load_config(method_file(candidate.method), on)
+    cfg.merge_from_dict(dict(candidate.settings))
+    return cfg
+
+
+def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
+    """Keep the logits of all candidates for one data set, number of images and seed."""
+    kept, tests = data.divide(seed, shots)
+    rows = torch.tensor([sample['index'] for sample in kept])
+    labels = [sample['gt_label'] for sample in kept]
+    units = [sample.get('group') or sample['rel_path'] for sample in kept]
+    folds = make_folds(labels, units, int(data.labels.max()) + 1, seed)
+    test = torch.cat(list(tests.values()))
+    parts = [(rows[train], rows[held]) for train, held in folds.parts()] + [(rows, test)]
+    content: dict = {'fold': folds.fold, 'labels': data.labels[rows]}
+    for name, where in tests.items():
+        content[f'test {name}'] = data.labels[where]
+    times = []
+    for candidate in (*CANDIDATES, DEFAULT):
+        began = time.time()
+        own = parts[-1:] if candidate is DEFAULT else parts
+        try:
+            cfg = config_of(candidate, data.config)
+            scores = held_out_scores(cfg, data.inputs, data.features, own, seed)
+        except InputError as error:
+            print(f'  {candidate.name}: {error}', flush=True)
+            continue
+        times.append(f'{candidate.name} {time.time() - began:.1f}')
+        held = torch.zeros(len(rows), scores[-1].shape[1])
+        for k, score in enumerate(scores[:-1]):
+            held[folds.fold == k] = score
+        content[f'held {candidate.name}'] = held
+        for name, part in zip(
+            tests, scores[-1].split([len(t) for t in tests.values()]), strict=True
+        ):
+            content[f'{name} {candidate.name}'] = part
+    with atomic_write(file) as opened:
+        np.savez_compressed(opened, **{k: np.asarray(v) for k, v in content.items()})
+    print(f'{file.stem}: {", ".join(times)}', flush=True)
+
+
+def main() -> None:
+    """Score or print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('what', choices=['scores', 'tables'])
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--seeds', type=int, default=5)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    os.environ['REGRETS_OUT'] = str(args.out)
+    found = [read() for read in find_data(args.out)]
+    for seed in range(args.seeds):
+        for shots in SHOTS[::-1]:
+            for data in found:
+                file = args.out / f'{data.name}_{shots or "all"}_{seed}.npz'
+                if not file.exists():
+                    score_cell(data, shots, seed, file)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,161 @@
+"""A classifier in a notebook or a program: ``load(folder).predict(images)``."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..datasets.pictures import Images, list_images
+from ..errors import InputError, MissingInputError
+from ..progress import track
+from . import standalone
+
+if TYPE_CHECKING:
+    import pandas
+
+EXPORTED = 'exported'  # in a fit's folder
+
+
+class Classifier:
+    """An exported classifier; made by :func:`load` and by ``fit``.
+
+    Attributes:
+        folder: The exported folder.
+        classes: N_c names.
+        held_out: Calibrated probabilities of training images' own classes, from held-out folds.
+        leaderboard: A table of the candidates, best first; None where no fit made the folder.
+
+    Example:
+        >>> classifier = load('fitted')
+        >>> classifier.predict('a.jpg', topk=1)[0]['predictions'][0]['class']
+        'climbing'
+    """
+
+    def __init__(self, folder: Path, leaderboard: Path | None = None) -> None:
+        self.folder = folder
+        try:
+            self._model = standalone.Classifier(folder)
+        except (OSError, ValueError) as error:
+            raise InputError(f'{error}; export the folder again', code='deploy.damaged') from error
+        self.classes: tuple[str, ...] = tuple(self._model.classes)
+        self.held_out: list[float] = self._model.held_out
+        self._leaderboard = leaderboard
+
+    @property
+    def leaderboard(self) -> 'pandas.DataFrame | None':
+        """The candidates of the fit, best first."""
+        if self._leaderboard is None:
+            return None
+        import pandas
+
+        return pandas.read_csv(self._leaderboard)
+
+    def predict(
+        self,
+        images: Images,
+        topk: int = 5,
+        coverage: float | None = None,
+        calibrated: bool = False,
+        broken: dict[str, str] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Classify images.
+
+        Args:
+            images: A path, a folder, a PIL image, a uint8 array (H, W, 3), or a list of these.
+            topk: Classes in each result.
+            coverage: Also give ``set``, the smallest set of classes that holds the right one for
+                this share of images like the training images; empty means none of these.
+            calibrated: Divide logits by the temperature that the fit found.
+            broken: Receives images that cannot be read, and why, instead of an error.
+
+        Returns:
+            For each image a dict with ``image`` and ``predictions``: dicts with ``class`` and
+            ``probability``, the likeliest first.
+
+        Raises:
+            InputError: an image that cannot be read; ``coverage`` outside of 0 to 1, or without
+                held-out scores.
+        """
+        if coverage is not None and not (0 < coverage < 1 and self._model.held_out):
+            raise InputError(
+                f'coverage={coverage} must lie between 0 and 1, of a classifier that fit has made',
+                code='deploy.no_coverage',
+            )
+        found = list_images(images)
+        parts = [found[i : i + standalone.BATCH] for i in range(0, len(found), standalone.BATCH)]
+        results: list[dict[str, Any]] = []
+        for part in track(parts, 'batches of images', len(parts)) if len(parts) > 1 else parts:
+            try:
+                results += standalone.predict(self._model, part, topk, coverage, calibrated, broken)
+            except ValueError as error:
+                raise InputError(str(error), code='deploy.unreadable') from error
+        return results
+
+    def embed(self, images: Images) -> np.ndarray:
+        """Embeddings (N, D) of images in the joint space of images and texts, float32."""
+        found, parts = list_images(images), []
+        for start in range(0, len(found), standalone.BATCH):
+            try:
+                pixels = [
+                    self._model.read(image) for image in found[start : start + standalone.BATCH]
+                ]
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    f'an image cannot be read: {error}', code='deploy.unreadable'
+                ) from error
+            parts.append(self._model.embed(torch.stack(pixels)))
+        return torch.cat(parts).numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Copy the exported folder, which works by itself.
+
+        Raises:
+            InputError: there is something at ``folder``.
+        """
+        from .folder import new_folder
+
+        with new_folder(Path(folder)) as made:
+            shutil.copytree(self.folder, made, dirs_exist_ok=True)
+            if self._leaderboard is not None:
+                shutil.copyfile(self._leaderboard, made / self._leaderboard.name)
+
+
+def load(folder: str | Path) -> Classifier:
+    """Load a classifier.
+
+    Args:
+        folder: An exported folder, a fit's, or the work folder of a run, which is exported beside
+            its checkpoint.
+
+    Raises:
+        MissingInputError: it is none of them.
+        InputError: it is damaged.
+
+    Example:
+        >>> from mmpretrain_lmmreg import load
+        >>> load('fitted').embed('a.jpg').shape
+        (1, 768)
+    """
+    folder = Path(folder).expanduser()
+    exported = folder / EXPORTED
+    table = folder / 'leaderboard.csv'
+    for place in (folder, exported):
+        if (place / 'classifier.json').is_file():
+            return Classifier(place, table if table.is_file() else None)
+    configs = sorted(folder.glob('*.py'))
+    last = folder / 'last_checkpoint'
+    if len(configs) != 1 or not last.is_file():
+        raise MissingInputError(
+            f'{folder} is no exported folder (classifier.json), no folder of fit (exported/) and '
+            'no work folder (one config and last_checkpoint)',
+            code='deploy.no_classifier',
+        )
+    from .classifier import load_classifier
+    from .export import export
+    from .folder import new_folder
+
+    with new_folder(exported) as made:
+        export(load_classifier(str(configs[0]), last.read_text().strip()), made, exported)
+    return Classifier(exported)

@@ -1,0 +1,231 @@
+"""What a fit prints, and its page."""
+
+import math
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from ..datasets.thumbnails import thumbnail
+from ..io.files import save_atomic
+from .choice import Judged, confusions, contradicted
+from .folds import Folds
+
+if TYPE_CHECKING:
+    from .fit import Outcome
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+.wide { overflow-x: auto } table { border-collapse: collapse }
+td, th { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
+td:first-child, th:first-child { text-align: left } .use { background: #e6f4e6; font-weight: 600 }
+figure { display: inline-block; width: 10rem; margin: .4rem; vertical-align: top; font-size: .8rem }
+figure img { width: 100%; height: 8rem; object-fit: cover }
+"""
+CANNOT_SEE = (
+    'Folds of the training images say nothing about test images from elsewhere: other cameras, '
+    'places or years. Where such images matter, give some with labels by --test, or keep images of '
+    'one source together by --group-by.'
+)
+
+
+def show_folds(folds: Folds, classes: tuple[str, ...]) -> None:
+    """Say how many folds there are, and which classes are never held out."""
+    print(f'{folds.count} folds of the training images')
+    if folds.unscored:
+        names = ', '.join(classes[label] for label in folds.unscored)
+        print(f'trained in every fold and never scored, since there is one image (group): {names}')
+
+
+def show_progress(judged: Judged) -> None:
+    """Name a candidate that is done."""
+    print(f'  {judged.candidate.name}: {judged.accuracy:.1%}, {judged.seconds:.0f} s', flush=True)
+
+
+def show_leaderboard(outcome: 'Outcome') -> None:
+    """Print the candidates, best first."""
+    table = Table('candidate', 'held-out accuracy', '± standard error', 'log-likelihood', '')
+    for j in outcome.ranked:
+        note = 'use this' if j is outcome.best else ''
+        cells = (f'{j.accuracy:.1%}', f'{j.error:.1%}', f'{j.log_likelihood:.3f}', note)
+        table.add_row(j.candidate.name, *cells)
+    Console(width=100).print(table)
+    for name, reason in outcome.unfinished.items():
+        print(f'left out: {name}: {reason}')
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of ``count`` images."""
+    z = 1.96
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / (1 + z * z / count)
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def results(outcome: 'Outcome') -> list[str]:
+    """What came out, in lines."""
+    best, classes = outcome.best, outcome.images.classes
+    lines = [f'chosen: {best.candidate.name}; held-out accuracy {best.accuracy:.1%}']
+    chance = 1 / len(classes)
+    if outcome.test is not None:
+        right = float(outcome.test.correct.mean())
+        low, high = interval(right, len(outcome.test.label))
+        lines.append(
+            f'test accuracy {right:.1%} (95 % interval {low:.1%} to {high:.1%}, '
+            f'{len(outcome.test.label)} images); chance {chance:.1%}; '
+            f'training images {outcome.train_accuracy:.1%}'
+        )
+        if right < chance:
+            lines.append('warning: below chance; look at the labels of training and test images')
+        if right < best.accuracy - 2 * (best.error + (high - low) / 4):
+            lines.append(
+                'warning: the test images are unlike the training images, or fewer than they '
+                f'should be: held-out accuracy was {best.accuracy:.1%}'
+            )
+    else:
+        lines.append(f'no test images; chance {chance:.1%}')
+    return lines
+
+
+def show_end(outcome: 'Outcome', out: Path) -> None:
+    """Print what came out, where it lies and what can be done next."""
+    from .fit import repeat_command
+
+    print('\n'.join(results(outcome)))
+    spent = ', '.join(f'{name} {value:.0f} s' for name, value in outcome.seconds.items())
+    print(f'time: {spent}')
+    print(f'{out}: exported/ (works by itself), report.html, leaderboard.csv, config.py, run/')
+    print('next:')
+    print(f'  mmpretrain-lmmreg predict {out} IMAGE_OR_FOLDER...')
+    print(f'  {repeat_command(out)}')
+    print(f'  mmpretrain-lmmreg describe {out / "data.py"}')
+
+
+def write(outcome: 'Outcome', out: Path) -> None:
+    """Write ``report.html`` and ``leaderboard.csv``."""
+    from .fit import leaderboard_csv
+
+    for name, text in (
+        ('leaderboard.csv', leaderboard_csv(outcome)),
+        ('report.html', page(outcome)),
+    ):
+        with save_atomic(out / name) as file:
+            file.write(text.encode(errors='replace'))
+
+
+def page(outcome: 'Outcome') -> str:
+    """The report: one page that needs nothing beside it."""
+    parts = [
+        f'<h1>{escape(str(outcome.images.root))}</h1>',
+        *(f'<p>{escape(line)}</p>' for line in results(outcome)),
+        '<h2>Leaderboard</h2>',
+        _leaderboard(outcome),
+        f'<p>{CANNOT_SEE}</p>',
+        *_classes(outcome),
+        *_confident_errors(outcome),
+        *_contradictions(outcome),
+        '<h2>Data</h2>',
+        _table(('', ''), outcome.images.card()),
+    ]
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    return (
+        f'<!doctype html><html lang="en"><head>{head}<title>fit</title><style>{STYLE}</style>'
+        + (f'</head><body>{"".join(parts)}</body></html>\n')
+    )
+
+
+def _table(head: tuple, rows: list, used: int = -1) -> str:
+    cells = ''.join(f'<th>{escape(str(cell))}</th>' for cell in head)
+    body = ''.join(
+        f'<tr{" class=use" * (i == used)}>'
+        + ''.join(f'<td>{escape(str(cell))}</td>' for cell in row)
+        + '</tr>'
+        for i, row in enumerate(rows)
+    )
+    return f'<div class="wide"><table><tr>{cells}</tr>{body}</table></div>'
+
+
+def _leaderboard(outcome: 'Outcome') -> str:
+    rows = [
+        (
+            j.candidate.name + ' – use this' * (j is outcome.best),
+            f'{j.accuracy:.1%} ± {j.error:.1%}',
+            f'{j.log_likelihood:.3f}',
+        )
+        for j in outcome.ranked
+    ]
+    left = ''.join(
+        f'<p>Left out: {escape(name)}: {escape(why)}</p>'
+        for name, why in outcome.unfinished.items()
+    )
+    return _table(('candidate', 'held-out accuracy', 'log-likelihood'), rows, 0) + left
+
+
+def _classes(outcome: 'Outcome') -> list[str]:
+    classes, test = outcome.images.classes, outcome.test
+    if test is None:
+        predicted, labels, of = outcome.best.log_probabilities.argmax(1), outcome.labels, 'held-out'
+    else:
+        predicted, labels, of = (
+            torch.from_numpy(test.probs.argmax(1)),
+            torch.from_numpy(test.label),
+            'test',
+        )
+    counts = confusions(predicted, labels, len(classes))
+    rows = [
+        (name, int(counts[c].sum()), f'{int(counts[c, c]) / max(int(counts[c].sum()), 1):.0%}')
+        for c, name in enumerate(classes)
+    ]
+    wrong = counts.clone().fill_diagonal_(0).flatten()
+    order = [int(i) for i in wrong.argsort(descending=True)[:8] if wrong[i] > 0]
+    pairs = [
+        (f'{classes[i // len(classes)]} taken for {classes[i % len(classes)]}', int(wrong[i]))
+        for i in order
+    ]
+    return [
+        f'<h2>Classes ({of} images)</h2>',
+        _table(('class', 'images', 'accuracy'), sorted(rows, key=lambda row: int(row[2][:-1]))),
+        *(['<h2>Confusions</h2>', _table(('', 'images'), pairs)] if pairs else []),
+    ]
+
+
+def _figure(path: str, text: str) -> str:
+    image = thumbnail('/', path.lstrip('/'), 240)
+    shown = f'<img src="{image}" alt="">' if image else ''
+    return f'<figure>{shown}<figcaption>{escape(text)}</figcaption></figure>'
+
+
+def _confident_errors(outcome: 'Outcome') -> list[str]:
+    test, classes = outcome.test, outcome.images.classes
+    if test is None:
+        return []
+    sure = test.probs.max(1)
+    wrong = sorted((i for i in range(len(sure)) if not test.correct[i]), key=lambda i: -sure[i])[
+        :12
+    ]
+    figures = [
+        _figure(
+            str(Path(outcome.images.test[i]['img_path']).resolve()),
+            f'{classes[test.label[i]]}, taken for '
+            f'{classes[test.probs[i].argmax()]} ({sure[i]:.0%})',
+        )
+        for i in wrong
+    ]
+    return ['<h2>Surest errors on test images</h2>', *figures] if figures else []
+
+
+def _contradictions(outcome: 'Outcome') -> list[str]:
+    rows = outcome.folds.scored.nonzero()[:, 0]
+    classes, figures = outcome.images.classes, []
+    for i, predicted, probability in contradicted(outcome.best, outcome.labels):
+        sample = outcome.images.train[int(rows[i])]
+        text = f'{sample["rel_path"]}: labelled {classes[sample["gt_label"]]}, ' + (
+            f'held-out prediction {classes[predicted]} ({probability:.0%})'
+        )
+        figures.append(_figure(str(Path(sample['img_path']).resolve()), text))
+    if not figures:
+        return []
+    return ['<h2>Training images whose label may be wrong</h2>', *figures]

@@ -1,0 +1,195 @@
+"""Train a method on several subsets of the images at once, by its config, on trunk features.
+
+What a config says holds: head, optimizer, schedule, batch size and number of steps. The models of
+all subsets take their steps together, as one batch of matrices.
+"""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, DefaultScope
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from .inputs import SubsetInputs, WholeInputs
+
+
+def held_out_scores(
+    cfg: Config,
+    inputs: WholeInputs,
+    features: Tensor,
+    parts: Sequence[tuple[Tensor, Tensor]],
+    seed: int = 0,
+) -> list[Tensor]:
+    """Train the model of a config on each part's first images, and score its second ones.
+
+    Args:
+        cfg: A method's config, put on a data set's.
+        inputs: Of all images, with a model of this backbone.
+        features: Trunk features of all images, (N, D_trunk).
+        parts: For each subset the indices of training and of scored images.
+        seed: Of initial weights and of the order of the images.
+
+    Returns:
+        Logits (n, N_c) of each part's scored images.
+    """
+    model = inputs.model
+    model.backbone.requires_grad_(False)
+    if cfg.model.backbone.get('trainable', 'proj') == 'proj':
+        for parameter in model.backbone.tower.projection():
+            parameter.requires_grad = True
+    heads = [_set_up_head(cfg, inputs, train, seed) for train, _ in parts]
+    labels = inputs.labels
+    states = _train(cfg, model, heads, features, labels, [train for train, _ in parts], seed)
+    scores = []
+    for head, state, (_, scored) in zip(heads, states, parts, strict=True):
+        model.head = head.eval()
+        with torch.no_grad():
+            x = functional_call(model.backbone, state, (features[scored],))
+            scores.append(head(x).float())
+    return scores
+
+
+def _set_up_head(cfg: Config, inputs: WholeInputs, train: Tensor, seed: int) -> Any:
+    torch.manual_seed(seed)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        head = MODELS.build(cfg.model.head)
+    head.init_weights()
+    inputs.model.head = head
+    with torch.no_grad():
+        head.set_up(SubsetInputs(inputs, train))
+    return head.train()
+
+
+def _train(
+    cfg: Config,
+    model: ImageClassifier,
+    heads: list[Any],
+    features: Tensor,
+    labels: Tensor,
+    trainings: list[Tensor],
+    seed: int,
+) -> list[dict[str, Tensor]]:
+    """Train the heads in place; returns each one's weights of the projection."""
+    model.head = heads[0]
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    if not names:
+        return [{} for _ in heads]
+    shapes = [[p.shape for p in head.parameters()] for head in heads]
+    if any(shape != shapes[0] for shape in shapes):  # a cache of as many keys as images
+        parts = zip(heads, trainings, strict=True)
+        return [_train(cfg, model, [h], features, labels, [t], seed)[0] for h, t in parts]
+    states = [_head_state(head) for head in heads]
+    whole: dict[str, Tensor] = dict(model.named_parameters())
+    params = {
+        name: torch.stack([state.get(name, whole[name]).detach().clone() for state in states])
+        for name in names
+    }
+    params = {name: nn.Parameter(p) for name, p in params.items()}
+    buffers = {
+        name: torch.stack([state[name] for state in states])
+        for name, value in states[0].items()
+        if name not in params and not all(torch.equal(value, s[name]) for s in states)
+    }
+    gradient = _gradient(model, features[trainings[0][:2]], labels[trainings[0][:2]], len(heads))
+    _run(cfg, params, buffers, gradient, features, labels, trainings, seed)
+    for k, head in enumerate(heads):
+        own = {n.removeprefix('head.'): p[k] for n, p in params.items() if n.startswith('head.')}
+        for name, value in own.items():
+            head.get_parameter(name).data = value.detach().clone()
+    prefix = 'backbone.'
+    return [
+        {n.removeprefix(prefix): p[k].detach() for n, p in params.items() if n.startswith(prefix)}
+        for k in range(len(heads))
+    ]
+
+
+def _head_state(head: nn.Module) -> dict[str, Tensor]:
+    return {f'head.{name}': value.detach() for name, value in head.state_dict().items()}
+
+
+def _gradient(model: ImageClassifier, features: Tensor, labels: Tensor, count: int) -> Any:
+    """Gradients of the summed loss with respect to stacked parameters, model by model."""
+
+    def loss(params: dict, buffers: dict, x: Tensor, y: Tensor) -> Tensor:
+        samples = [DataSample(gt_label=y)]
+        found = functional_call(model, params | buffers, (x, samples), dict(mode='loss'))
+        return sum(value for name, value in found.items() if 'loss' in name)
+
+    model(features, [DataSample(gt_label=labels)], mode='loss')  # what is checked once, is now
+    if count > 1:
+        return vmap(grad(loss))
+
+    def alone(params: dict, *others: Any) -> dict:
+        found = grad(loss)(_first(params), *map(_first, others))
+        return {name: value[None] for name, value in found.items()}
+
+    return alone
+
+
+def _first(stacked: Any) -> Any:
+    if isinstance(stacked, dict):
+        return {name: value[0] for name, value in stacked.items()}
+    return stacked[0]
+
+
+def _run(cfg, params, buffers, gradient, features, labels, trainings, seed) -> None:
+    batch = min(cfg.train_dataloader.batch_size, *map(len, trainings))
+    epoch = max(math.ceil(max(map(len, trainings)) / cfg.train_dataloader.batch_size), 1)
+    epochs = max(cfg.train_cfg.max_epochs, math.ceil(cfg.train_cfg.get('min_iters', 0) / epoch))
+    batches = [_batches(train, batch, seed) for train in trainings]
+    wrapper = build_optim_wrapper(_Parameters(list(params.values())), cfg.optim_wrapper)
+    optimizer = wrapper.optimizer
+    schedulers = _schedulers(cfg, optimizer, epochs, epoch)
+    clip = cfg.optim_wrapper.get('clip_grad')
+    for step in range(epochs * epoch):
+        rows = torch.stack([next(each) for each in batches])
+        grads = gradient(params, buffers, features[rows], labels[rows])
+        if clip:
+            norm = sum(g.flatten(1).square().sum(1) for g in grads.values()).sqrt()
+            scale = (clip['max_norm'] / (norm + 1e-6)).clamp_max(1)
+        for name, parameter in params.items():
+            g = grads[name]
+            parameter.grad = g * scale.view(-1, *[1] * (g.ndim - 1)) if clip else g
+        optimizer.step()
+        for scheduler in schedulers:
+            if scheduler.by_epoch is False or (step + 1) % epoch == 0:
+                scheduler.step()
+
+
+class _Parameters(nn.Module):
+    def __init__(self, parameters: list[Tensor]) -> None:
+        super().__init__()
+        self.stacked = nn.ParameterList(parameters)
+
+
+def _schedulers(cfg: Config, optimizer: Any, epochs: int, epoch: int) -> list[Any]:
+    built = []
+    for each in cfg.get('param_scheduler') or []:
+        each = copy.deepcopy(dict(each))
+        kind = PARAM_SCHEDULERS.get(each.pop('type'))
+        by_iter = each.pop('convert_to_iter_based', False)
+        if each.get('by_epoch', True) and 'end' not in each:
+            each['end'] = epochs
+        make = kind.build_iter_from_epoch if by_iter else kind
+        built.append(make(optimizer, **each, **(dict(epoch_length=epoch) if by_iter else {})))
+    return built
+
+
+def _batches(rows: Tensor, size: int, seed: int) -> Iterator[Tensor]:
+    """Batches of shuffled rows without end."""
+    generator = torch.Generator().manual_seed(seed)
+    left = rows[:0]
+    while True:
+        while len(left) < size:
+            left = torch.cat([left, rows[torch.randperm(len(rows), generator=generator)]])
+        yield left[:size]
+        left = left[size:]

@@ -1,0 +1,126 @@
+"""The whole way from a folder to a classifier that works by itself."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from refused import refused
+
+from mmpretrain_lmmreg import load
+from mmpretrain_lmmreg.fitting import fit as module
+from mmpretrain_lmmreg.fitting.data import find_images
+from mmpretrain_lmmreg.fitting.fit import fit
+
+COLOURS = {'red one': (200, 40, 40), "grün's": (40, 200, 40), 'blue': (40, 40, 200)}
+METHODS = ['zero_shot', 'gda', 'logreg']
+
+
+def _draw(root, count: int, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.normal(colour, 60, (40, 50, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f'{i}.png')
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    root = tmp_path_factory.mktemp('own') / 'some "images"'
+    _draw(root, 12)
+    return root
+
+
+def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
+    out = tmp_path / 'fitted'
+    classifier = fit(images, out=out, model='demo-clip', methods=METHODS)
+    printed = capsys.readouterr().out
+    assert 'use this' in printed and '5 folds' in printed and 'test accuracy' in printed
+    table = classifier.leaderboard
+    assert table.chosen.tolist() == [True] + [False] * (len(table) - 1)
+    assert table.log_likelihood.is_monotonic_decreasing
+    assert set(table.method) == set(METHODS)
+
+    path = images / 'blue' / '3.png'
+    array = np.asarray(Image.open(path))
+    results = classifier.predict([path, Image.open(path), array], coverage=0.8)
+    assert [r['predictions'] for r in results[1:]] == [results[0]['predictions']] * 2
+    assert results[0]['predictions'][0]['class'] == 'blue'
+    assert set(results[0]['set']) <= set(COLOURS)
+    assert classifier.embed(images / 'blue').shape == (12, 64)
+
+    assert 'use this' in (out / 'report.html').read_text()
+    kept = tmp_path / 'kept'
+    classifier.save(kept)
+    shutil.rmtree(out)
+    again = load(kept)
+    assert again.predict(path) == classifier.predict(path)
+    assert again.leaderboard is not None
+    command = [sys.executable, str(kept / 'predict.py'), str(images / 'blue'), '--coverage', '0.8']
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = {json.loads(line)['image']: json.loads(line)['probabilities'] for line in lines}
+    expected = results[0]['predictions'][0]['probability']
+    assert len(lines) == 12 and found[str(path)]['blue'] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
+    out, scored = tmp_path / 'fitted', []
+    original = module._score
+
+    def stop_at_the_third(*args):
+        if len(scored) == 2:
+            raise KeyboardInterrupt
+        scored.append(args)
+        return original(*args)
+
+    monkeypatch.setattr(module, '_score', stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        fit(images, out=out, model='demo-clip', methods=METHODS)
+    monkeypatch.setattr(module, '_score', lambda *args: scored.append(args) or original(*args))
+    table = fit(images, out=out, model='demo-clip', methods=METHODS).leaderboard
+    assert len(scored) == len(table)  # none twice
+
+
+def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path, capsys):
+    classifier = fit(images, out=tmp_path, model='demo-clip', methods=METHODS, minutes=0)
+    assert classifier.leaderboard.method.tolist() == ['zero_shot']
+    assert 'left out: logreg C=1' in capsys.readouterr().out
+
+
+def test_test_images_may_lie_elsewhere(images, tmp_path):
+    _draw(tmp_path / 'test', 2, seed=1)
+    shutil.rmtree(tmp_path / 'test' / 'red one')
+    shutil.copy(images / 'blue' / '0.png', tmp_path / 'test' / 'blue' / 'again.png')
+    found = find_images(images, tmp_path / 'test')
+    assert len(found.train) == 36 and len(found.test) == 5
+    assert found.twice == ['blue/again.png']
+    assert {found.classes[s['gt_label']] for s in found.test} == {"grün's", 'blue'}
+    (tmp_path / 'test' / 'violet').mkdir()
+    shutil.copy(images / 'blue' / '0.png', tmp_path / 'test' / 'violet')
+    with refused('fit.other_classes'):
+        find_images(images, tmp_path / 'test')
+
+
+def test_groups_of_a_pattern_are_never_divided(images):
+    found = find_images(images, group_by=r'(\d)\.png$')
+    train = {sample['group'] for sample in found.train}
+    assert train and not train & {sample['group'] for sample in found.test}
+    with refused('fit.bad_group_by'):
+        find_images(images, group_by='(')
+
+
+def test_mistakes_are_named(images, tmp_path):
+    with refused('fit.unknown_method'):
+        fit(images, out=tmp_path / 'a', methods=['gdaa'])
+    single = tmp_path / 'single'
+    for name in ('a', 'b'):
+        (single / name).mkdir(parents=True)
+        shutil.copy(images / 'blue' / '0.png', single / name)
+    with refused('fit.too_few_images'):
+        fit(single, out=tmp_path / 'b', model='demo-clip')
+    with refused('deploy.no_classifier'):
+        load(images)

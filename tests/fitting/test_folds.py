@@ -1,0 +1,96 @@
+"""Folds, calibration, choice and sets of classes: plain arithmetic."""
+
+import pytest
+import torch
+
+from mmpretrain_lmmreg.deploy.standalone import least_probability
+from mmpretrain_lmmreg.fitting.candidates import CANDIDATES
+from mmpretrain_lmmreg.fitting.choice import contradicted, judge, own_probabilities, rank
+from mmpretrain_lmmreg.fitting.folds import calibrate_scores, make_folds
+
+
+def test_classes_and_groups_are_dealt_out_evenly():
+    labels = [0] * 20 + [1] * 10
+    units = [f'group {i // 2}' for i in range(30)]
+    folds = make_folds(labels, units, 2)
+    assert folds.count == 5 and folds.scored.all() and not folds.unscored
+    for k in range(5):
+        held = (folds.fold == k).nonzero()[:, 0].tolist()
+        assert sorted(labels[i] for i in held) == [0] * 4 + [1] * 2
+        train = {units[i] for i in range(30) if i not in held}
+        assert not train & {units[i] for i in held}
+
+
+def test_the_number_of_folds_is_that_of_the_smallest_class_with_two():
+    folds = make_folds([0] * 9 + [1] * 3 + [2], list(map(str, range(13))), 3)
+    assert folds.count == 3
+    assert folds.unscored == [2] and folds.fold[12] == -1
+    assert all(12 in train.tolist() for train, _ in folds.parts())
+
+
+def test_every_class_trains_in_every_fold_where_groups_span_classes():
+    generator = torch.Generator().manual_seed(0)
+    for seed in range(30):
+        labels = torch.randint(4, (40,), generator=generator).tolist()
+        units = [f'{int(u)}' for u in torch.randint(9, (40,), generator=generator)]
+        folds = make_folds(labels, units, 4, seed)
+        for train, _ in folds.parts():
+            assert {labels[i] for i in train.tolist()} == set(labels)
+
+
+def test_a_seed_decides_the_folds():
+    args = ([0, 1] * 20, list(map(str, range(40))), 2)
+    assert torch.equal(make_folds(*args, 3).fold, make_folds(*args, 3).fold)
+    assert not torch.equal(make_folds(*args, 3).fold, make_folds(*args, 4).fold)
+
+
+def _scores(noise: float = 1.0):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.randint(3, (300,), generator=generator)
+    right = 2 * torch.nn.functional.one_hot(labels, 3)
+    return right + noise * torch.randn(300, 3, generator=generator), labels
+
+
+def test_the_scale_of_scores_does_not_decide():
+    scores, labels = _scores()
+    one, large = (judge(CANDIDATES[0], s * scores, labels) for s in (1, 9))
+    assert one.log_likelihood == pytest.approx(large.log_likelihood, abs=1e-3)
+    temperature = calibrate_scores(scores, labels)[1]
+    assert calibrate_scores(9 * scores, labels)[1] == pytest.approx(9 * temperature, rel=0.01)
+
+
+def test_the_best_likelihood_is_first_and_of_equals_the_simpler():
+    (good, labels), (poor, _) = _scores(), _scores(noise=3.0)
+    pairs = ((-1, good), (0, poor), (2, good))
+    judged = [judge(CANDIDATES[i], scores, labels) for i, scores in pairs]
+    assert [j.candidate for j in rank(judged)] == [CANDIDATES[i] for i in (2, -1, 0)]
+
+
+def test_contradicted_labels_are_named():
+    scores, labels = _scores(noise=0.1)
+    wrong = labels.clone()
+    wrong[7] = (labels[7] + 1) % 3
+    found = contradicted(judge(CANDIDATES[0], scores, wrong), wrong)
+    assert [(i, predicted) for i, predicted, _ in found] == [(7, int(labels[7]))]
+
+
+@pytest.mark.parametrize('coverage', [0.5, 0.8, 0.95])
+def test_sets_cover_what_they_promise(coverage):
+    generator = torch.Generator().manual_seed(0)
+    shares = []
+    for _ in range(400):
+        own = torch.rand(60, generator=generator)
+        least = least_probability(own[:40].tolist(), coverage)
+        shares.append((own[40:] >= least).double().mean().item())
+    assert coverage - 0.005 < sum(shares) / len(shares) < coverage + 1 / 41 + 0.01
+
+
+def test_too_few_images_give_all_classes():
+    assert least_probability([0.9] * 18, 0.95) == 0
+    assert least_probability([0.9] * 19, 0.95) == 0.9
+
+
+def test_own_probabilities_are_probabilities():
+    scores, labels = _scores()
+    own = own_probabilities(judge(CANDIDATES[0], scores, labels), labels)
+    assert own == sorted(own) and 0 <= own[0] <= own[-1] <= 1 and len(own) == 300

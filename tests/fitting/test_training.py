@@ -1,0 +1,68 @@
+"""Models of folds are those that the usual loop would train."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS, MODELS
+from torch.utils.data import DataLoader
+
+from mmpretrain_lmmreg.config import config_folder
+from mmpretrain_lmmreg.fitting.candidates import Candidate
+from mmpretrain_lmmreg.fitting.fit import config_of
+from mmpretrain_lmmreg.fitting.inputs import WholeInputs
+from mmpretrain_lmmreg.fitting.training import held_out_scores
+from mmpretrain_lmmreg.runner import LMMRegRunner
+
+DEMO = str(config_folder() / 'lmmreg_demo.py')
+STEPS = {'train_cfg.max_epochs': 20, 'train_cfg.min_iters': 0}
+# of which the start is not random, so that both ways can be compared number by number
+CASES = [
+    Candidate('gda', 'gda', {'model.head.alpha': 10.0}),
+    Candidate('logreg', 'logreg'),
+    Candidate('tip_adapter_f', 'tip_adapter_f'),
+    Candidate('clap', 'clap'),
+    Candidate('wise_ft', 'wise_ft'),
+    Candidate('mean_start', 'mean_start', STEPS),
+    Candidate('lmmreg', 'lmmreg', {**STEPS, 'model.head.fc_init': 'class_means'}),
+]
+
+
+def _inputs(cfg) -> WholeInputs:
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(cfg.model)
+        model.init_weights()
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    loop = SimpleNamespace(dataloader=DataLoader(dataset, 64))
+    return WholeInputs(model.eval(), [loop], cfg.templates)
+
+
+@pytest.mark.parametrize('candidate', CASES, ids=lambda c: c.name)
+def test_a_subset_is_trained_as_a_run_trains_it(candidate, tmp_path, drawn):
+    """All images of the run fit into one batch, whose order then does not matter."""
+    cfg = config_of(candidate, DEMO)
+    cfg.train_dataloader.dataset.shots = 4
+    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
+    cfg.work_dir = str(tmp_path)
+    inputs = _inputs(cfg)
+    everything = torch.arange(len(inputs.labels))
+    scores = held_out_scores(cfg, inputs, inputs.trunk, [(everything, everything)] * 2)
+    torch.testing.assert_close(scores[0], scores[1], atol=1e-4, rtol=1e-4)
+
+    runner = LMMRegRunner.from_cfg(cfg)
+    runner.train()
+    runner.model.eval()
+    with torch.no_grad():
+        expected = runner.model.head(runner.model.backbone(inputs.trunk))
+    torch.testing.assert_close(scores[0], expected, atol=2e-3, rtol=2e-3)
+
+
+def test_each_fold_has_a_model_of_its_own_images(drawn):
+    cfg = config_of(Candidate('finetune', 'finetune', STEPS), DEMO)
+    inputs = _inputs(cfg)
+    rows = torch.arange(len(inputs.labels))
+    parts = [(rows[inputs.labels < 3], rows), (rows[inputs.labels >= 3], rows)]
+    low, high = held_out_scores(cfg, inputs, inputs.trunk, parts)
+    assert (low.argmax(1) < 3).all() and (high.argmax(1) >= 3).all()
