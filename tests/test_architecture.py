@@ -11,7 +11,7 @@ from mmpretrain_lmmreg.errors import CODES
 PACKAGE = Path(mmpretrain_lmmreg.__file__).parent
 SIDE = ['version', 'torchvision_ops', 'compat', 'errors', 'config', 'progress']  # below all rooms
 ROOMS = ['io', 'demo', 'clip', 'descriptions', 'datasets', 'text', 'features', 'heads', 'hooks']
-ROOMS += ['describe', 'evidence', 'runner', 'fitting', 'cli', 'register', '__main__']
+ROOMS += ['describe', 'deploy', 'evidence', 'runner', 'fitting', 'cli', 'register', '__main__']
 RANKS = dict.fromkeys(SIDE, 0) | {room: rank for rank, room in enumerate(ROOMS, 1)}
 #: imports from a lower room to a higher one that are still there; none may be added
 UPWARDS: set[tuple[str, str]] = set()

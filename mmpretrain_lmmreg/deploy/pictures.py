@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
-from PIL import UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -65,7 +64,7 @@ class _Pictures(Dataset):
         path = self.paths[index]
         try:
             return path, self.read(path)
-        except UnidentifiedImageError:
-            return path, 'not a picture of a known format'
+        except ValueError as error:
+            return path, str(error)
         except Exception as error:  # whatever a decoder raises
             return path, f'{type(error).__name__}: {error}'

@@ -2,6 +2,8 @@
 
 import csv
 import hashlib
+import io
+import json
 import os
 import re
 from collections import Counter
@@ -175,8 +177,10 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
         cfg = load_config(config_folder() / 'lmmreg_custom.py')
     _set_model(cfg, model, pretrained)
     dataset = cfg.train_dataloader.dataset
-    names = {name: name for name in images.classes}
-    dataset.update(class_names=names, split='train', test_fraction=0.0)
+    names = out / 'names.json'  # a file, since mmengine writes no quotes in a config's keys
+    with save_atomic(names) as file:
+        file.write(json.dumps({name: name for name in images.classes}).encode())
+    dataset.update(class_names=str(names.resolve()), split='train', test_fraction=0.0)
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     if images.test:
         cfg.test_dataloader.dataset = dict(
@@ -194,8 +198,6 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
 
 
 def _table(images: Images) -> str:
-    import io
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['path', 'label', 'split', 'group'])

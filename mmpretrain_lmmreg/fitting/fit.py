@@ -197,7 +197,12 @@ def _make_inputs(config: Path) -> WholeInputs:
         try:
             model.init_weights()
         except InputError as error:
-            raise _with_small_model(error, cfg.model.backbone.model_name) from error
+            if error.code != 'clip.no_download':
+                raise
+            raise InputError(
+                f'{error}. To try the whole way without a download: --model {SMALL}',
+                code='clip.no_download',
+            ) from error
         finally:
             logger.setLevel(before)
     loader = DataLoader(dataset, cfg.train_dataloader.batch_size, num_workers=2)
@@ -205,14 +210,6 @@ def _make_inputs(config: Path) -> WholeInputs:
     inputs = WholeInputs(model.eval(), [loop], cfg.templates, source='auto')
     _ = inputs.trunk
     return inputs
-
-
-def _with_small_model(error: InputError, model: str) -> InputError:
-    if model == SMALL:
-        return error
-    return InputError(
-        f'{error}. To try the whole way without a download: --model {SMALL}', code=error.code
-    )
 
 
 def _compare(
