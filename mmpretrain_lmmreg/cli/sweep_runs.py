@@ -54,13 +54,16 @@ def _outcome(out: Path, runs: list[dict[str, Any]]) -> str:
     splits = set()
     for run in runs:
         record = load_run(out / run['folder'])
-        splits.add(record['curve_split'])
+        splits.add(record.get('curve_split') or 'no')
         accuracies = found.setdefault(run_name(run['method'], run['tuning'], run['options']), [])
-        accuracies.append(100 * record['epochs'][-1]['accuracy'])
+        accuracies += [100 * epoch['accuracy'] for epoch in record['epochs'][-1:]]
     width = max(map(len, found))
     lines = [f'{" / ".join(sorted(splits))} accuracy in percent, mean over seeds:']
-    for name, each in sorted(found.items(), key=lambda pair: -fmean(pair[1])):
-        lines.append(f'  {name:{width}} {fmean(each):6.2f}  ({len(each)} seeds)')
+    best_first = sorted(found.items(), key=lambda pair: -fmean(pair[1] or [0]))
+    lines += [
+        f'  {name:{width}} {fmean(each):6.2f}  (seeds: {len(each)})' if each else f'  {name}: –'
+        for name, each in best_first
+    ]
     baseline = next((r['method'] for r in runs if r['method'] == 'finetune'), runs[0]['method'])
     lines.append(f'The runs are listed in {out / "sweep.json"}. Next:')
     command = ['mmpretrain-lmmreg', 'compare', str(out), '--baseline', baseline]

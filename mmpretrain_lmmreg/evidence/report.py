@@ -15,6 +15,7 @@ from ..datasets.thumbnails import thumbnail
 from ..describe.summary import check_path
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
+from ..hooks.run_folder import wrong_field
 from ..io.files import read_sealed
 from . import figures, inference, stats, tables
 from .comparison import comparable
@@ -201,13 +202,35 @@ def description_checks(methods: Sequence[Method]) -> list[dict[str, Any]]:
     return checks
 
 
+TEXT, COUNT, SHARE, ROWS = (str,), (int,), (int, float), (list,)
+CHECK = dict(prompt=TEXT, fingerprint=TEXT, classes=ROWS, all=(dict,), accuracies=ROWS)
+CHECK |= dict(split=TEXT, suspects=COUNT, outliers=ROWS)
+ROW = dict(name=TEXT, images=COUNT, asked=COUNT, shares=(dict,))
+ACCURACY = dict(texts=TEXT, images=COUNT, value=SHARE, low=SHARE, high=SHARE)
+OUTLIER = dict(image=TEXT, label=TEXT, nearest=TEXT)
+
+
 def _read_check(path: Path) -> dict | None:
+    """The figures that ``describe --check`` keeps; None where nobody has looked."""
     if not path.is_file():
         return None
+    hint = '`mmpretrain-lmmreg describe CONFIG --check` writes it again'
     try:
-        return read_sealed(path)
+        found = read_sealed(path)
     except InputError as error:
-        raise InputError(
-            f'{error}; `mmpretrain-lmmreg describe CONFIG --check` writes it again',
-            code='evidence.bad_check',
-        ) from None
+        raise InputError(f'{error}; {hint}', code='evidence.bad_check') from None
+    wrong = wrong_field(found, CHECK)
+    if not wrong:
+        parts = [(f'classes[{i}].', each, ROW) for i, each in enumerate(found['classes'])]
+        parts += [('all.', found['all'], ROW)]
+        parts += [(f'accuracies[{i}].', x, ACCURACY) for i, x in enumerate(found['accuracies'])]
+        parts += [(f'outliers[{i}].', x, OUTLIER) for i, x in enumerate(found['outliers'])]
+        parts += [
+            (f'{name}shares.', row['shares'], dict.fromkeys(row['shares'], (*SHARE, type(None))))
+            for name, row, kinds in parts
+            if kinds is ROW and not wrong_field(row, ROW)
+        ]
+        wrong = next(filter(None, (wrong_field(x, kinds, name) for name, x, kinds in parts)), None)
+    if wrong:
+        raise InputError(f'{path}: {wrong}; {hint}', code='evidence.bad_check')
+    return found

@@ -46,6 +46,8 @@ class ResultsHook(Hook):
     did not validate at its end are validated once.
     """
 
+    priority = 'BELOW_NORMAL'  # after heads are set up, before checkpoints are saved
+
     def __init__(self) -> None:
         self.run: dict[str, Any] = {}
         self.predictions: Predictions | None = None

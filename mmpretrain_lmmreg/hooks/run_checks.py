@@ -32,6 +32,8 @@ class RunChecksHook(Hook):
     order.
     """
 
+    priority = 'ABOVE_NORMAL'  # before heads are set up
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Raises InputError where a tested or resumed checkpoint orders the classes otherwise."""
         meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}

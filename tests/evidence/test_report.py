@@ -1,5 +1,6 @@
 """The report page: what it says, and that text from data stays text."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -177,3 +178,13 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
     kept.write_text('{')
     with refused('evidence.bad_check', match='replies-check.json'):
         page_of(make_run, **used)
+    whole = json.dumps(found_by_check('abc'))
+    for old, new, where in (
+        ('0.125', '"a"', r'classes\[0\].shares.refused is str'),
+        ('"images": 9', '"images": "9"', r'classes\[0\].images is str'),
+        ('"high": 0.625', '"top": 1', r'accuracies\[0\].high is missing'),
+        ('"suspects": 3', '"suspects": null', 'suspects is NoneType'),
+    ):
+        kept.write_text(whole.replace(old, new))
+        with refused('evidence.bad_check', match=f'replies-check.json: {where}'):
+            page_of(make_run, **used)
