@@ -4,8 +4,8 @@ python dev/calibrate_tests.py analytic            # seconds: what normal parts g
 python dev/calibrate_tests.py simulate OUT.json   # half an hour on one core; goes on where it was
 python dev/calibrate_tests.py table OUT.json      # the tables of docs/statistics.md
 
-The difference of two methods has a variance between runs, of which a share theta is the runs', and
-one between images. ``analytic`` integrates over the one estimate that is uncertain, the variance
+The difference of two methods has a variance from runs, whose share of the total is given, and one
+from images. ``analytic`` integrates over the one estimate that is uncertain, the variance
 between few runs. ``simulate`` draws right and wrong answers image by image, as the test's own code
 sees them, and counts; its first draws are compared with that code.
 """
