@@ -18,6 +18,7 @@ from .version import __version__
 # where each public name is found: the module below this package, and what it calls it
 _PUBLIC = {
     'Classifier': '.deploy.api:Classifier',
+    'compare': '.evidence:compare',
     'extract_features': '.features:extract_features',
     'fit': '.fitting.fit:fit',
     'load': '.deploy.api:load',

@@ -203,11 +203,12 @@ def description_checks(methods: Sequence[Method]) -> list[dict[str, Any]]:
 
 
 TEXT, COUNT, SHARE, ROWS = (str,), (int,), (int, float), (list,)
-CHECK = dict(prompt=TEXT, fingerprint=TEXT, classes=ROWS, all=(dict,), accuracies=ROWS)
+Kinds = dict[str, tuple[type, ...]]
+CHECK: Kinds = dict(prompt=TEXT, fingerprint=TEXT, classes=ROWS, all=(dict,), accuracies=ROWS)
 CHECK |= dict(split=TEXT, suspects=COUNT, outliers=ROWS)
-ROW = dict(name=TEXT, images=COUNT, asked=COUNT, shares=(dict,))
-ACCURACY = dict(texts=TEXT, images=COUNT, value=SHARE, low=SHARE, high=SHARE)
-OUTLIER = dict(image=TEXT, label=TEXT, nearest=TEXT)
+ROW: Kinds = dict(name=TEXT, images=COUNT, asked=COUNT, shares=(dict,))
+ACCURACY: Kinds = dict(texts=TEXT, images=COUNT, value=SHARE, low=SHARE, high=SHARE)
+OUTLIER: Kinds = dict(image=TEXT, label=TEXT, nearest=TEXT)
 
 
 def _read_check(path: Path) -> dict | None:
@@ -221,6 +222,7 @@ def _read_check(path: Path) -> dict | None:
         raise InputError(f'{error}; {hint}', code='evidence.bad_check') from None
     wrong = wrong_field(found, CHECK)
     if not wrong:
+        parts: list[tuple[str, Any, Kinds]]
         parts = [(f'classes[{i}].', each, ROW) for i, each in enumerate(found['classes'])]
         parts += [('all.', found['all'], ROW)]
         parts += [(f'accuracies[{i}].', x, ACCURACY) for i, x in enumerate(found['accuracies'])]

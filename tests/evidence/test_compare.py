@@ -205,7 +205,7 @@ def test_seeds_may_draw_the_training_images(make_run):
 
 
 def test_from_python(make_run):
-    from mmpretrain_lmmreg.evidence import compare
+    from mmpretrain_lmmreg import compare
 
     folders = [make_run(m, s, made_up(a, s)) for m, a in (('finetune', 0.6), ('ours', 0.9))
                for s in (0, 1, 2)]  # fmt: skip
