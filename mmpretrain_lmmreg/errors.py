@@ -125,6 +125,8 @@ CODES: dict[str, str] = {
     'heads.one_process_only': 'a method works in one process only',
     'heads.mixed_images': 'a method cannot take images that were mixed',
     'heads.other_images': 'a run is resumed with other training images',
+    'heads.no_fixed_classes': 'an inner classifier classifies with texts of its own',
+    'heads.accuracy_not_reached': 'no share of described images reaches the accuracy',
     # --- hooks: head set-up, run record, leakage, class weights
     'hooks.nothing_trains': 'nothing has a gradient where training or a loss needs one',
     'hooks.no_class_weight': 'the loss takes no class weights',

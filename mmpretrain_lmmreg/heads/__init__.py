@@ -9,6 +9,7 @@ from .clip_a_self import CLIPASelfHead
 from .cocoop import CoCoOpHead
 from .coop import CoOpHead
 from .cross_modal import CrossModalHead
+from .describe_on_demand import DescribeOnDemandHead
 from .gda import GDAHead
 from .image_text import ImageTextHead
 from .l2_sp import L2SPClassifier
@@ -34,6 +35,7 @@ __all__ = [
     'CoCoOpHead',
     'CoOpHead',
     'CrossModalHead',
+    'DescribeOnDemandHead',
     'GDAHead',
     'ImageTextHead',
     'L2SPClassifier',

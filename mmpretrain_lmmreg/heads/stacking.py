@@ -49,7 +49,7 @@ def left_out_scores(
         groups: Number of each image's source, (N,); a group is never divided.
         folds: At most so many; fewer where there are fewer groups.
     """
-    fold = _folds(labels, groups, folds)
+    fold = fold_numbers(labels, groups, folds)
     parts: list[tuple[Tensor, Tensor]] = []
     for number in fold.unique():
         out = fold == number
@@ -59,7 +59,7 @@ def left_out_scores(
     return scores[rows.argsort()]
 
 
-def _folds(labels: Tensor, groups: Tensor, folds: int) -> Tensor:
+def fold_numbers(labels: Tensor, groups: Tensor, folds: int) -> Tensor:
     """Fold of each image, (N,): a class's groups are dealt out in turn, from its own fold on."""
     fold_of: dict[int, int] = {}
     dealt: dict[int, int] = {}

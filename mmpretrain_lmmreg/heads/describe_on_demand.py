@@ -1,0 +1,309 @@
+"""An image classifier that takes descriptions of the images it is unsure of into account."""
+
+import copy
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch import Tensor
+
+from ..datasets.samples import iter_infos, transforms_of
+from ..descriptions.attach import AttachDescriptions
+from ..errors import InputError, require_range
+from ..features.embeddings import image_embeddings
+from ..text.embedding import embed_lists
+from .base import SetUpHead, class_counts
+from .inputs import HeadInputs
+from .on_demand import Product, accuracy_curve, fit_product, margins
+from .stacking import fold_numbers, stacking_weights
+
+FOLDS = 5
+
+
+@MODELS.register_module()
+class DescribeOnDemandHead(SetUpHead, ClsHead):
+    """A product of an image classifier and a text classifier of the image's own descriptions.
+
+    Without descriptions it is the image classifier, with calibrated probabilities. Exponents of
+    the product are found on described training images, each with scores of classifiers that were
+    fitted without it; see :func:`~.on_demand.fit_product`. Without described training images the
+    exponents of the text are 0. An image classifier that trains by gradient steps does so without
+    a fifth of the described images, on which the exponents are found.
+
+    Buffers: ``scale`` () makes the image classifier's logits calibrated; ``exponents`` (3,) of
+    image, class-name prompts and learned text classifier; ``text_weight`` (N_c, D) and
+    ``text_bias`` (N_c,), both text classifiers with their exponents; ``curve`` (21, 3), rows of
+    share described, threshold of the margin, held-out accuracy in [0, 1].
+
+    Args:
+        num_classes: N_c.
+        in_channels: D, the width of image and text embeddings.
+        classifier: Settings of the image classifier's head, without sizes.
+        descriptions: Descriptions of an image that are read, the first ones; 1 by default.
+        budget: Share of images, 0 to 1, whose descriptions are read in testing: those with a
+            margin below the threshold of this share, from the data set's descriptions file. 0 by
+            default.
+        cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
+
+    Raises:
+        InputError: ``descriptions`` or ``budget`` out of range; ``classifier`` without a type.
+
+    Example:
+        >>> head = dict(type='DescribeOnDemandHead', num_classes=6, in_channels=512,
+        ...             classifier=dict(type='LogisticRegressionHead'))
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        classifier: dict,
+        descriptions: int = 1,
+        budget: float = 0.0,
+        cache: str | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        require_range('descriptions', descriptions, 1)
+        require_range('budget', budget, 0, 1)
+        if 'type' not in classifier:
+            raise InputError(
+                'model.head.classifier has no type: name a head, such as '
+                "dict(type='LogisticRegressionHead')",
+                code='config.unknown_value',
+            )
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.descriptions, self.budget = descriptions, budget
+        self.attach = AttachDescriptions(cache, missing='skip')
+        sizes = dict(num_classes=num_classes, in_channels=in_channels)
+        self.classifier = MODELS.build({**classifier, **sizes})
+        if isinstance(self.classifier, SetUpHead) and self.classifier.inputs_at_test:
+            raise InputError(
+                f'{classifier["type"]} classifies with texts of its own: choose a head with a '
+                'classifier of fixed classes',
+                code='heads.no_fixed_classes',
+            )
+        self.register_buffer('scale', torch.ones(()))
+        self.register_buffer('exponents', torch.tensor([1.0, 0.0, 0.0]))
+        self.register_buffer('text_weight', torch.zeros(num_classes, in_channels))
+        self.register_buffer('text_bias', torch.zeros(num_classes))
+        self.register_buffer('curve', torch.zeros(21, 3))
+        self.held: set[str] = set()  # paths of images that do not train the classifier
+        self.inputs: HeadInputs | None = None
+        self.texts: dict[str, Tensor] = {}  # of each test image, by absolute path
+
+    @property
+    def inputs_at_test(self) -> bool:  # type: ignore[override]
+        """Whether testing reads descriptions."""
+        return self.budget > 0
+
+    @property
+    def normalize(self) -> bool:
+        """Of class means, as the image classifier has it."""
+        return getattr(self.classifier, 'normalize', False)
+
+    @classmethod
+    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
+        """Those that the image classifier needs."""
+        inner = head.get('classifier') or {}
+        kind = MODELS.get(inner['type']) if isinstance(inner.get('type'), str) else None
+        known = isinstance(kind, type) and issubclass(kind, SetUpHead)
+        return kind.described_splits(inner, means) if known else ()
+
+    def set_up(self, inputs: HeadInputs) -> None:
+        """Fit what is fitted, or hold out what the exponents are found on after each epoch."""
+        if inputs.trained and not self.training:
+            self._take_test_texts(inputs)
+            return
+        found = self._described(inputs)
+        described = torch.tensor(sorted(found), dtype=torch.long)
+        texts = embed_unit([found[i] for i in described.tolist()], inputs) if found else None
+        every = torch.arange(len(inputs.groups))
+        if any(p.requires_grad for p in self.classifier.parameters()):
+            labels = torch.tensor([inputs.dataset.get_data_info(i)['gt_label'] for i in every])
+            held = torch.zeros(len(every), dtype=torch.bool)
+            if texts is not None:
+                fold = fold_numbers(labels[described], inputs.groups[described], FOLDS)
+                held = torch.isin(inputs.groups, inputs.groups[described[fold == 0]])
+                if (torch.bincount(labels[~held], minlength=self.num_classes) == 0).any():
+                    held[:] = False
+            infos = [inputs.dataset.get_data_info(int(i)) for i in every[held]]
+            self.held = {os.path.abspath(info['img_path']) for info in infos}
+            self._set_up_classifier(inputs, self.classifier, every[~held])
+            self.inputs, self.held_rows = inputs, (described, texts, held)
+            return
+        if inputs.trained:
+            return
+        x, labels = inputs.image_embeddings
+        class_counts(labels, self.num_classes)
+        self._set_up_classifier(inputs, self.classifier, every)
+        left_out = torch.zeros(len(x), self.num_classes)
+        fold = fold_numbers(labels.cpu(), inputs.groups, FOLDS)
+        for number in fold.unique():
+            rest = every[fold != number]
+            if (torch.bincount(labels.cpu()[rest], minlength=self.num_classes) == 0).any():
+                print_log('a class has too few images to hold some out: no text is used', 'current')
+                return
+            fitted = copy.deepcopy(self.classifier)
+            self._set_up_classifier(inputs, fitted, rest)
+            left_out[fold == number] = fitted((x[fold == number],)).float().cpu()
+        self._take(left_out, labels.cpu(), described, texts, inputs)
+
+    def _set_up_classifier(self, inputs: HeadInputs, head: Any, rows: Tensor) -> None:
+        """Set a head up with some of the images only."""
+        if not isinstance(head, SetUpHead):
+            return
+        if len(rows) < len(inputs.groups):
+            x, labels = inputs.image_embeddings
+            parts = dict(groups=inputs.groups[rows], embeddings=x[rows])
+            inputs = copy.copy(inputs)
+            inputs.__dict__.pop('class_means', None)
+            inputs.__dict__.update(parts, image_embeddings=(x[rows], labels[rows]))
+        head.set_up(inputs)
+
+    def _take(
+        self,
+        scores: Tensor,
+        labels: Tensor,
+        described: Tensor,
+        texts: Tensor | None,
+        inputs: HeadInputs,
+    ) -> None:
+        """Find scale, exponents and curve from held-out scores (N, N_c)."""
+        self.scale.fill_(max(stacking_weights([scores], labels)[0], 1e-6))
+        if texts is None:
+            print_log('no training image is described: descriptions have the exponent 0', 'current')
+            return
+        prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
+        image, own = scores[described], labels[described]
+        product = fit_product(image, texts.cpu(), prompts, own, inputs.groups[described])
+        self._take_product(product)
+        sure = (self.scale.cpu() * image).softmax(1)
+        self.curve.copy_(accuracy_curve(sure, product.left_out, own))
+        print_log(
+            f'exponents by {len(own)} described training images: image {product.exponents[0]:.3g}, '
+            f'class names {product.exponents[1]:.3g}, learned text {product.exponents[2]:.3g}; '
+            f'held-out accuracy {self.curve[0, 2]:.1%} without descriptions, '
+            f'{self.curve[4, 2]:.1%} with a fifth described, {self.curve[-1, 2]:.1%} with all',
+            'current',
+        )
+
+    def _take_product(self, product: Product) -> None:
+        self.exponents.copy_(torch.tensor(product.exponents))
+        self.text_weight.copy_(product.weight)
+        self.text_bias.copy_(product.bias)
+
+    @torch.no_grad()
+    def after_epoch(self, averaged: Sequence['DescribeOnDemandHead']) -> None:
+        """Find the exponents anew for the image classifier as it is now."""
+        if isinstance(self.classifier, SetUpHead):
+            self.classifier.after_epoch([head.classifier for head in averaged])
+        if self.inputs is None:
+            return
+        described, texts, held = self.held_rows
+        if texts is None or not held.any():
+            return
+        x, labels = image_embeddings(self.inputs.model, self.inputs.loop.dataloader)
+        training = self.training
+        self.eval()
+        scores = self.classifier((x[held],)).float().cpu()
+        self.train(training)
+        of = torch.full((len(held),), -1)
+        of[held] = torch.arange(int(held.sum()))
+        use = held[described]
+        self._take(scores, labels[held].cpu(), of[described[use]], texts[use], self._view(held))
+        for head in averaged:
+            for name in ('scale', 'exponents', 'text_weight', 'text_bias', 'curve'):
+                getattr(head, name).copy_(getattr(self, name))
+
+    def _view(self, held: Tensor) -> HeadInputs:
+        view = copy.copy(self.inputs)
+        view.__dict__['groups'] = self.inputs.groups[held]  # type: ignore[union-attr]
+        return view  # type: ignore[return-value]
+
+    def _described(self, inputs: HeadInputs) -> dict[int, list[str]]:
+        """The first descriptions of training images, by their place in the data set."""
+        own = [t for t in transforms_of(inputs.dataset) if isinstance(t, AttachDescriptions)]
+        attach = self.attach
+        if own and not attach.cache:
+            attach = AttachDescriptions(own[0].cache, own[0].data_root, 'skip', own[0].named)
+        found = {}
+        for i in range(len(inputs.dataset)):
+            texts = attach.find(inputs.dataset.get_data_info(i))
+            if texts:
+                found[i] = texts[: self.descriptions]
+        return found
+
+    def _take_test_texts(self, inputs: HeadInputs) -> None:
+        infos = [info for dataset in inputs.datasets for info in iter_infos(dataset)]
+        pairs = [(info['img_path'], self.attach.find(info)) for info in infos]
+        lists = {os.path.abspath(p): t[: self.descriptions] for p, t in pairs if t}
+        if lists:
+            embedded = embed_unit(list(lists.values()), inputs)
+            self.texts.update(zip(lists, embedded, strict=True))
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Calibrated logits (B, N_c) of embeddings (B, D) alone."""
+        return self.scale * self.classifier(feats)
+
+    def pre_logits(self, feats: tuple[Tensor]) -> Tensor:
+        """The embeddings, (B, D)."""
+        return self.classifier.pre_logits(feats)
+
+    def combined(self, logits: Tensor, texts: Tensor) -> Tensor:
+        """Logits of the product, (B, N_c).
+
+        Args:
+            logits: Of :meth:`forward`, (B, N_c).
+            texts: Unit embeddings of the images' descriptions, (B, D).
+        """
+        image = self.exponents[0] / self.scale * logits
+        return image + F.linear(texts.to(logits), self.text_weight, self.text_bias)
+
+    def threshold(self, share: float) -> float:
+        """The margin below which this share of images like the training images lies."""
+        return float(self.curve[min(round(share * 20), 20), 1])
+
+    def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
+        """The image classifier's, without the images that the exponents are found on."""
+        keep = [
+            i
+            for i, sample in enumerate(data_samples)
+            if os.path.abspath(sample.get('img_path') or '') not in self.held
+        ]
+        if not keep:
+            return dict(loss=0 * sum(p.sum() for p in self.classifier.parameters()))
+        kept = tuple(x[keep] for x in feats)
+        return self.classifier.loss(kept, [data_samples[i] for i in keep], **kwargs)
+
+    def predict(
+        self, feats: tuple[Tensor], data_samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
+        """Predictions; unsure images with descriptions by the product."""
+        logits = self(feats)
+        if self.texts and data_samples:
+            paths = [os.path.abspath(sample.get('img_path') or '') for sample in data_samples]
+            unsure = (margins(logits.softmax(1)) < self.threshold(self.budget)).tolist()
+            rows = [i for i, path in enumerate(paths) if path in self.texts and unsure[i]]
+            if rows:
+                texts = torch.stack([self.texts[paths[i]] for i in rows])
+                logits[rows] = self.combined(logits[rows], texts)
+        return self._get_predictions(logits, data_samples)
+
+    def exported_cache(self) -> dict[str, Tensor]:
+        """That of the image classifier, calibrated."""
+        inner = self.classifier
+        cache = inner.exported_cache() if isinstance(inner, SetUpHead) else {}
+        return {**cache, 'key_values': self.scale * cache['key_values']} if cache else {}
+
+
+def embed_unit(lists: Sequence[Sequence[str]], inputs: Any) -> Tensor:
+    """Unit vectors of each list's mean text embedding, (N, D)."""
+    means = [each.mean(0) for each in embed_lists(lists, inputs.text_tower)]
+    return F.normalize(torch.stack(means), dim=1)
