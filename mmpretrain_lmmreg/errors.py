@@ -200,6 +200,7 @@ CODES: dict[str, str] = {
     'deploy.no_pipeline': 'the config has no pipeline that reads single images',
     'deploy.text_of_each_image': 'the method needs the text of each image',
     'deploy.disk_full': 'the disk is full or cannot be written to',
+    'deploy.reads_no_descriptions': 'a method reads no descriptions of what it classifies',
     # --- evidence: comparing runs, sweeps
     'evidence.package_missing': 'a package that comparing needs is not installed',
     'evidence.no_runs': 'there are no runs to compare',

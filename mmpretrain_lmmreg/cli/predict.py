@@ -23,10 +23,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config import add_on
-from ..errors import InputError
+from ..describe.describers import NAMES, missing_endpoint
+from ..errors import InputError, require_range
 from ..io.printing import plain, plain_json
+from .options import positive, price
 
 if TYPE_CHECKING:
+    from ..deploy.classifier import Classifier
     from ..deploy.predict import Prediction
 
 
@@ -52,6 +55,14 @@ def parser() -> ArgumentParser:
         metavar='N',
         help='also show the N closest descriptions of training images',
     )
+    add = p.add_argument_group('ask about unsure images (describe_on_demand)').add_argument
+    add('--describer', choices=NAMES, help='who is asked; without one, only the store is read')
+    add('--lmm', default='', metavar='NAME', help='the model that describes')
+    add('--budget', type=float, default=0.2, metavar='X', help='share of the images (0.2)')
+    add('--target-accuracy', type=float, metavar='X', help='the smallest share that reached it')
+    add('--price', type=price, metavar='IN,OUT', help='of a million tokens')
+    add('--max-cost', type=positive, metavar='X', help='stop before it costs more, by --price')
+    add('--store', metavar='FILE', help='where answers are kept (asked.jsonl)')
     add_on(p)
     return p
 
@@ -80,9 +91,12 @@ def run(args: Namespace) -> int:
     checkpoint, *images = args.images
     paths = find_pictures(images)
     classifier = load_classifier(args.classifier, checkpoint, args.on)
-    explainer = Explainer(classifier) if args.explain else None
     broken: dict[str, str] = {}
-    results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
+    if args.describer or args.store:
+        results = _on_demand(args, classifier, paths, broken)
+    else:
+        explainer = Explainer(classifier) if args.explain else None
+        results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
     if args.json:
         print(plain_json(results, 1))
     elif results:
@@ -118,6 +132,37 @@ def _with_folder(args: Namespace) -> int:
     return 1 if broken else 0
 
 
+def _on_demand(
+    args: Namespace, classifier: Classifier, paths: Sequence[str], broken: dict[str, str]
+) -> list[Prediction]:
+    from ..deploy.on_demand import predict_on_demand
+    from ..describe.plan import DescribePlan
+
+    if args.describer and (missing := missing_endpoint(args.describer)):
+        raise InputError(missing, code='describe.no_key')
+    require_range('--budget', args.budget, 0, 1)
+    if args.explain:
+        raise InputError(
+            '--explain and descriptions on demand are shown by themselves: leave one out',
+            code='config.bad_option',
+        )
+    count = getattr(classifier.model.head, 'descriptions', 1)
+    plan = DescribePlan(
+        args.describer or 'openai', args.lmm, count=count, max_cost=args.max_cost, price=args.price
+    )
+    return predict_on_demand(
+        classifier,
+        paths,
+        broken,
+        plan,
+        args.store or 'asked.jsonl',
+        args.budget,
+        args.target_accuracy,
+        args.topk,
+        ask=bool(args.describer),
+    )
+
+
 def _show(results: Sequence[Prediction]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -129,6 +174,9 @@ def _show(results: Sequence[Prediction]) -> None:
         table.add_column('distance to the nearest class mean')
     if 'set' in results[0]:
         table.add_column('set of classes')
+    asked = any('description' in result for result in results)
+    if asked:
+        table.add_column('description that was read')
     if 'descriptions' in results[0]:
         table.add_column('closest training descriptions')
     for result in results:
@@ -142,6 +190,8 @@ def _show(results: Sequence[Prediction]) -> None:
             cells.append(f'{result["distance"]:.3g} ({result["nearest_mean"]})')
         if 'set' in result:
             cells.append('\n'.join(result['set']) or '(none of these)')
+        if asked:
+            cells.append(result.get('description', '(image alone)'))
         if 'descriptions' in result:
             texts = (f'{d["text"]} ({", ".join(d["classes"])})' for d in result['descriptions'])
             cells.append('\n'.join(texts))

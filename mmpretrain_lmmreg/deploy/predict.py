@@ -40,7 +40,7 @@ def predict(
         embeddings, probabilities = classifier([picture for _, picture in good])
         rows = zip(good, embeddings, probabilities, strict=True)
         for (path, _), embedding, row in rows:
-            result = dict(image=path, predictions=_top(row, topk, classifier.classes))
+            result = dict(image=path, predictions=top(row, topk, classifier.classes))
             if means is not None:
                 result |= _nearest(embedding, means, classifier.classes)
             if explainer is not None:
@@ -48,7 +48,8 @@ def predict(
             yield result
 
 
-def _top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Prediction]:
+def top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Prediction]:
+    """The likeliest classes by ``class`` and ``probability``, the likeliest first."""
     best = probabilities.topk(min(topk, len(classes)))
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return [{'class': classes[label], 'probability': value} for label, value in pairs]
