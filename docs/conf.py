@@ -24,6 +24,7 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'none'
 autodoc_preserve_defaults = True
 napoleon_use_rtype = False  # what is returned is told in words, which are no types
+napoleon_use_ivar = True  # attributes that are also properties are described once
 exclude_patterns = ['build']
 html_theme = 'furo'
 html_title = 'mmpretrain-lmmreg'
