@@ -4,7 +4,7 @@
 
 Descriptions of some training images (python tools/describe.py CONFIG --per-class 5 --count 1) say
 how much descriptions are worth; without any, this is the image classifier. Another one is chosen
-by model.head.classifier.type. Testing reads descriptions of the share model.head.budget of images.
+by model.head.classifier.type. Testing is by the image alone; mmpretrain-lmmreg predict asks.
 """
 
 _base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'

@@ -13,14 +13,14 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
-from ..datasets.samples import iter_infos, transforms_of
+from ..datasets.samples import transforms_of
 from ..descriptions.attach import AttachDescriptions
 from ..errors import InputError, require_range
 from ..features.embeddings import image_embeddings
 from ..text.embedding import embed_lists
 from .base import SetUpHead, class_counts
 from .inputs import HeadInputs
-from .on_demand import Product, accuracy_curve, fit_product, margins
+from .on_demand import Product, accuracy_curve, fit_product
 from .stacking import fold_numbers, stacking_weights
 
 FOLDS = 5
@@ -46,13 +46,10 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         in_channels: D, the width of image and text embeddings.
         classifier: Settings of the image classifier's head, without sizes.
         descriptions: Descriptions of an image that are read, the first ones; 1 by default.
-        budget: Share of images, 0 to 1, whose descriptions are read in testing: those with a
-            margin below the threshold of this share, from the data set's descriptions file. 0 by
-            default.
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
 
     Raises:
-        InputError: ``descriptions`` or ``budget`` out of range; ``classifier`` without a type.
+        InputError: ``descriptions`` out of range; ``classifier`` without a type.
 
     Example:
         >>> head = dict(type='DescribeOnDemandHead', num_classes=6, in_channels=512,
@@ -65,13 +62,11 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         in_channels: int,
         classifier: dict,
         descriptions: int = 1,
-        budget: float = 0.0,
         cache: str | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         require_range('descriptions', descriptions, 1)
-        require_range('budget', budget, 0, 1)
         if 'type' not in classifier:
             raise InputError(
                 'model.head.classifier has no type: name a head, such as '
@@ -79,7 +74,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
                 code='config.unknown_value',
             )
         self.num_classes, self.in_channels = num_classes, in_channels
-        self.descriptions, self.budget = descriptions, budget
+        self.descriptions = descriptions
         self.attach = AttachDescriptions(cache, missing='skip')
         sizes = dict(num_classes=num_classes, in_channels=in_channels)
         self.classifier = MODELS.build({**classifier, **sizes})
@@ -96,12 +91,6 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         self.register_buffer('curve', torch.zeros(21, 3))
         self.held: set[str] = set()  # paths of images that do not train the classifier
         self.inputs: HeadInputs | None = None
-        self.texts: dict[str, Tensor] = {}  # of each test image, by absolute path
-
-    @property
-    def inputs_at_test(self) -> bool:  # type: ignore[override]
-        """Whether testing reads descriptions."""
-        return self.budget > 0
 
     @property
     def normalize(self) -> bool:
@@ -118,9 +107,6 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Fit what is fitted, or hold out what the exponents are found on after each epoch."""
-        if inputs.trained and not self.training:
-            self._take_test_texts(inputs)
-            return
         found = self._described(inputs)
         described = torch.tensor(sorted(found), dtype=torch.long)
         texts = embed_unit([found[i] for i in described.tolist()], inputs) if found else None
@@ -240,14 +226,6 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
                 found[i] = texts[: self.descriptions]
         return found
 
-    def _take_test_texts(self, inputs: HeadInputs) -> None:
-        infos = [info for dataset in inputs.datasets for info in iter_infos(dataset)]
-        pairs = [(info['img_path'], self.attach.find(info)) for info in infos]
-        lists = {os.path.abspath(p): t[: self.descriptions] for p, t in pairs if t}
-        if lists:
-            embedded = embed_unit(list(lists.values()), inputs)
-            self.texts.update(zip(lists, embedded, strict=True))
-
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Calibrated logits (B, N_c) of embeddings (B, D) alone."""
         return self.scale * self.classifier(feats)
@@ -266,10 +244,6 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         image = self.exponents[0] / self.scale * logits
         return image + F.linear(texts.to(logits), self.text_weight, self.text_bias)
 
-    def threshold(self, share: float) -> float:
-        """The margin below which this share of images like the training images lies."""
-        return float(self.curve[min(round(share * 20), 20), 1])
-
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """The image classifier's, without the images that the exponents are found on."""
         keep = [
@@ -285,16 +259,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
     def predict(
         self, feats: tuple[Tensor], data_samples: list[DataSample] | None = None
     ) -> list[DataSample]:
-        """Predictions; unsure images with descriptions by the product."""
-        logits = self(feats)
-        if self.texts and data_samples:
-            paths = [os.path.abspath(sample.get('img_path') or '') for sample in data_samples]
-            unsure = (margins(logits.softmax(1)) < self.threshold(self.budget)).tolist()
-            rows = [i for i, path in enumerate(paths) if path in self.texts and unsure[i]]
-            if rows:
-                texts = torch.stack([self.texts[paths[i]] for i in rows])
-                logits[rows] = self.combined(logits[rows], texts)
-        return self._get_predictions(logits, data_samples)
+        """Predictions by the image alone; see mmpretrain's ``ClsHead.predict``."""
+        return self._get_predictions(self(feats), data_samples)
 
     def exported_cache(self) -> dict[str, Tensor]:
         """That of the image classifier, calibrated."""
