@@ -1,13 +1,15 @@
 """The runner of this package's configs: it reads checkpoints as data and writes them whole."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import master_only
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpretrain.registry import RUNNERS
 
 from .errors import InputError
@@ -24,6 +26,8 @@ class LMMRegRunner(Runner):
       training start from the weights of ``load_from`` that fit.
     - A checkpoint appears whole or not at all; ``resume=True`` takes the newest whole one.
     - Training of no steps is an error.
+    - Schedules by epochs stretch with the run. They are written for ``schedule_epochs`` of the
+      config, or else for ``train_cfg.max_epochs``, which ``train_cfg.min_iters`` may raise.
     - Loaders without workers need no ``persistent_workers=False``.
 
     Arguments are those of ``Runner``.
@@ -54,6 +58,20 @@ class LMMRegRunner(Runner):
         if any(parameter.requires_grad for parameter in self.model.parameters()):
             _check_steps(loop)
         return loop
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Build the schedules, as long as the run; see mmengine's."""
+        by_epoch = isinstance(self._train_loop, EpochBasedTrainLoop)
+        if by_epoch and all(isinstance(s, dict) for s in scheduler):  # not built yet
+            written = self.cfg.get('schedule_epochs')
+            if written not in [s.get('end') for s in scheduler]:  # a child config's own schedule
+                written = self.cfg.train_cfg.max_epochs
+            scheduler = [stretched(s, self.max_epochs / written) for s in scheduler]
+        return super().build_param_scheduler(scheduler)
+
+    def _schedule_ends(self) -> list[int]:
+        each = self.param_schedulers
+        return [s.end for s in each] if isinstance(each, list) else []
 
     def load_or_resume(self) -> None:
         """Load or resume the checkpoint that the config names, or resume the newest whole one.
@@ -111,6 +129,7 @@ class LMMRegRunner(Runner):
         Raises:
             InputError: See :meth:`load_checkpoint`; or it does not hold what training goes on from.
         """
+        ends = self._schedule_ends()
         try:
             super().resume(filename, *args, **kwargs)
         except InputError:
@@ -122,6 +141,15 @@ class LMMRegRunner(Runner):
                 'or start from its weights by load_from',
                 code='runner.cannot_resume',
             ) from error
+        shorter = [now for now, end in zip(self._schedule_ends(), ends, strict=True) if now < end]
+        if shorter:
+            print_log(
+                f'--resume: the schedule of the checkpoint ends after {max(shorter)} epochs or '
+                'steps, before this run does; what follows trains at the learning rate that it '
+                'ends with. For a longer schedule, train from the start',
+                'current',
+                level=logging.WARNING,
+            )
 
     @master_only
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
@@ -135,6 +163,34 @@ class LMMRegRunner(Runner):
             return
         with saved_whole(Path(out_dir, filename)) as unfinished:
             super().save_checkpoint(out_dir, unfinished.name, *args, **kwargs)
+
+
+def stretched(schedule: dict, factor: float) -> dict:
+    """A schedule of ``factor`` times as many epochs; one by steps stays as it is.
+
+    Args:
+        schedule: Of the config's ``param_scheduler``.
+        factor: Epochs of the run by those that the schedule is written for.
+
+    Example:
+        >>> stretched(dict(type='CosineAnnealingLR', begin=1, end=50, T_max=50), 4)
+        {'type': 'CosineAnnealingLR', 'begin': 4, 'end': 200, 'T_max': 200}
+    """
+    if factor == 1 or not schedule.get('by_epoch', True):
+        return schedule
+    longer = dict(schedule)
+    for key in ('begin', 'end', 'T_max', 'step_size'):
+        if longer.get(key):
+            longer[key] = round(schedule[key] * factor)
+    if 'milestones' in longer:
+        longer['milestones'] = [round(epoch * factor) for epoch in schedule['milestones']]
+    for key in ('T_max', 'step_size'):
+        if key in longer:
+            longer[key] = max(longer[key], 1)
+    if 'end' in longer:  # a warm-up ends one epoch before its end
+        least = min(2, schedule['end'] - schedule.get('begin', 0))
+        longer['end'] = max(longer['end'], longer.get('begin', 0) + least)
+    return longer
 
 
 def _revise(name: str, pairs: Any) -> str:

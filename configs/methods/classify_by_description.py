@@ -2,9 +2,9 @@
 
     python tools/train.py configs/methods/classify_by_description.py --on configs/lmmreg_bar.py
 
-Original (Menon and Vondrick 2023): some ten descriptors a class by GPT-3, behind the class's name;
-all CLIP models. Ours: the data's `sentences`, without any the descriptions of the training images
-as they are. What decided: tools/predict.py --explain.
+Original (Menon and Vondrick 2023): 5.8 descriptors a class on average by GPT-3, behind the class's
+name; all CLIP models. Ours: the data's `sentences`, without any the descriptions of the training
+images as they are. What decided: tools/predict.py --explain.
 """
 
 _base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'

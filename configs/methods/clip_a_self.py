@@ -34,8 +34,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4),
 )
+schedule_epochs = 50  # of param_scheduler, which stretches with the run
 param_scheduler = [
-    dict(type='CosineAnnealingLR', begin=1, end=50, T_max=50),  # 50: train_cfg.max_epochs
+    dict(type='CosineAnnealingLR', begin=1, end=50, T_max=50),
     dict(type='ConstantLR', factor=5e-3, end=2),  # the first epoch at 1e-5
 ]
 train_cfg = dict(max_epochs=50)

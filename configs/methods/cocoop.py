@@ -13,10 +13,14 @@ _base_ = 'coop.py'
 
 method = 'cocoop'
 protocol = 'all training images, last epoch; class names through the text tower, image by image'
-model = dict(head=dict(type='CoCoOpHead', **_base_.context))
+context = dict(DemoActions=dict(length=5, words='a photo of a person')).get(
+    _base_.train_dataloader.dataset.type, dict(length=4, words='a photo of a')
+)
+model = dict(head=dict(type='CoCoOpHead', **context))
 train_dataloader = dict(batch_size=1)
 train_cfg = dict(max_epochs=10, val_interval=10)
+schedule_epochs = 10  # of param_scheduler, which stretches with the run
 param_scheduler = [
-    dict(type='CosineAnnealingLR', begin=1, end=10, T_max=10),  # 10: train_cfg.max_epochs
+    dict(type='CosineAnnealingLR', begin=1, end=10, T_max=10),
     dict(type='ConstantLR', factor=5e-3, end=2),  # the first epoch at 1e-5
 ]

@@ -8,7 +8,6 @@ first half of the classes, with ViT-B/16, from CoCoOp's paper). Ours: this model
 images (fewer by train_dataloader.dataset.shots), one view; M=16, one context, class name at the
 end, batch, rate and epochs are the original's. Others: model.head.length, .class_specific,
 .position, .words.
-With other train_cfg.max_epochs, set param_scheduler alike.
 """
 
 _base_ = 'linear_probe.py'
@@ -19,7 +18,7 @@ model = dict(
     head=dict(
         _delete_=True,
         type='CoOpHead',
-        width={{_base_.token_width}},
+        width=dict(DemoActions=48).get(_base_.train_dataloader.dataset.type),
         num_classes={{_base_.model.head.num_classes}},
         in_channels={{_base_.model.head.in_channels}},
     )
@@ -30,8 +29,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=2e-3, momentum=0.9, weight_decay=5e-4),
 )
+schedule_epochs = 200  # of param_scheduler, which stretches with the run
 param_scheduler = [
-    dict(type='CosineAnnealingLR', begin=1, end=200, T_max=200),  # 200: train_cfg.max_epochs
+    dict(type='CosineAnnealingLR', begin=1, end=200, T_max=200),
     dict(type='ConstantLR', factor=5e-3, end=2),  # the first epoch at 1e-5
 ]
 train_cfg = dict(max_epochs=200)

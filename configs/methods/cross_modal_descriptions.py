@@ -3,7 +3,8 @@
     python tools/train.py configs/methods/cross_modal_descriptions.py --on configs/lmmreg_bar.py
 
 As cross_modal, whose texts are the class names in templates; here the descriptions of the training
-images, each a sample of its image's class.
+images, each a sample of its image's class. The original's cosine starts after its warm-up, and its
+script for the paper starts from random weights; ours from the texts.
 """
 
 _base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'

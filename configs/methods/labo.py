@@ -6,7 +6,7 @@ Original (Yang et al. 2023): CLIP ViT-L/14, some 500 phrases of GPT-3 a class, 1
 images, all classes; Adam, for UCF-101 at 1e-5 with batches of 256, the best of 5,000 epochs and
 the weights of the choice by validation images. Ours: this model, the data's `sentences` (of an
 LLM about each class; without any, the descriptions of the training images), all training images
-(fewer by train_dataloader.dataset.shots), last of 100 epochs, at the data's `labo_lr`, by which the
+(fewer by train_dataloader.dataset.shots), last of 100 epochs, at a rate by which the
 association can move as far as in the original's run on UCF-101; whole sentences are concepts, at
 most 50 a class. The weights of the choice unless tools/sweep.py chooses:
 --grid labo:model.head.discriminability=20,200 --grid labo:model.head.coverage=1,10,100
@@ -27,4 +27,8 @@ model = dict(
         in_channels={{_base_.model.head.in_channels}},
     ),
 )
-optim_wrapper = dict(optimizer=dict(lr={{_base_.labo_lr}}))
+optim_wrapper = dict(
+    optimizer=dict(  # about 1 / number of training images
+        lr=dict(UCF101=1e-4, DemoActions=2.5e-3).get(_base_.train_dataloader.dataset.type, 5e-4)
+    )
+)

@@ -2,9 +2,9 @@
 
     python tools/train.py configs/methods/logreg.py --on configs/lmmreg_bar.py
 
-Original (Radford et al. 2021, linear probe): features before the projection, C searched on
-validation images. Ours: the embeddings that every method here gets, C=0.316 unless tools/sweep.py
-chooses: --grid logreg:model.head.C=0.01,0.1,0.316,1,10
+Original (Radford et al. 2021, linear probe): features before the projection (as logreg_trunk), C
+searched on validation images. Ours: the embeddings that every method here gets, C=0.316 unless
+tools/sweep.py chooses: --grid logreg:model.head.C=0.01,0.1,0.316,1,10
 """
 
 _base_ = 'linear_probe.py'

@@ -7,7 +7,6 @@ of which an epoch takes as many as there are images; 300 epochs of SGD (momentum
 batches of 256, the first at 1e-5, then a cosine; the last epoch. Ours: all training images (fewer
 by train_dataloader.dataset.shots), one view; otherwise as theirs. From
 descriptions with model.head.texts=descriptions, where the data's config has keep_descriptions=True.
-With other train_cfg.max_epochs, set param_scheduler alike.
 """
 
 _base_ = 'linear_probe.py'
@@ -28,8 +27,9 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=0),
 )
+schedule_epochs = 300  # of param_scheduler, which stretches with the run
 param_scheduler = [
-    dict(type='CosineAnnealingLR', begin=1, end=300, T_max=300),  # 300: train_cfg.max_epochs
+    dict(type='CosineAnnealingLR', begin=1, end=300, T_max=300),
     dict(type='ConstantLR', factor=1e-4, end=2),  # the first epoch at 1e-5
 ]
 train_cfg = dict(max_epochs=300)

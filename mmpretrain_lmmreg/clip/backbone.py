@@ -16,6 +16,7 @@ from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower
 
 TRAINABLE = ('none', 'proj', 'svd', 'svd_all', 'last_block', 'all')
+OUTPUTS = ('embedding', 'trunk')
 PRECISIONS = {'auto': torch.float32, 'float32': torch.float32, 'bfloat16': torch.bfloat16}
 # Images of a frozen trunk at a time on a CPU; rounding may depend on it. ViT-L/14 in bfloat16 with
 # AVX-512 takes 1.81 images/s 2 at a time, 2.11 with 4, 2.17 with 8 and 2.07 with 16.
@@ -44,6 +45,8 @@ class OpenCLIPVisual(BaseBackbone):
             are computed in bfloat16 where the device has it and the cosine to float32 is at least
             0.999 on the first eight images, and everything else is in float32. On a CPU the trunk
             takes 8 images at a time, on a GPU a batch, halved while its memory is short.
+        output: ``'embedding'``, or ``'trunk'``: the features before the projection, as a linear
+            probe takes them. Nothing may train then (``trainable='none'``).
         image_size: Pixels of a square input other than the model's own; the position embeddings
             are then interpolated.
 
@@ -59,11 +62,13 @@ class OpenCLIPVisual(BaseBackbone):
         trainable: str = 'proj',
         precision: str = 'float32',
         image_size: int | None = None,
+        output: str = 'embedding',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.model_name, self.pretrained = model_name, pretrained
         self.trainable, self.precision, self.image_size = trainable, precision, image_size
+        self.output = output
         self._check_arguments()
         self.visual: Any = build_visual(model_name, image_size)
         self.tower = split_tower(self.visual, model_name)
@@ -98,6 +103,13 @@ class OpenCLIPVisual(BaseBackbone):
                 code='clip.bad_setting',
             )
 
+        if self.output not in OUTPUTS or (self.output == 'trunk' and self.trainable != 'none'):
+            raise InputError(
+                f"output='{self.output}' with trainable='{self.trainable}': choose one of "
+                f"{OUTPUTS}, and trainable='none' with 'trunk'",
+                code='clip.bad_setting',
+            )
+
     @property
     def trunk_is_frozen(self) -> bool:
         """Whether training leaves :meth:`forward_trunk` as it is."""
@@ -112,6 +124,11 @@ class OpenCLIPVisual(BaseBackbone):
     def embed_dim(self) -> int:
         """D, the width of the joint space."""
         return self.tower.embed_dim
+
+    @property
+    def out_dim(self) -> int:
+        """Width of what :meth:`forward` gives."""
+        return self.trunk_dim if self.output == 'trunk' else self.embed_dim
 
     def _freeze(self) -> None:
         projection = list(self.tower.projection())
@@ -220,8 +237,12 @@ class OpenCLIPVisual(BaseBackbone):
         return state | {name: m.detach() for name, m in self.svd.matrices().items()}
 
     def forward(self, inputs: Tensor) -> tuple[Tensor]:
-        """Embed images (B, 3, H, W), or trunk features (B, D_trunk), as ``(x,)``, x (B, D)."""
-        return (self.project(inputs if inputs.ndim == 2 else self.forward_trunk(inputs)),)
+        """Embed images (B, 3, H, W), or trunk features (B, D_trunk), as ``(x,)``, x (B, D).
+
+        With ``output='trunk'``, x is (B, D_trunk), not projected.
+        """
+        features = inputs if inputs.ndim == 2 else self.forward_trunk(inputs)
+        return (features if self.output == 'trunk' else self.project(features),)
 
     def trunk_fingerprint(self) -> dict:
         """What determines the trunk's features of given pixels."""

@@ -15,6 +15,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 
+from ..clip.backbone import OpenCLIPVisual
 from ..config import check_files, load_config
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
@@ -49,7 +50,10 @@ class Classifier:
         features = self.model.extract_feat(self.normalise(pictures))
         samples = self.model.head.predict(features)
         probabilities = torch.stack([sample.pred_score for sample in samples])
-        return self.model.head.pre_logits(features).float().cpu(), probabilities.float().cpu()
+        x, backbone = self.model.head.pre_logits(features), self.model.backbone
+        if isinstance(backbone, OpenCLIPVisual) and backbone.output == 'trunk':
+            x = backbone.project(x)
+        return x.float().cpu(), probabilities.float().cpu()
 
     @property
     def class_means(self) -> Tensor | None:

@@ -53,7 +53,7 @@ def export(
     """
     _check_parts(classifier)
     model = classifier.model.cpu()
-    form = head_form(model.head, model.backbone.embed_dim)
+    form = head_form(model.head, model.backbone.out_dim)
     if held_out is None:
         temperature, fitted = calibrate(classifier)
     else:
@@ -65,6 +65,7 @@ def export(
     settings = dict(
         classes=list(classifier.classes),
         normalize=form.normalize,
+        on_trunk=model.backbone.output == 'trunk',
         temperature=temperature,
         temperature_from=fitted,
         draft=folder.draft(classifier),

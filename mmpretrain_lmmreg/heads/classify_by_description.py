@@ -73,7 +73,8 @@ def descriptor_text(name: str, descriptor: str) -> str:
     """'gull, which has a long bill' of the class 'gull' and its descriptor 'long bill'.
 
     As in the authors' code, the link depends on how the descriptor begins. A whole sentence, one
-    that ends in a full stop, is taken as it is.
+    that ends in a full stop, is taken as it is, which is ours. So is the readable name: of the
+    authors' 10,183 texts 15 differ, where a name ends in '.' or is written like 'iPod'.
     """
     if descriptor.endswith('.'):
         return descriptor

@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -45,26 +44,30 @@ def discriminability(similarity: Tensor) -> Tensor:
 
 
 def select_concepts(scores: Tensor, embeddings: Tensor, count: int, coverage: float) -> list[int]:
-    """Greedily maximise F(C) = sum of scores over C + coverage * sum over all of max cos to C.
+    """Greedily maximise F(C) = sum of scores over C + coverage * sum over columns of max over C.
 
-    F is submodular and monotone, so that the choice is worth at least 1 - 1/e of the best one.
+    The columns are the scores and the D numbers of an embedding, each at least 0. So does the
+    authors' program, whose library takes these as if they were similarities to all candidates; the
+    paper says cosines to the candidates. F is submodular and monotone, so that the choice is worth
+    at least 1 - 1/e of the best one.
 
     Args:
         scores: Of each candidate, (S,), not negative.
-        embeddings: Of the candidates, (S, D); cosines below 0 count as 0.
-        count: |C|; all candidates where there are fewer.
+        embeddings: Of the candidates, (S, D), as they are.
+        count: |C|; all candidates, in their order, where there are no more.
         coverage: Weight of the second term.
 
     Returns:
         Numbers of the chosen, the first chosen first.
     """
-    unit = F.normalize(embeddings, dim=1)
-    similarity = (unit @ unit.T).clamp_min(0)
-    covered = torch.zeros_like(scores)
+    if len(scores) <= count:
+        return list(range(len(scores)))
+    columns = torch.cat([scores[:, None], embeddings], dim=1).double()
+    covered = torch.zeros_like(columns[0])
     chosen: list[int] = []
-    for _ in range(min(count, len(scores))):
-        gains = scores + coverage * (similarity - covered[:, None]).clamp_min(0).sum(0)
+    for _ in range(count):
+        gains = columns[:, 0] + coverage * (columns - covered).clamp_min(0).sum(1)
         gains[chosen] = -torch.inf
         chosen.append(int(gains.argmax()))
-        covered = covered.maximum(similarity[:, chosen[-1]])
+        covered = covered.maximum(columns[chosen[-1]])
     return chosen

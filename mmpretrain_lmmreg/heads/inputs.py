@@ -14,6 +14,7 @@ from mmpretrain.models import ImageClassifier
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from ..clip.backbone import OpenCLIPVisual
 from ..clip.text_tower import TextTower
 from ..clip.timm_trunk import TimmTrunk
 from ..datasets.names import prompt_names
@@ -144,7 +145,7 @@ class HeadInputs:
             name, weights = backbone.model_name, backbone.pretrained
         device = next(self.model.parameters()).device
         tower = TextTower(name, weights, device, self.text_context)
-        dim = getattr(backbone, 'embed_dim', head.in_channels)
+        dim = backbone.out_dim if isinstance(backbone, OpenCLIPVisual) else head.in_channels
         if tower.dim != dim:
             raise InputError(
                 f'the text tower gives D={tower.dim}, the image embeddings have D={dim}: '

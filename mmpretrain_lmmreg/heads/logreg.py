@@ -17,11 +17,12 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
 
     The linear probe of Radford et al., "Learning Transferable Visual Models From Natural Language
     Supervision", 2021, appendix A.3: L-BFGS to convergence, C chosen on validation images.
-    ``weight`` (N_c, D) and ``bias`` (N_c,) are buffers.
+    ``weight`` (N_c, D) and ``bias`` (N_c,) are buffers. Theirs is of the features before the
+    projection: ``model.backbone.output='trunk'``, as in ``configs/methods/logreg_trunk.py``.
 
     Args:
         num_classes: N_c.
-        in_channels: D, the width of the embeddings.
+        in_channels: D, the width of what the backbone gives; found out when fitted, by default.
         C: Inverse strength of the regulariser; the default is that of CLIP's own example.
         max_iter: Of L-BFGS, 1000 as in CLIP; scikit-learn warns where that was not enough.
     """
@@ -29,7 +30,7 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
     def __init__(
         self,
         num_classes: int,
-        in_channels: int,
+        in_channels: int | None = None,
         C: float = 0.316,
         max_iter: int = 1000,
         **kwargs,
@@ -37,9 +38,10 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
         super().__init__(**kwargs)
         require_range('C', C, 1e-12)
         require_range('max_iter', max_iter, 1)
-        self.num_classes, self.in_channels = num_classes, in_channels
+        self.num_classes = num_classes
+        self.in_channels = in_channels or 0  # found out when fitted
         self.C, self.max_iter = C, max_iter
-        self.register_buffer('weight', torch.zeros(num_classes, in_channels))
+        self.register_buffer('weight', torch.zeros(num_classes, self.in_channels))
         self.register_buffer('bias', torch.zeros(num_classes))
 
     def set_up(self, inputs: HeadInputs) -> None:
@@ -68,7 +70,7 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
         weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
         if self.num_classes == 2:  # scikit-learn keeps the second class's log odds only
             weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        self.weight.copy_(weight)
+        self.weight = weight.to(x)
         self.bias.copy_(bias)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
@@ -76,3 +78,9 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
         if not self.weight.any():
             raise not_set_up(self)
         return F.linear(self.pre_logits(feats), self.weight, self.bias)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        weight = state_dict.get(prefix + 'weight')
+        if weight is not None and not self.in_channels:
+            self.weight = self.weight.new_empty(self.num_classes, weight.shape[-1])
+        super()._load_from_state_dict(state_dict, prefix, *args)

@@ -80,6 +80,7 @@ def fit_lp_plus_plus(
     over the classes of the mean of t_c x over a class's images; b from 0, in the authors' code at
     random. Each step moves w and b, with momentum 0.9; each tenth alpha, too, by its gradient
     then. (The authors' code never clears that gradient, so that it moves by the sum of all so far.)
+    The step of alpha is so small that alpha stays near its start.
 
     Args:
         x: Embeddings, (N, D), of unit length.

@@ -13,32 +13,37 @@ from ..text.prompts import class_prompts, count_texts
 from .base import not_set_up
 from .inputs import HeadInputs
 from .learned_text import sentences_in
-from .zs_lp import ZSLPHead
+from .zero_shot import ZeroShotHead
 
 BATCH, HIDDEN = 32, 256  # of the labelling network, as in the authors' code
 
 
 @MODELS.register_module()
-class NoLAHead(ZSLPHead):
-    """:class:`ZSLPHead` trained on pseudo-labels; no label of a training image is read.
+class NoLAHead(ZeroShotHead):
+    """Logits x W' whose W trains on pseudo-labels; no label of a training image is read.
 
     Imam, Marew, Hassan, Fiaz, Aji and Cholakkal, "CLIP meets DINO for Tuning Zero-Shot Classifier
     using Unlabeled Image Collections" (No Labels Attached), 2024. Three steps: prototypes, the mean
     of the unit embeddings of each class's sentences and prompts; of each class the images that
     these are surest of teach a small network on another tower's features, see
-    :func:`train_labeller`, which then labels all images; a classifier that starts at the prototypes
-    trains on these labels. In the third step the authors train visual prompts and LayerNorms with
-    the classifier, on strongly augmented images; here the classifier alone, so that the feature
-    table stays. Descriptions of the training images make no prototypes: whose they are is known
-    from labels only. ``pseudo_labels`` (N,), in the order of the images, are in the checkpoint.
+    :func:`train_labeller`, which then labels all images; W, which starts at the unit prototypes,
+    trains on these labels, and meets embeddings x as they are. In the third step the authors train
+    visual prompts and LayerNorms with W, on strongly augmented images, and take the epoch that
+    validation images choose; here W alone, so that the feature table stays, and the last epoch.
+    Here the labelling tower's features are standardised, as towers differ in scale; a class that is
+    no image's likeliest learns from the images that it is likeliest on, where the authors take
+    those of which it is second or third, and stop without any. Descriptions of the training images
+    make no prototypes: whose they are is known from labels only. ``pseudo_labels`` (N,), in the
+    order of the images, are in the checkpoint.
 
     Args:
         sentences: A JSON file {class: [sentence, ...]}; None for prompts of class names alone.
         tower: The labelling tower, see :class:`TimmTrunk`; None for CLIP's own trunk.
-        confident: Images of each class that teach the labelling network. The authors' depend on the
-            numbers of images and classes.
-        epochs: Of the labelling network.
-        **kwargs: See :class:`ZSLPHead`; ``texts`` plays no part.
+        confident: Images of each class that teach the labelling network; by default as theirs a
+            fifth of the images a class, and at least 16.
+        epochs: Of the labelling network; 50 as theirs.
+        **kwargs: See :class:`ZeroShotHead`; ``texts`` plays no part, and ``logit_scale`` in the
+            first step only.
 
     Raises:
         InputError: what :func:`sentences_in` and :class:`TimmTrunk` raise; images that were mixed;
@@ -53,15 +58,17 @@ class NoLAHead(ZSLPHead):
         in_channels: int,
         sentences: str | None = None,
         tower: str | None = None,
-        confident: int = 16,
-        epochs: int = 100,
+        confident: int | None = None,
+        epochs: int = 50,
         **kwargs,
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        require_range('confident', confident, 1)
+        if confident is not None:
+            require_range('confident', confident, 1)
         require_range('epochs', epochs, 1)
         self.sentences, self.tower = sentences, tower
         self.confident, self.epochs = confident, epochs
+        self.prototypes = nn.Parameter(torch.zeros(num_classes, in_channels))
         self.register_buffer('pseudo_labels', torch.zeros(0, dtype=torch.long))
         self.rows: dict[str, int] = {}  # of each image file among them; not in the checkpoint
 
@@ -80,6 +87,16 @@ class NoLAHead(ZSLPHead):
             )
         self.rows = {path: row for row, path in enumerate(paths)}
 
+    def take_text_means(self, means: Tensor) -> None:
+        """Start from these text embeddings, (N_c, D)."""
+        super().take_text_means(means)
+        self.prototypes.data.copy_(self.text_weights)
+
+    def forward(self, feats: tuple[Tensor]) -> Tensor:
+        """Logits (B, N_c) of embeddings (B, D)."""
+        self.check_fitted()
+        return F.linear(self.pre_logits(feats), self.prototypes)
+
     def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list]:
         """Unique texts, and how often each is one of each class."""
         texts = class_prompts(inputs.classes, self.templates or inputs.templates)
@@ -95,8 +112,9 @@ class NoLAHead(ZSLPHead):
         if self.tower:
             tower = TimmTrunk(self.tower, inputs.model.data_preprocessor.to_rgb, device)
         features = inputs.trunk_features(tower).to(device)
-        probabilities = self((inputs.embeddings,)).softmax(1)
-        rows, labels = surest(probabilities, self.confident)
+        probabilities = super().forward((inputs.embeddings,)).softmax(1)
+        count = self.confident or max(16, len(features) // (5 * self.num_classes))
+        rows, labels = surest(probabilities, count)
         features = (features - features.mean(0)) / features.std(0).clamp_min(1e-6)
         labeller = train_labeller(features[rows], labels, self.num_classes, self.epochs)
         with torch.no_grad():

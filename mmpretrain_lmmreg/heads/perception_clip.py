@@ -30,7 +30,8 @@ class PerceptionCLIPHead(ZeroShotHead):
         class_free: Infer the context from the template with ``object_name`` for a class, instead
             of from the sum over all classes.
         object_name: Stands for any class.
-        temperature: Divides the scores from which contexts are inferred; 1 in the authors' code.
+        temperature: Divides the scores from which contexts are inferred; 1 is the default of
+            the authors' program; their runs on ImageNet set 3.
         **kwargs: See :class:`ZeroShotHead`; ``texts`` must stay.
 
     Raises:

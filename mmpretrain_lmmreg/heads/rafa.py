@@ -17,7 +17,7 @@ class RaFAHead(ClassMeanRegHead):
     Random feature alignment of Yamaguchi, Feng, Kanai, Adachi and Chijiwa, "Post-pre-training for
     Modality Alignment in Vision-Language Foundation Models" (CLIP-Refine), CVPR 2025. There images
     and texts of a post-pre-training both meet the same draw, and the distance is averaged over D
-    (``reduction='element_mean'``); here only images train, against the labels.
+    (``reduction='element_mean'``) with weight 1; here only images train, against the labels.
 
     Args:
         **kwargs: See :class:`ClassMeanRegHead`, of which ``fc_init`` must stay.

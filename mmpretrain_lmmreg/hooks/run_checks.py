@@ -142,9 +142,10 @@ def _samples(dataset: Any) -> set[tuple[str, str]]:
 
 
 def _check_width(runner: Runner) -> None:
-    backbone = get_ori_model(runner.model).backbone
-    found = getattr(backbone, 'embed_dim', None)
-    expected = runner.cfg.model.head.get('in_channels', found)
+    model = get_ori_model(runner.model)
+    backbone = model.backbone
+    found = None if model.with_neck else getattr(backbone, 'out_dim', None)
+    expected = runner.cfg.model.head.get('in_channels') or found
     if found is not None and found != expected:
         raise InputError(
             f"the embeddings of '{backbone.model_name}' have D={found}, the head says "

@@ -20,7 +20,6 @@ OTHER = """\
 _base_ = '{{$LMMREG_CONFIGS:configs}}/lmmreg_demo.py'
 templates = ['a drawing of {}.']
 sentences = 'mine.json'
-labo_lr = 0.5
 flip = dict(type='RandomFlip', prob=0.5)
 train_dataloader = dict(dataset=dict(pipeline=[flip, *_base_.train_pipeline]))
 """
@@ -97,8 +96,9 @@ def test_method_on_data(path, on):
     for part in ('train', 'val', 'test'):
         found, expected = (c[f'{part}_dataloader'].dataset for c in (cfg, data))
         assert dict(found, pipeline=None) == dict(expected, pipeline=None)
-    for key in ('num_classes', 'in_channels'):
-        assert cfg.model.head[key] == data.model.head[key]
+    assert cfg.model.head.num_classes == data.model.head.num_classes
+    of_trunk = cfg.model.backbone.get('output') == 'trunk'  # whose width is found out when fitted
+    assert cfg.model.head.in_channels == (None if of_trunk else data.model.head.in_channels)
     assert cfg.model.backbone.model_name == data.model.backbone.model_name
     check(cfg)
 
@@ -114,7 +114,7 @@ def types(loader) -> list[str]:
 def test_methods_take_from_the_data_what_they_need(other):
     assert load_config(method_file('gda'), other).templates == ['a drawing of {}.']
     labo = load_config(method_file('labo'), other)
-    assert (labo.model.head.sentences, labo.optim_wrapper.optimizer.lr) == ('mine.json', 0.5)
+    assert (labo.model.head.sentences, labo.optim_wrapper.optimizer.lr) == ('mine.json', 2.5e-3)
     assert 'LLM sentences' in labo.protocol
     cocoop = load_config(method_file('cocoop'), other).model.head
     assert (cocoop.width, cocoop.length, cocoop.words) == (48, 5, 'a photo of a person')

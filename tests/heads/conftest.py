@@ -3,9 +3,9 @@
 import copy
 
 import pytest
-from mmengine.runner import Runner
 
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
+from mmpretrain_lmmreg.runner import LMMRegRunner as Runner
 
 BAR = config_folder() / 'lmmreg_bar.py'
 

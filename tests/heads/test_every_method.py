@@ -23,6 +23,7 @@ from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.heads.learned_text import LearnedTextHead
 from mmpretrain_lmmreg.heads.zero_shot import ZeroShotHead
 from mmpretrain_lmmreg.hooks.run_folder import load_predictions, load_run
+from mmpretrain_lmmreg.io.trusted import read_checkpoint
 
 METHODS = sorted(path.stem for path in (config_folder() / 'methods').glob('*.py'))
 ON_IMAGES = [
@@ -47,7 +48,6 @@ NOT_EXPORTED = {
 }
 LEARN_TEXT = ('coop', 'cocoop', 'clip_a_self', 'labo')
 PROJECT = """
-token_width = 16
 default_hooks = dict(checkpoint=dict(interval=1))
 custom_hooks = [dict(type='KeepsFirstEpoch')]
 """
@@ -142,7 +142,7 @@ def check_equal(found: Any, expected: Any, name: str) -> None:
 
 def check_resumed(work: Path, stopped: Path, ema: bool) -> None:
     """Weights, averages, states of optimizer and schedules, and results are equal."""
-    found, expected = (torch.load(folder / 'epoch_2.pth', 'cpu') for folder in (stopped, work))
+    found, expected = (read_checkpoint(folder / 'epoch_2.pth') for folder in (stopped, work))
     assert ('ema_state_dict' in expected) == ema
     for part in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
         check_equal(found.get(part), expected.get(part), part)
@@ -153,7 +153,7 @@ def check_resumed(work: Path, stopped: Path, ema: bool) -> None:
 
 def check_averaged(method: str, work: Path) -> None:
     """The tested weights are averages, class embeddings included, where anything trains."""
-    checkpoint = torch.load(work / 'epoch_2.pth', 'cpu')
+    checkpoint = read_checkpoint(work / 'epoch_2.pth')
     raw = checkpoint['ema_state_dict']
     averaged = {
         name

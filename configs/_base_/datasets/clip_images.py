@@ -31,7 +31,4 @@ test_evaluator = val_evaluator
 # What the methods of configs/methods take from the data; a data set or a child config may differ.
 templates = ['a photo of a {}.']  # prompts with the class names
 sentences = None  # JSON file {class: [sentence, ...]} of LaBo and CLIP-A-self; None: descriptions
-context = dict(length=4, words='a photo of a')  # where CoCoOp's context starts, and its tokens
-token_width = None  # of the text tower's token embeddings, for CoOp; None: as the embeddings'
-labo_lr = 5e-4  # LaBo's learning rate, about 1 / number of training images
 keep_descriptions = False  # in the train pipeline of methods that do not read them

@@ -18,6 +18,3 @@ val_dataloader = dict(num_workers=0, dataset=dict(type='DemoActions', pipeline=t
 test_dataloader = val_dataloader
 
 templates = ['a photo of a person {}.']
-context = dict(length=5, words='a photo of a person')
-token_width = 48
-labo_lr = 2.5e-3

@@ -9,4 +9,3 @@ test_dataloader = data
 
 templates = ['a photo of a person doing {}.']  # of CoOp's zero-shot, Tip-Adapter and GDA
 sentences = os.environ.get('UCF101_SENTENCES') or 'data/ucf101/class_sentences.json'
-labo_lr = 1e-4
