@@ -101,14 +101,14 @@ def find_images(
             given = OwnImages(**common, split='test', test_fraction=0.0, **SKIP)
             held, divided = _samples(given, group_by), 'as the images are divided'
         except InputError as error:
-            if error.code not in ('data.no_test_split', 'data.too_few_for_test', ''):
+            if error.code not in ('data.no_test_split', 'data.too_few_for_test'):
                 raise
             train, held = hold_out(train, TEST_FRACTION, f'test {seed}')
             divided = f'a fifth of each class, drawn by seed {seed}'
     return Images(root, classes, train, held, divided, left_out, _in_both(train, held))
 
 
-SKIP: dict[str, Any] = {}
+SKIP: dict[str, Any] = dict(skip_unreadable=True)
 
 
 def _samples(dataset: Any, group_by: str | None) -> list[Sample]:

@@ -200,7 +200,7 @@ def _make_inputs(config: Path) -> WholeInputs:
             if error.code != 'clip.no_download':
                 raise
             raise InputError(
-                f'{error}. To try the whole way without a download: --model {SMALL}',
+                f'{error} With fit that is --pretrained FILE, or --model {SMALL}',
                 code='clip.no_download',
             ) from error
         finally:

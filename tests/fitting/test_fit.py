@@ -105,6 +105,15 @@ def test_test_images_may_lie_elsewhere(images, tmp_path):
         find_images(images, tmp_path / 'test')
 
 
+def test_unreadable_images_are_left_out_and_named(images, tmp_path):
+    shutil.copytree(images, tmp_path / 'own')
+    (tmp_path / 'own' / 'blue' / 'broken.png').write_bytes(b'no image')
+    found = find_images(tmp_path / 'own')
+    assert list(found.left_out) == ['blue/broken.png']
+    assert len(found.train) + len(found.test) == 36
+    assert any('broken.png' in value for _, value in found.card())
+
+
 def test_groups_of_a_pattern_are_never_divided(images):
     found = find_images(images, group_by=r'(\d)\.png$')
     train = {sample['group'] for sample in found.train}
