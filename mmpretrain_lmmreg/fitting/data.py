@@ -179,7 +179,7 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
     dataset = cfg.train_dataloader.dataset
     names = out / 'names.json'  # a file, since mmengine writes no quotes in a config's keys
     with save_atomic(names) as file:
-        file.write(json.dumps({name: name for name in images.classes}).encode())
+        file.write(json.dumps(dict(enumerate(images.classes))).encode())
     dataset.update(class_names=str(names.resolve()), split='train', test_fraction=0.0)
     cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
     if images.test:
@@ -202,8 +202,8 @@ def _table(images: Images) -> str:
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(['path', 'label', 'split', 'group'])
     for sample in images.train:
-        name = images.classes[sample['gt_label']]
-        writer.writerow([sample['rel_path'], name, 'train', sample.get('group', '')])
+        row = [sample['rel_path'], sample['gt_label'], 'train', sample.get('group', '')]
+        writer.writerow(row)
     return text.getvalue()
 
 

@@ -89,6 +89,11 @@ def _train(
         return [_train(cfg, model, [h], features, labels, [t], seed)[0] for h, t in parts]
     states = [_head_state(head) for head in heads]
     whole: dict[str, Tensor] = dict(model.named_parameters())
+    projects = any(name.startswith('backbone.') for name in names)
+    if not projects:
+        with torch.no_grad():
+            features = model.backbone(features)[0]
+    loss = _Loss(model.backbone if projects else None, heads[0])
     params = {
         name: torch.stack([state.get(name, whole[name]).detach().clone() for state in states])
         for name in names
@@ -99,7 +104,7 @@ def _train(
         for name, value in states[0].items()
         if name not in params and not all(torch.equal(value, s[name]) for s in states)
     }
-    gradient = _gradient(model, features[trainings[0][:2]], labels[trainings[0][:2]], len(heads))
+    gradient = _gradient(loss, features[trainings[0][:2]], labels[trainings[0][:2]], len(heads))
     _run(cfg, params, buffers, gradient, features, labels, trainings, seed)
     for k, head in enumerate(heads):
         own = {n.removeprefix('head.'): p[k] for n, p in params.items() if n.startswith('head.')}
@@ -116,15 +121,26 @@ def _head_state(head: nn.Module) -> dict[str, Tensor]:
     return {f'head.{name}': value.detach() for name, value in head.state_dict().items()}
 
 
-def _gradient(model: ImageClassifier, features: Tensor, labels: Tensor, count: int) -> Any:
+class _Loss(nn.Module):
+    """The summed loss of a batch: of trunk features, or of embeddings without a backbone."""
+
+    def __init__(self, backbone: Any, head: Any) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+        embeddings = (x,) if self.backbone is None else self.backbone(x)
+        found = self.head.loss(embeddings, [DataSample(gt_label=labels)])
+        return sum((value for name, value in found.items() if 'loss' in name), x.new_zeros(()))
+
+
+def _gradient(module: _Loss, features: Tensor, labels: Tensor, count: int) -> Any:
     """Gradients of the summed loss with respect to stacked parameters, model by model."""
 
     def loss(params: dict, buffers: dict, x: Tensor, y: Tensor) -> Tensor:
-        samples = [DataSample(gt_label=y)]
-        found = functional_call(model, params | buffers, (x, samples), dict(mode='loss'))
-        return sum(value for name, value in found.items() if 'loss' in name)
+        return functional_call(module, params | buffers, (x, y))
 
-    model(features, [DataSample(gt_label=labels)], mode='loss')  # what is checked once, is now
+    module(features, labels)  # what is checked once, is now
     if count > 1:
         return vmap(grad(loss))
 

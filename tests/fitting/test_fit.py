@@ -37,7 +37,10 @@ def images(tmp_path_factory):
 
 def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     out = tmp_path / 'fitted'
-    classifier = fit(images, out=out, model='demo-clip', methods=METHODS)
+    names = {'blue': 'sky', "grün's": 'a "meadow"', 'red one': 'berry'}  # in another order
+    (tmp_path / 'names.json').write_text(json.dumps(names))
+    options = dict(model='demo-clip', methods=METHODS, names=tmp_path / 'names.json')
+    classifier = fit(images, out=out, **options)
     printed = capsys.readouterr().out
     assert 'use this' in printed and '5 folds' in printed and 'test accuracy' in printed
     table = classifier.leaderboard
@@ -48,9 +51,10 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     path = images / 'blue' / '3.png'
     array = np.asarray(Image.open(path))
     results = classifier.predict([path, Image.open(path), array], coverage=0.8)
+    assert classifier.classes == tuple(names.values())
     assert [r['predictions'] for r in results[1:]] == [results[0]['predictions']] * 2
-    assert results[0]['predictions'][0]['class'] == 'blue'
-    assert set(results[0]['set']) <= set(COLOURS)
+    assert results[0]['predictions'][0]['class'] == 'sky'
+    assert set(results[0]['set']) <= set(names.values())
     assert classifier.embed(images / 'blue').shape == (12, 64)
 
     assert 'use this' in (out / 'report.html').read_text()
@@ -64,7 +68,7 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     found = {json.loads(line)['image']: json.loads(line)['probabilities'] for line in lines}
     expected = results[0]['predictions'][0]['probability']
-    assert len(lines) == 12 and found[str(path)]['blue'] == pytest.approx(expected, abs=1e-6)
+    assert len(lines) == 12 and found[str(path)]['sky'] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
