@@ -102,8 +102,9 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         """Those that the image classifier needs."""
         inner = head.get('classifier') or {}
         kind = MODELS.get(inner['type']) if isinstance(inner.get('type'), str) else None
-        known = isinstance(kind, type) and issubclass(kind, SetUpHead)
-        return kind.described_splits(inner, means) if known else ()
+        if isinstance(kind, type) and issubclass(kind, SetUpHead):
+            return kind.described_splits(inner, means)
+        return ()
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Fit what is fitted, or hold out what the exponents are found on after each epoch."""
