@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import signal
 from pathlib import Path
 
 # The models are tiny, and several tests may run at once; read when torch is imported.
@@ -15,6 +16,9 @@ import mmpretrain_lmmreg.register  # noqa: F401  first, since it lets torchvisio
 # mmengine collects garbage with each data set, which takes as long as a small run's training
 # where every object of the libraries is looked at again
 gc.freeze()
+
+# A shell starts jobs in the background with Ctrl-C ignored, which children of tests would inherit
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 
