@@ -142,7 +142,7 @@ def damage(monkeypatch):
     def damage(kind: str, value: float) -> None:
         def read(self, indices):
             rows = whole(self, indices)
-            if self.chunks[0].parents[1].name == kind:
+            if self.chunks[0].path.parents[1].name == kind:
                 rows[5, 3] = value
             return rows
 
