@@ -63,10 +63,7 @@ class LMMRegRunner(Runner):
         """Build the schedules, as long as the run; see mmengine's."""
         by_epoch = isinstance(self._train_loop, EpochBasedTrainLoop)
         if by_epoch and all(isinstance(s, dict) for s in scheduler):  # not built yet
-            written = self.cfg.get('schedule_epochs')
-            if written not in [s.get('end') for s in scheduler]:  # a child config's own schedule
-                written = self.cfg.train_cfg.max_epochs
-            scheduler = [stretched(s, self.max_epochs / written) for s in scheduler]
+            scheduler = as_long_as_the_run(scheduler, self.cfg, self.max_epochs)
         return super().build_param_scheduler(scheduler)
 
     def _schedule_ends(self) -> list[int]:
@@ -163,6 +160,14 @@ class LMMRegRunner(Runner):
             return
         with saved_whole(Path(out_dir, filename)) as unfinished:
             super().save_checkpoint(out_dir, unfinished.name, *args, **kwargs)
+
+
+def as_long_as_the_run(schedules: list[dict], cfg: Any, epochs: int) -> list[dict]:
+    """A config's schedules, stretched from the epochs that they are written for to the run's."""
+    written = cfg.get('schedule_epochs')
+    if written is None or written not in [s.get('end') for s in schedules]:  # a child's own
+        written = cfg.train_cfg.max_epochs
+    return [stretched(schedule, epochs / written) for schedule in schedules]
 
 
 def stretched(schedule: dict, factor: float) -> dict:

@@ -43,6 +43,7 @@ CANDIDATES: tuple[Candidate, ...] = (
     Candidate('zero_shot_descriptions', 'zero_shot_descriptions', simple=1),
     *_grid('gda', 'model.head.alpha', (0.1, 1.0, 10.0), 2),
     *_grid('logreg', 'model.head.C', (0.01, 0.1, 1.0), 3),
+    *_grid('logreg_trunk', 'model.head.C', (0.001, 0.01, 0.1), 4),
     Candidate('tip_adapter_f', 'tip_adapter_f', simple=5),
     Candidate('clap', 'clap', simple=6),
     Candidate('wise_ft', 'wise_ft', simple=7),

@@ -19,6 +19,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from ..runner import as_long_as_the_run
 from .inputs import SubsetInputs, WholeInputs
 
 
@@ -43,6 +44,7 @@ def held_out_scores(
     """
     model = inputs.model
     model.backbone.requires_grad_(False)
+    model.backbone.output = cfg.model.backbone.get('output', 'embedding')
     if cfg.model.backbone.get('trainable', 'proj') == 'proj':
         for parameter in model.backbone.tower.projection():
             parameter.requires_grad = True
@@ -189,7 +191,7 @@ class _Parameters(nn.Module):
 
 def _schedulers(cfg: Config, optimizer: Any, epochs: int, epoch: int) -> list[Any]:
     built = []
-    for each in cfg.get('param_scheduler') or []:
+    for each in as_long_as_the_run(cfg.get('param_scheduler') or [], cfg, epochs):
         each = copy.deepcopy(dict(each))
         kind = PARAM_SCHEDULERS.get(each.pop('type'))
         by_iter = each.pop('convert_to_iter_based', False)

@@ -16,7 +16,7 @@ from mmpretrain_lmmreg.fitting.data import find_images
 from mmpretrain_lmmreg.fitting.fit import fit
 
 COLOURS = {'red one': (200, 40, 40), "grün's": (40, 200, 40), 'blue': (40, 40, 200)}
-METHODS = ['zero_shot', 'gda', 'logreg']
+METHODS = ['zero_shot', 'gda', 'logreg', 'logreg_trunk']
 
 
 def _draw(root, count: int, seed: int = 0) -> None:
