@@ -9,6 +9,7 @@ hindsight. Needs $BAR_ROOT and $RSSCN7_ROOT; other data sets are left out.
 import argparse
 import os
 import time
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,15 +20,16 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
-import mmpretrain_lmmreg  # noqa: F401
+import mmpretrain_lmmreg.register  # noqa: F401
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
-from mmpretrain_lmmreg.fitting.folds import make_folds
+from mmpretrain_lmmreg.fitting.choice import judge, rank
+from mmpretrain_lmmreg.fitting.folds import log_likelihoods, make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
 from mmpretrain_lmmreg.fitting.training import held_out_scores
-from mmpretrain_lmmreg.io.files import atomic_write
+from mmpretrain_lmmreg.io.files import save_atomic
 
 SHOTS = (None, 16, 4)
 DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
@@ -164,9 +166,60 @@ def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
             tests, scores[-1].split([len(t) for t in tests.values()]), strict=True
         ):
             content[f'{name} {candidate.name}'] = part
-    with atomic_write(file) as opened:
+    with save_atomic(file) as opened:
         np.savez_compressed(opened, **{k: np.asarray(v) for k, v in content.items()})
     print(f'{file.stem}: {", ".join(times)}', flush=True)
+
+
+def choices(content: dict) -> dict[str, str]:
+    """The candidate that each rule takes, by its held-out scores."""
+    scored = content['fold'] >= 0
+    labels = torch.from_numpy(content['labels'][scored])
+    names = [key[5:] for key in content if key.startswith('held ')]
+    known = {c.name: c for c in CANDIDATES}
+    scores = {n: torch.from_numpy(content[f'held {n}'][scored]) for n in names}
+    judged = {n: judge(known[n], scores[n], labels) for n in names}
+    own = {n: log_likelihoods(judged[n].log_probabilities, labels) for n in names}
+    plain = {n: log_likelihoods(scores[n].log_softmax(1), labels).mean() for n in names}
+    best = rank(list(judged.values()))[0].candidate.name
+
+    def near(name: str) -> bool:
+        lost = own[best] - own[name]
+        return bool(lost.mean() <= lost.std() / len(lost) ** 0.5)
+
+    return {
+        'calibrated likelihood': best,
+        'the simplest within one standard error': next(n for n in names if n == best or near(n)),
+        'accuracy': max(names, key=lambda n: judged[n].accuracy),
+        'likelihood without calibration': max(names, key=lambda n: float(plain[n])),
+    }
+
+
+def print_tables(out: Path) -> None:
+    """Points below the best candidate in hindsight, and above default fine-tuning."""
+    found: dict = defaultdict(list)
+    for file in sorted(out.glob('*.npz')):
+        with np.load(file) as opened:
+            content = dict(opened)
+        shots = file.stem.split('_')[1]
+        for test in ('alike', 'own'):
+            if f'test {test}' not in content:
+                continue
+            labels = content[f'test {test}']
+            accuracy = {
+                key.removeprefix(f'{test} '): 100 * (value.argmax(1) == labels).mean()
+                for key, value in content.items()
+                if key.startswith(f'{test} ')
+            }
+            default = accuracy.pop('default')
+            for rule, name in choices(content).items():
+                lost = max(accuracy.values()) - accuracy[name]
+                found[test, shots, rule].append((lost, accuracy[name] - default))
+    print('| test images | images a class | rule | cells | mean regret | worst | above default |')
+    for (test, shots, rule), pairs in sorted(found.items()):
+        lost, gained = zip(*pairs, strict=True)
+        cells = (len(pairs), f'{np.mean(lost):.1f}', f'{max(lost):.1f}', f'{np.mean(gained):+.1f}')
+        print(f'| {test} | {shots} | {rule} | ' + ' | '.join(map(str, cells)) + ' |')
 
 
 def main() -> None:
@@ -176,6 +229,9 @@ def main() -> None:
     parser.add_argument('out', type=Path)
     parser.add_argument('--seeds', type=int, default=5)
     args = parser.parse_args()
+    if args.what == 'tables':
+        print_tables(args.out)
+        return
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ['REGRETS_OUT'] = str(args.out)
     found = [read() for read in find_data(args.out)]
