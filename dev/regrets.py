@@ -175,7 +175,7 @@ def choices(content: dict) -> dict[str, str]:
     """The candidate that each rule takes, by its held-out scores."""
     scored = content['fold'] >= 0
     labels = torch.from_numpy(content['labels'][scored])
-    names = [key[5:] for key in content if key.startswith('held ')]
+    names = [c.name for c in CANDIDATES if f'held {c.name}' in content]
     known = {c.name: c for c in CANDIDATES}
     scores = {n: torch.from_numpy(content[f'held {n}'][scored]) for n in names}
     judged = {n: judge(known[n], scores[n], labels) for n in names}
