@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
-from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
@@ -139,7 +139,10 @@ class ResultsHook(Hook):
 
     def refuse_scores(self, runner: Runner, data_batch: Any, names: list[str]) -> None:
         """Raise InputError that names the tensor from which scores are not finite."""
-        model, loop = get_ori_model(runner.model), runner._test_loop or runner.val_loop
+        tested = isinstance(
+            runner._test_loop, BaseLoop
+        )  # what is not built is a part of the config
+        model, loop = get_ori_model(runner.model), runner.test_loop if tested else runner.val_loop
         weights = (n for n, t in model.state_dict().items() if not t.isfinite().all())
         wrong = next(weights, None)
         found = (
