@@ -99,6 +99,8 @@ setup(
         'video': VIDEO,
         'evidence': EVIDENCE,
         'onnx': ONNX,
+        'heic': ['pillow-heif>=0.16'],
+        'hf': ['pyarrow>=15'],  # data sets that Hugging Face's `datasets` saved
         'tests': TESTS,
         'docs': DOCS,
         'dev': [*TESTS, *DOCS, 'pre-commit', 'ruff>=0.9', 'mypy>=1.15'],

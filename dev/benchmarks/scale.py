@@ -19,12 +19,12 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpretrain.registry import DATASETS
-from mmpretrain_lmmreg.evidence.compare import compare
 
 from mmpretrain_lmmreg.clip.backbone import CPU_BATCH
 from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.descriptions import AttachDescriptions, DescriptionStore
 from mmpretrain_lmmreg.descriptions.lines import encode
+from mmpretrain_lmmreg.evidence.comparison import comparison_of
 from mmpretrain_lmmreg.evidence.report import render
 from mmpretrain_lmmreg.evidence.runs import load_methods
 from mmpretrain_lmmreg.features.keys import feature_cache_key, file_key, find_rows, row_key
@@ -195,7 +195,7 @@ def classes_compared(folder: Path, size: int) -> Work:
             save_predictions(run, join_rows(rows(seed), infos, 'test'))
             save_run(run, dict(method=run.name, seed=0, epochs=[], finished=True))
         methods = load_methods(runs)
-        comparison = compare(methods, runs[0].name)
+        comparison = comparison_of(methods, runs[0].name)
         return len(comparison['rows']) == 2 and '</html>' in render(comparison, methods)
 
     return work

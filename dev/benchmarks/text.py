@@ -5,7 +5,7 @@ import torch
 
 from mmpretrain_lmmreg.clip.model import build_open_clip, build_text
 from mmpretrain_lmmreg.clip.text_tower import TextTower
-from mmpretrain_lmmreg.datasets.prepare import BAR_REPLIES
+from mmpretrain_lmmreg.datasets.bar import BAR_REPLIES
 from mmpretrain_lmmreg.descriptions.store import DescriptionStore
 
 from .measure import Row, in_turns

@@ -98,7 +98,8 @@ def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
         import pyarrow.parquet
     except ImportError:
         raise InputError(
-            f'{path} needs pyarrow: pip install pyarrow', code='data.package_missing'
+            f"{path} needs pyarrow: pip install 'mmpretrain_lmmreg[hf]'",
+            code='data.package_missing',
         ) from None
     try:
         if path.suffix == '.parquet':

@@ -129,7 +129,7 @@ def _scan(root: Path, path: str, found: Found) -> _Folder:
                     folder.empty.append(name)
             elif is_image(entry.name):
                 folder.images.append(name)
-            else:
+            elif path or not entry.name.startswith('descriptions'):  # the store beside images
                 found.left_out.append((name, _why_no_image(entry.name)))
     return folder
 

@@ -144,7 +144,7 @@ def test_budget_needs_an_endpoint_that_counts(many, out):
 
 def test_a_prompt_that_names_the_class_is_looked_into_alike(many, out):
     describer = Scripted(*[Answer(error='bad field', fault=REJECTED)] * 99, concurrency=1)
-    named = dict(prompt='Describe the {class}', classes=['cat', 'red_dog'])
+    named = dict(prompt='Describe the {class}', classes=['cat', 'red dog'])
     with refused('describe.rejected'):
         describe(out, many, describer, **named)
     assert describer.batches[-1] == [GREY]

@@ -37,7 +37,7 @@ def test_texts_as_the_authors_form_them():
         'A man dives.': 'A man dives.',
     }
     for descriptor, text in expected.items():
-        assert descriptor_text('cliff_diving', descriptor) == text
+        assert descriptor_text('cliff diving', descriptor) == text
 
 
 def test_a_class_scores_the_mean_cosine_not_that_of_the_mean():

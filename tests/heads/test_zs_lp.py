@@ -83,7 +83,7 @@ def test_the_first_epoch_is_slow_then_the_rate_falls(config_of, train, monkeypat
     )
     train(config_of('zs_lp', **{'train_cfg.max_epochs': 4, 'train_dataloader.batch_size': 256}))
     assert rates[0] == pytest.approx(1e-5)
-    assert len(rates) == 4 and 0.0999 < rates[3] < rates[2] < rates[1] <= 0.1
+    assert len(rates) == 4 and rates[3] < 0.02 < rates[2] < rates[1] <= 0.1
 
 
 def test_clap_stays_nearer_than_zs_lp(config_of, train):
