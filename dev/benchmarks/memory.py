@@ -73,7 +73,7 @@ def shuffled_epoch(folder: Path, rows: int) -> dict:
     for start in range(0, rows, CHUNK):
         infos = map(dataset.get_data_info, range(start, min(rows, start + CHUNK)))
         keys = [row_key(file_key(info['img_path'], CPU_BATCH), '') for info in infos]
-        sparse_chunk(table.folder / f'{start:07d}.safetensors', keys, TOWER['width'])
+        sparse_chunk(table.folder / f'{start:07d}-0-{0:032x}.safetensors', keys, TOWER['width'])
     del table
     runner.model.head.alpha = 0  # without class means
     runner.train()

@@ -101,7 +101,7 @@ def missing_features(folder: Path, size: int) -> Work:
 def fill(table: VectorTable, names: Sequence[str], width: int) -> None:
     """Add rows of zeros, which take no room on disk."""
     for start in range(0, len(names), CHUNK):
-        path = table.folder / f'{start:07d}.safetensors'
+        path = table.folder / f'{start:07d}-0-{0:032x}.safetensors'
         sparse_chunk(path, names[start : start + CHUNK], width)
 
 
