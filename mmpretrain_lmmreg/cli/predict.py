@@ -97,13 +97,7 @@ def run(args: Namespace) -> int:
     else:
         explainer = Explainer(classifier) if args.explain else None
         results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
-    if args.json:
-        print(plain_json(results, 1))
-    elif results:
-        _show(results)
-    for path, reason in broken.items():
-        print(plain(f'skipped {path}: {reason}'), file=sys.stderr)
-    return 1 if broken else 0
+    return _report(args, results, broken)
 
 
 def _with_folder(args: Namespace) -> int:
@@ -123,6 +117,11 @@ def _with_folder(args: Namespace) -> int:
     results = classifier.predict(paths, args.topk, args.coverage, broken=broken)
     if args.coverage and not least_probability(classifier.held_out, args.coverage):
         print('too few training images for this coverage: each set is all classes', file=sys.stderr)
+    return _report(args, results, broken)
+
+
+def _report(args: Namespace, results: list[Prediction], broken: dict[str, str]) -> int:
+    """Print results, and what was skipped; the exit code is 1 where something was."""
     if args.json:
         print(plain_json(results, 1))
     elif results:
