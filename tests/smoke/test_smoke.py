@@ -41,8 +41,9 @@ def test_train_resume_test_predict(tmp_path, pictures, monkeypatch, tools):
     output = run_tool(train, config, '--auto-scale-lr', cwd=tmp_path)
     assert 'reg_ratio' in output
     assert 'Scaling the original LR by 0.0625' in output  # batches of 4 instead of 64
-    if tools == OURS:
-        assert 'Warning' not in output and '- WARNING -' not in output, output
+    if tools == OURS:  # six steps of a model with random weights may well be below chance
+        lines = [line for line in output.splitlines() if 'below chance' not in line]
+        assert not [line for line in lines if 'Warning' in line or '- WARNING -' in line], output
     more = ('--resume', '--cfg-options', 'train_cfg.max_epochs=3')
     assert 'resumed epoch: 2' in run_tool(train, config, *more, cwd=tmp_path)
 
