@@ -246,7 +246,7 @@ def made_from(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
     """What runs of one method have in common, by its name: each run's value.
 
     Settings that are the run's own seed in every run are left out; where those choose the training
-    images, so are the images.
+    images, so are the images and their descriptions.
     """
     seeds = [run.record['seed'] for run in runs]
     settings = [run.record.get('settings') or {} for run in runs]
@@ -258,9 +258,9 @@ def made_from(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
         drawn |= len(runs) > 1 and values == seeds and key.startswith('train_dataloader')
     prints = [run.record.get('fingerprints') or {} for run in runs]
     result: dict[str, list[Any]] = {'texts': [run.record.get('texts') for run in runs]}
-    result['descriptions'] = [p.get('descriptions_fingerprint') for p in prints]
     result |= common
     if not drawn:
+        result['descriptions'] = [p.get('descriptions_fingerprint') for p in prints]
         result['training images'] = [p.get('train_fingerprint') for p in prints]
     result['weights'] = [p.get('weights_fingerprint') for p in prints]
     result['features'] = [p.get('features_fingerprint') for p in prints]

@@ -197,7 +197,8 @@ def test_runs_of_one_row_are_of_one_method(make_run, change, what):
 def test_seeds_may_draw_the_training_images(make_run):
     def run(seed, shots):
         settings = {'randomness.seed': seed, 'train_dataloader.dataset.shot_seed': shots}
-        return make_run('ours', seed, settings=settings, fingerprints={'train_fingerprint': shots})
+        prints = dict(train_fingerprint=shots, descriptions_fingerprint=shots)  # of the draw's own
+        return make_run('ours', seed, settings=settings, fingerprints=prints)
 
     assert len(load_methods([run(s, s) for s in range(3)])[0].runs) == 3
     with refused('evidence.mixed_runs', match='shot_seed'):
