@@ -150,7 +150,7 @@ def test_each_flipped_bit_of_sealed_json_is_found(tmp_path):
     for at in range(8 * len(whole)):
         data = bytearray(whole)
         data[at // 8] ^= 1 << at % 8
-        write(tmp_path / 'file', data)
+        (tmp_path / 'file').write_bytes(data)
         try:
             found = read_sealed(tmp_path / 'file')
         except InputError as error:
@@ -174,6 +174,7 @@ def test_each_flipped_bit_of_sealed_json_is_found(tmp_path):
         ('wrong_field', '{"seed": "1"}'),
         ('wrong_field', '{"seed": true}'),
         ('wrong_field', '{"seed": [1]}'),
+        ('damaged_json', '{"seed": 1%s}' % ('0' * 400)),
     ],
 )
 def test_hostile_json_is_refused_by_file_and_field(tmp_path, code, content):

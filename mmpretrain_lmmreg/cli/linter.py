@@ -48,7 +48,7 @@ LEAST: dict[str, tuple[int, int | None]] = {
     **{f'{loader}.num_workers': (0, None) for loader in LOADERS},
 }
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET')
-Problem = tuple[str, str]  # the key and what is wrong with it
+Problems = Iterator[tuple[str, str]]  # a key, and what is wrong with it
 
 
 def check_settings(cfg: Config, given: Sequence[str] = (), own: Iterable[str] = ()) -> None:
@@ -65,41 +65,34 @@ def check_settings(cfg: Config, given: Sequence[str] = (), own: Iterable[str] = 
     new = {key.partition('.')[0] for key in given} - set(own or cfg)
     lines = []
     for key, text in dict.fromkeys([*_unread(cfg, new), *setting_problems(cfg)]):
-        near = any(_is_about(key, text, each) for each in given)
-        lines.append(f'{"--cfg-options" if near else cfg.filename}: {key} {text}')
+        typed = any(f'{a}.'.startswith(f'{b}.') for g in given for a, b in ((g, key), (key, g)))
+        lines.append(f'{"--cfg-options" if typed else cfg.filename}: {key} {text}')
     if lines:
         raise InputError('\n'.join(lines), code='config.wrong_setting')
 
 
-def _is_about(key: str, text: str, given: str) -> bool:
-    """Whether a problem comes from a key of the command line."""
-    below, _, name = given.rpartition('.')
-    whole = key == given.partition('.')[0] and 'nothing reads it' in text
-    return whole or key == given or key.startswith(f'{given}.') or (key == below and name in text)
-
-
-def _unread(cfg: Config, new: set[str]) -> Iterator[Problem]:
+def _unread(cfg: Config, new: set[str]) -> Problems:
     """Top-level keys that are surely meant otherwise.
 
     Those of the file that nearly are a key that is read, since others are a user's own variables;
     of the command line (``new``) all.
     """
     known = KEYS | OURS
-    for key in (key for key in cfg if key not in known and key != 'tta_pipeline'):
-        near = get_close_matches(key, known | set(cfg) - {key} if key in new else known, 1, 0.8)
+    for key in [key for key in cfg if key not in known and key != 'tta_pipeline']:
+        near = get_close_matches(key, known | (set(cfg) if key in new else set()) - {key}, 1, 0.8)
         if key in new or (near and abs(len(key) - len(near[0])) <= 2):
             hint = f'; did you mean {near[0]}?' if near else ''
             yield key, f'is set, but nothing reads it{hint}'
 
 
-def setting_problems(cfg: Config) -> list[Problem]:
+def setting_problems(cfg: Config) -> list[tuple[str, str]]:
     """All settings of a config that are unknown, of a wrong type or out of range.
 
     Names are those of the signatures of what the config names. Types (by the hints) and ranges (by
     making them, without memory for tensors) are looked at in this package's components; in
     upstream's, numbers and switches.
     """
-    found: list[Problem] = []
+    found: list[tuple[str, str]] = []
     scope = cfg.get('default_scope') or 'mmpretrain'
     with DefaultScope.overwrite_default_scope(scope), torch.device('meta'):
         for key in (key for key in cfg if key in KEYS and key not in ('env_cfg', 'launcher')):
@@ -111,9 +104,8 @@ def setting_problems(cfg: Config) -> list[Problem]:
             found += _item_problems(f'{key}.', part, taker)
     top = {key: cfg[key] for key in KEYS & set(cfg) if cfg[key] is not None}
     found += _item_problems('', top, Runner)
-    found += _nameless_hooks(cfg)
     seen = {key for key, _ in found}
-    return [*found, *(problem for problem in _out_of_range(cfg) if problem[0] not in seen)]
+    return [*found, *(problem for problem in _of_upstream(cfg) if problem[0] not in seen)]
 
 
 def _components(path: str, part: Any) -> Iterator[tuple[str, ConfigDict]]:
@@ -121,50 +113,49 @@ def _components(path: str, part: Any) -> Iterator[tuple[str, ConfigDict]]:
     if isinstance(part, dict):
         if 'type' in part:
             yield path, part
-        for key in part:
-            yield from _components(f'{path}.{key}', part[key])
+        part = part.items()
     elif isinstance(part, list | tuple):
-        for number, child in enumerate(part):
-            yield from _components(f'{path}.{number}', child)
+        part = enumerate(part)
+    else:
+        return
+    for key, child in part:
+        yield from _components(f'{path}.{key}', child)
 
 
-def _component_problems(path: str, part: ConfigDict) -> list[Problem]:
+def _component_problems(path: str, part: ConfigDict) -> list[tuple[str, str]]:
     """What is wrong with a component; of several of its name, the one that takes it best."""
     name = part['type']
     found = {each.get(name) for each in REGISTRIES} if isinstance(name, str) else {name}
     if found == {None}:
-        known = [known for each in REGISTRIES for known in (*each.module_dict, *_inherited(each))]
+        known = [n for r in REGISTRIES for n in (*r.module_dict, *(r.parent or r).module_dict)]
         near = _hint(name, known)
         return [(f'{path}.type', f'is {name!r}, which nothing is called{near}')] if near else []
     classes = [each for each in found if inspect.isclass(each)]
-    problems = [_item_problems(f'{path}.', part, each) for each in classes]
-    best = min(problems, key=len, default=[])
-    return best or (_made(path, part, classes[0]) if len(classes) == 1 else [])
+    best = min((list(_item_problems(f'{path}.', part, c)) for c in classes), key=len, default=[])
+    if not best and len(classes) == 1 and (refusal := _refusal(part, classes[0])):
+        return [(path, f'is refused: {refusal}')]
+    return best
 
 
-def _inherited(each: Registry) -> list[str]:
-    return list(each.parent.module_dict) if each.parent else []
-
-
-def _item_problems(path: str, part: dict, taker: Callable) -> list[Problem]:
+def _item_problems(path: str, part: dict, taker: Callable) -> Problems:
     """Names that a class or function does not take, and values that do not fit its hints."""
     parameters, open_ended = _parameters(taker)
-    name, found = getattr(taker, '__name__', str(taker)), []
-    for key in (key for key in part if key not in TAKEN_OUT):
+    ours = _is_ours(taker)
+    for key, value in part.items():
+        if key in TAKEN_OUT:
+            continue
         if key not in parameters:
             near = _hint(key, [*parameters, *TAKEN_OUT])
             if near or not open_ended:
-                found.append((path + key, f'is no setting of {name}{near}'))
+                yield path + key, f'is no setting of {taker.__name__}{near}'
             continue
-        (hint, default), value = parameters[key], part[key]
-        ours = _is_ours(taker)
+        hint, default = parameters[key]
         if value is default or (not ours and (value == default or not _is_plain(hint))):
             continue
         if not _fits(value, hint):
             words = re.sub(r'[a-z_]+\.', '', inspect.formatannotation(hint))
             number = isinstance(value, float) and not math.isfinite(value)
-            found.append((path + key, f'must be {"finite" if number else words}, not {value!r}'))
-    return found
+            yield path + key, f'must be {"finite" if number else words}, not {value!r}'
 
 
 def _parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
@@ -173,9 +164,10 @@ def _parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
     What upstream's classes do with their ``**kwargs`` is not known.
     """
     found: dict[str, tuple[Any, Any]] = {}
-    parents = taker.__mro__ if inspect.isclass(taker) else ()
-    makers = [vars(cls).get('__init__') for cls in parents] if parents else [taker]
     open_ended = False
+    makers: list[Any] = [taker]
+    if inspect.isclass(taker):
+        makers = [vars(cls).get('__init__') for cls in taker.__mro__]
     for maker in filter(inspect.isfunction, makers):
         try:
             hints = typing.get_type_hints(maker)
@@ -206,30 +198,28 @@ def _fits(value: Any, hint: Any) -> bool:
     kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind in (types.UnionType, typing.Union):
         return any(_fits(value, each) for each in inner)
-    if kind is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and math.isfinite(value)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
     if not inspect.isclass(kind):
         return True
-    if kind not in (str, bool, type(None)) and issubclass(kind, Sequence):
+    if kind in (int, float):
+        number = isinstance(value, int | kind) and not isinstance(value, bool)
+        return number and math.isfinite(value)
+    if kind in (str, bool, type(None)):
+        return isinstance(value, kind)
+    if issubclass(kind, Sequence):
         one = set(inner) - {...}
         each = one.pop() if len(one) == 1 else Any
         return isinstance(value, list | tuple) and all(_fits(item, each) for item in value)
-    if kind in (str, bool, type(None)):
-        return isinstance(value, kind)
     # a dict, or of another class, for which a config may have a dict that makes one
     return not isinstance(value, str | bool | int | float | list | tuple | type(None))
 
 
-def _made(path: str, part: ConfigDict, component: type) -> list[Problem]:
+def _refusal(part: ConfigDict, component: type) -> Exception | None:
     """What a component of ours, or an optimizer, says about its settings when it is made."""
     settings = {key: value for key, value in part.items() if key not in TAKEN_OUT}
     if issubclass(component, torch.optim.Optimizer):
         settings['params'] = [torch.zeros(1)]
     elif not _is_ours(component):
-        return []
+        return None
     if 'pipeline' in settings:  # a data set's, whose transforms are looked at one by one
         settings.update(lazy_init=True, pipeline=[])
     before = logging.root.manager.disable
@@ -237,45 +227,37 @@ def _made(path: str, part: ConfigDict, component: type) -> list[Problem]:
     try:
         component(**ConfigDict(settings).to_dict())
     except MissingInputError:
-        pass  # see cli.inputs, which lists all that is missing
+        return None  # see cli.inputs, which lists all that is missing
     except (InputError, ValueError) as error:
-        return [(path, f'is refused: {error}')]
-    except TypeError as error:
-        if 'unexpected keyword argument' in str(error):
-            return [(path, f'is refused: {error}')]
-    except Exception:
-        pass  # it cannot be made alone, or without memory: the run's own attempt says what is wrong
+        return error
+    except Exception as error:
+        # others cannot be made alone, or without memory: the run's own attempt says what is wrong
+        return error if 'unexpected keyword argument' in str(error) else None
     finally:
         logging.disable(before)
-    return []
+    return None
 
 
-def _nameless_hooks(cfg: Config) -> Iterator[Problem]:
-    given = cfg.get('default_hooks')
-    hooks = {k: h for k, h in given.items() if isinstance(h, dict)} if given else {}
+def _of_upstream(cfg: Config) -> Problems:
+    """Settings of upstream's that end in a traceback, or in nothing."""
+    hooks = {k: h for k, h in (cfg.get('default_hooks') or {}).items() if isinstance(h, dict)}
     named = [key for key, hook in hooks.items() if 'type' in hook]
     for key in hooks.keys() - set(named):
         near = _hint(key, named)
         yield f'default_hooks.{key}', f'has no type, and none of this name is inherited{near}'
-
-
-def _out_of_range(cfg: Config) -> Iterator[Problem]:
-    """Settings of upstream's that end in a traceback, or in nothing."""
     for key, (least, other) in LEAST.items():
         value = _value_at(cfg, key)
-        if value is None or (_fits(value, int) and (value >= least or value == other)):
-            continue
-        text = f'must be a whole number, at least {least}' + f' or {other}' * bool(other)
-        yield key, f'{text}, not {value!r}'
+        if value is not None and not (_fits(value, int) and (value >= least or value == other)):
+            text = f'must be a whole number, at least {least}' + f' or {other}' * bool(other)
+            yield key, f'{text}, not {value!r}'
     level = cfg.get('log_level', 'INFO')
     if level not in (LEVELS if isinstance(level, str) else logging._levelToName):
         yield 'log_level', f'must be one of {", ".join(LEVELS)}, not {level!r}'
-    for name in ('mean', 'std'):
+    for name, what in (('mean', 'numbers'), ('std', 'positive numbers')):
         value = _value_at(cfg, f'model.data_preprocessor.{name}')
         good = value is None or (_fits(value, list[float]) and len(value) == 3)
         if not good or (value and name == 'std' and min(value) <= 0):
-            kind = 'positive numbers' if name == 'std' else 'numbers'
-            yield f'model.data_preprocessor.{name}', f'must be three {kind}, not {value}'
+            yield f'model.data_preprocessor.{name}', f'must be three {what}, not {value}'
     classes = _value_at(cfg, 'model.head.num_classes')
     for part in ('val_evaluator', 'test_evaluator'):
         evaluators = cfg.get(part) or []

@@ -6,13 +6,15 @@ import sys
 from pathlib import Path
 
 from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from ..io.files import save_atomic
 from ..io.printing import plain
+from ..progress import Progress
 from ..runner import LMMRegRunner
-from .ending import EpochBar
 
 # How messages begin that fill screens; the log file has them
 FILE_ONLY = (
@@ -36,18 +38,20 @@ def shorten_terminal(logger: MMLogger) -> None:
     Names in its lines, of classes say, hold nothing that a terminal would obey.
     """
     logger.addFilter(_make_plain)
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.addFilter(_is_short)
+    for handler in _terminal(logger):
+        handler.addFilter(_is_short)
 
 
 def quiet_log() -> None:
     """Of the log, keep the warnings, on stderr: stdout is for the results."""
     logger = MMLogger.get_current_instance()
     logger.setLevel(logging.WARNING)
-    for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:
-            handler.stream = sys.stderr
+    for handler in _terminal(logger):
+        handler.stream = sys.stderr
+
+
+def _terminal(logger: MMLogger) -> list[logging.StreamHandler]:
+    return [each for each in logger.handlers if type(each) is logging.StreamHandler]
 
 
 def _make_plain(record: logging.LogRecord) -> bool:
@@ -57,6 +61,45 @@ def _make_plain(record: logging.LogRecord) -> bool:
 
 def _is_short(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(FILE_ONLY)
+
+
+class EpochBar(Hook):
+    """A bar of epochs in place of a line for each, which the log file has; for a terminal."""
+
+    bar: Progress | None = None
+    note = ''
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Show the bar once the features are there, whose own bar is gone then."""
+        if self.bar is None and isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self.bar = Progress('epochs', runner.max_epochs).__enter__()
+            self.bar.advance(runner.epoch)
+            for handler in _terminal(MMLogger.get_current_instance()):
+                self.stream = handler.setStream(sys.stdout)  # which the bar has made its own
+                handler.addFilter(_is_no_epoch)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Count the epoch."""
+        if self.bar is not None:
+            self.bar.advance(note=self.note)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Show the accuracy behind the bar."""
+        shown = [f'{key} {value:.2f}' for key, value in (metrics or {}).items()]
+        self.note = ', '.join(shown[:1])
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.__exit__()
+            self.bar = None
+            for handler in _terminal(MMLogger.get_current_instance()):
+                handler.setStream(self.stream)
+                handler.removeFilter(_is_no_epoch)
+
+
+def _is_no_epoch(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith('Epoch(')
 
 
 class CommandRunner(LMMRegRunner):

@@ -4,7 +4,7 @@ import gc
 import os
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,7 +14,7 @@ import matplotlib.figure  # noqa: F401  like others here, what each run would im
 import mmpretrain.visualization  # noqa: F401
 import torch
 import torch.utils.cpp_extension
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 
 from ..evidence.processes import OUTPUT
 from ..evidence.runs import run_name
@@ -23,7 +23,7 @@ from ..hooks.run_folder import load_run
 from ..io.lock import locked
 from ..io.printing import plain
 from .run_tool import run_tool
-from .upstream import train
+from .upstream import settings_of, train
 
 _ = Config().pretty_text  # imports what formats configs
 
@@ -36,7 +36,7 @@ def run(args: Namespace) -> None:
         args.grid,
         args.out,
         args.val_fraction,
-        _settings(args.cfg_options),
+        settings_of(args.cfg_options),
         args.methods,
         args.jobs,
         args.seeded,
@@ -69,13 +69,6 @@ def _outcome(out: Path, runs: list[dict[str, Any]]) -> str:
     command = ['mmpretrain-lmmreg', 'compare', str(out), '--baseline', baseline]
     lines.append(f'  {shlex.join([*command, "--out", str(out / "comparison")])}')
     return '\n'.join(lines)
-
-
-def _settings(given: list[str] | None) -> dict | None:
-    """``KEY=VALUE``... as train.py reads them, by an action that mmengine brings."""
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    return parser.parse_args(['--cfg-options', *given]).cfg_options if given else None
 
 
 def train_here(config: Path, folder: Path, threads: int) -> None:

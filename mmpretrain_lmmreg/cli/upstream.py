@@ -21,12 +21,12 @@ from mmengine.utils import import_modules_from_strings
 
 from ..config import check_braces, check_files, is_on_the_demo, load_config, work_dir_of
 from ..errors import InputError, MissingInputError
+from ..hooks.run_folder import load_predictions, load_run
 from ..io.lock import locked
 from ..io.printing import plain
 from ..runner import LMMRegRunner
 from . import test as test_command
 from . import train as train_command
-from .ending import next_command
 from .inputs import check_inputs
 from .launchers import adapt_launcher, check_amp
 from .linter import check_settings
@@ -63,9 +63,40 @@ def test() -> None:
 
 
 def _say_next(work_dir: str, checkpoint: str | None, name: str) -> None:
-    command = next_command(work_dir, checkpoint, name) if _is_first() else None
-    if command:
-        print(plain(f'next: {command}'), flush=True)
+    """Print the command that follows a training or a test, if it left results.
+
+    Args:
+        work_dir: The run's work folder.
+        checkpoint: The tested checkpoint; by default the best or the last one of the folder.
+        name: ``'predict'`` (an image of the test split) or ``'export'``.
+    """
+    folder = Path(work_dir)
+    last = folder / 'last_checkpoint'
+    configs = sorted(folder.glob('*.py'), key=lambda path: path.stat().st_mtime)
+    if checkpoint is None and last.is_file():
+        best = sorted(folder.glob('best_*.pth'))
+        checkpoint = str(best[-1] if best else folder / Path(last.read_text()).name)
+    if not (_is_first() and checkpoint and configs and (folder / 'results/run.json').is_file()):
+        return
+    argument = str(folder / 'exported') if name == 'export' else _tested_image(folder)
+    words = shlex.join([str(configs[-1]), checkpoint, argument])
+    print(plain(f'next: {_command(name)} {words}'), flush=True)
+
+
+def _tested_image(folder: Path) -> str:
+    run = load_run(folder)
+    splits = [split for split in run['splits'] if '@' not in split]
+    if not splits or not run.get('data_root'):
+        return 'IMAGE'
+    return os.path.join(run['data_root'], load_predictions(folder, splits[0]).rel_path[0])
+
+
+def _command(name: str) -> str:
+    """How a command is called in the way that this process was."""
+    script = Path(sys.argv[0])
+    if script.suffix == '.py':
+        return shlex.join(['python', str(script.with_name(f'{name}.py'))])
+    return f'{sys.argv[0].rpartition(" ")[0]} {name}'
 
 
 class _Predictions(DumpResults):
@@ -165,11 +196,9 @@ def _what_is_kept(work_dir: str) -> str:
     last = Path(work_dir, 'last_checkpoint')
     kept = Path(last.read_text()).stem if last.is_file() else 'no checkpoint yet'
     again = [argument for argument in sys.argv[1:] if argument != '--resume']
-    script = sys.argv[0].endswith('.py')
-    command = f'python {shlex.quote(sys.argv[0])}' if script else sys.argv[0]
     return (
         f'Kept in {work_dir}: {kept}; features computed so far are kept, too. Go on with:\n'
-        f'  {command} {shlex.join([*again, "--resume"])}'
+        f'  {_command("train")} {shlex.join([*again, "--resume"])}'
     )
 
 

@@ -28,11 +28,9 @@ _CHECKSUM = f', "{FIELD}": "01234567"}}\n'.encode()
 _CHECKSUM_START = _CHECKSUM[: -len('01234567"}\n')]
 _START = b'{"image": "'
 _SHOWN = 5  # damaged lines that a warning lists
-_FIELDS = {'image': str, 'prompt': str, 'reply': str}
-_OPTIONAL = {
-    **{'descriptions': list, 'status': str},
-    **dict.fromkeys(('model', 'settings', 'sha256', 'finish', 'error'), (str, type(None))),
-}
+_FIELDS: dict[str, Any] = {'image': str, 'prompt': str, 'reply': str}
+_FIELDS |= {'status?': str, 'descriptions?': [str]}
+_FIELDS |= dict.fromkeys(('model?', 'settings?', 'sha256?', 'finish?', 'error?'), (str, type(None)))
 
 
 def encode(record: Record) -> bytes:
@@ -164,14 +162,9 @@ def _decode(line: bytes, path: Path, number: int) -> Record | None:
     if not holds_checksum(record, line):
         return None
     check_fields(record, _FIELDS, where)
-    check_fields(record, {name: _OPTIONAL[name] for name in _OPTIONAL.keys() & record}, where)
     if record.get('status', 'ok') not in RANKS:
         raise InputError(
             f'{where}: unknown status {record["status"]!r}; known are {", ".join(STATUSES)}',
             code='descriptions.unknown_status',
-        )
-    if not all(isinstance(item, str) for item in record.get('descriptions', [])):
-        raise InputError(
-            f'{where}: field "descriptions" must be a list of strings', code='io.wrong_field'
         )
     return record

@@ -1,6 +1,5 @@
 """Methods -> one row of figures for each, against a baseline."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..io.files import finite
 from . import inference, stats
 from .runs import SAME, TUNED, Method, find_method, load_methods
 
@@ -63,14 +63,8 @@ def comparison_of(methods: Sequence[Method], baseline: str) -> dict:
     for row, p_holm in zip(tested, inference.holm([r['p'] for r in tested]), strict=True):
         row['p_holm'] = p_holm
     p = base.first.predictions
-    comparison = dict(
-        images=len(p.label),
-        groups=len(np.unique(p.group)),
-        classes=p.probs.shape[1],
-        baseline=baseline,
-        rows=rows,
-    )
-    return json.loads(json.dumps(comparison), parse_constant=lambda _: None)
+    counts = dict(images=len(p.label), groups=len(np.unique(p.group)), classes=p.probs.shape[1])
+    return finite(dict(counts, baseline=baseline, rows=rows))
 
 
 def own_figures(method: Method) -> dict:

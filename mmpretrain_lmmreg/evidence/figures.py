@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from .runs import Method
-from .stats import reliability, top_confidence, wilson
+from .stats import Confusion, reliability, top_confidence, wilson
 
 # Told apart by the colour-blind, and visible on white and on black
 COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#b8860b', '#56b4e9', '#8c6bb1', '#7f7f7f')
@@ -72,9 +72,12 @@ def curves(methods: Sequence[Method]) -> Figure:
 
 
 @PLAIN
-def confusion(matrix: NDArray, classes: Sequence[str]) -> Figure:
-    """Shares of each class's images that are predicted as each class, (N_c, N_c)."""
+def confusion(cells: Sequence[Confusion], classes: Sequence[str]) -> Figure:
+    """Shares of each class's images that are predicted as each class."""
     count = len(classes)
+    matrix = np.zeros((count, count))
+    for cell in cells:
+        matrix[cell.label, cell.predicted] = cell.share
     size = min(8, 2.6 + 0.35 * count)
     figure = Figure(figsize=(size, size), layout='constrained')
     axes = figure.add_subplot()

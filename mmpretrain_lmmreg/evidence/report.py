@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from ..datasets.thumbnails import thumbnail
 from ..describe.summary import check_path
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
-from ..hooks.run_folder import wrong_field
 from ..io.files import read_sealed
 from . import figures, inference, stats, tables
 from .comparison import comparable
@@ -32,99 +33,77 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
     order = [row['method'] for row in comparison['rows']]
     ordered = sorted(methods, key=lambda m: (m is not base, order.index(m.name)))
     columns, constant = tables.split_constant(comparison, tables.COLUMNS)
+    has_curves = any(len(figures.curve(m)[0]) > 1 for m in methods)
     script = files(__package__).joinpath('templates/report.js').read_text('utf-8')
-    return (
-        environment()
-        .get_template('report.html')
-        .render(
-            heading=tables.heading(comparison),
-            constant=constant,
-            answer=[c for c in columns if c.key in (*tables.ANSWER, 'difference_low')],
-            columns=columns,
-            rows=comparison['rows'],
-            summary=tables.summary(comparison),
-            verdicts=[tables.verdict(row) for row in comparison['rows'] if row['baseline']],
-            baseline=base.name,
-            curves=svg(figures.curves(ordered), 'curves') if has_curves(ordered) else None,
-            several_seeds=any(len(m.runs) > 1 for m in methods),
-            gains=class_gains(base, ordered[1:]),
-            checks=description_checks(ordered),
-            methods=[method_section(m, base, i) for i, m in enumerate(ordered)],
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
-    )
-
-
-def environment() -> Environment:
-    """Templates that escape every value; a missing one is an error."""
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(__package__),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    return environment.get_template('report.html').render(
+        heading=tables.heading(comparison),
+        constant=constant,
+        answer=[c for c in columns if c.key in (*tables.ANSWER, 'difference_low')],
+        columns=columns,
+        rows=comparison['rows'],
+        summary=tables.summary(comparison),
+        verdicts=[tables.verdict(row) for row in comparison['rows'] if row['baseline']],
+        baseline=base.name,
+        curves=svg(figures.curves(ordered), 'curves') if has_curves else None,
+        several_seeds=any(len(m.runs) > 1 for m in methods),
+        gains=class_gains(base, ordered[1:]),
+        checks=description_checks(ordered),
+        methods=[method_section(m, base, i) for i, m in enumerate(ordered)],
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
 
 
-def svg(figure, name: str) -> Markup:
+def svg(figure: Figure, name: str) -> Markup:
     """A figure as part of the page."""
     return Markup(figures.inline_svg(figure, name))
 
 
-def has_curves(methods: Sequence[Method]) -> bool:
-    """Whether any method was validated more than once."""
-    return any(len(figures.curve(m)[0]) > 1 for m in methods)
-
-
-def class_names(method: Method) -> list[str]:
-    """Names of the classes, or their numbers."""
-    count = method.first.predictions.probs.shape[1]
-    return method.first.record.get('classes') or [str(i) for i in range(count)]
-
-
-def method_section(method: Method, base: Method, number: int) -> dict:
+def method_section(method: Method, base: Method, number: int) -> dict[str, Any]:
     """A method's own section of the page."""
-    classes = class_names(method)
-    label = method.first.predictions.label
+    classes = method.classes
     predicted = np.stack([r.predictions.probs.argmax(axis=1) for r in method.runs])
-    cells = stats.confusions(label, predicted, len(classes))
-    drawn = None
-    if len(classes) <= DRAWN:
-        matrix = stats.confusion_matrix(cells, len(classes))
-        drawn = svg(figures.confusion(matrix, classes), f'confusion{number}')
-    section: dict[str, Any] = dict(
+    cells = stats.confusions(method.first.predictions.label, predicted)
+    wrong = sorted((c for c in cells if c.label != c.predicted), key=lambda c: -c.share)
+    drawn = (
+        svg(figures.confusion(cells, classes), f'confusion{number}')
+        if (len(classes) <= DRAWN)
+        else None
+    )
+    return dict(
         name=method.name,
         confusion=drawn,
-        pairs=stats.most_frequent(cells, classes, PAIRS),
+        pairs=[(classes[c.label], classes[c.predicted], c.share) for c in wrong[:PAIRS]],
         reliability=svg(figures.reliability_diagram(method), f'reliability{number}'),
-        won=None,
-        lost=None,
+        won=examples(method, base, sign=1) if method is not base else None,
+        lost=examples(method, base, sign=-1) if method is not base else None,
     )
-    if method is not base:
-        section.update(won=examples(method, base, sign=1), lost=examples(method, base, sign=-1))
-    return section
 
 
 def class_gains(base: Method, others: Sequence[Method]) -> dict:
     """Recall of each class by the baseline, and the others' differences to it with intervals."""
     label, group = base.first.predictions.label, base.first.predictions.group
-    names = class_names(base)
     scores = [comparable(m, base) for m in others]
     rows = []
     for c in np.unique(label):
         chosen = label == c
         pairs = [(ours[:, chosen], theirs[:, chosen]) for ours, theirs in scores]
-        gains = [
-            (inference.mean_difference(*pair), *inference.interval(group[chosen], *pair))
-            for pair in pairs
-        ]
         rows.append(
             dict(
-                name=names[c],
+                name=base.classes[c],
                 images=int(chosen.sum()),
                 recall=base.scores[:, chosen].mean(),
-                gains=gains,
+                gains=[
+                    (inference.mean_difference(*pair), *inference.interval(group[chosen], *pair))
+                    for pair in pairs
+                ],
             )
         )
     return dict(methods=[m.name for m in others], rows=rows)
@@ -132,38 +111,31 @@ def class_gains(base: Method, others: Sequence[Method]) -> dict:
 
 def examples(method: Method, base: Method, sign: int) -> dict:
     """Images that the method gets right more often than the baseline (sign 1), or less (-1)."""
-    ours, theirs = method.scores.mean(axis=0), base.scores.mean(axis=0)
-    gain = sign * (ours - theirs)
+    gain = sign * (method.scores.mean(axis=0) - base.scores.mean(axis=0))
     chosen = [i for i in np.argsort(-gain, kind='stable')[:IMAGES] if gain[i] > 0]
     descriptions = descriptions_of(method, base)
-    return dict(
-        total=int((gain > 0).sum()),
-        shown=[image_section(i, method, base, descriptions) for i in chosen],
-    )
+    predictions, root = method.first.predictions, method.first.record.get('data_root') or '/'
+    shown = []
+    for i in chosen:
+        path = str(predictions.rel_path[i])
+        shown.append(
+            dict(
+                path=path,
+                label=method.classes[predictions.label[i]],
+                answers=[(m.name, answers(m, i)) for m in (method, base)],
+                uri=thumbnail(root, path),
+                descriptions=(descriptions.get(path) if descriptions else None) or [],
+            )
+        )
+    return dict(total=int((gain > 0).sum()), shown=shown)
 
 
-def image_section(
-    i: int, method: Method, base: Method, descriptions: DescriptionStore | None
-) -> dict:
-    """A test image with two methods' predictions and its descriptions."""
-    predictions, names = method.first.predictions, class_names(method)
-    path = str(predictions.rel_path[i])
-    return dict(
-        path=path,
-        label=names[predictions.label[i]],
-        answers=[(m.name, answers(m, i, names)) for m in (method, base)],
-        uri=thumbnail(method.first.record.get('data_root') or '/', path),
-        descriptions=(descriptions.get(path) if descriptions else None) or [],
-    )
-
-
-def answers(method: Method, i: int, names: Sequence[str]) -> str:
+def answers(method: Method, i: int) -> str:
     """What the method's seeds said of an image, the most frequent first."""
-    said = [names[run.predictions.probs[i].argmax()] for run in method.runs]
-    unique = sorted(set(said), key=lambda name: (-said.count(name), name))
+    said = sorted(method.classes[run.predictions.probs[i].argmax()] for run in method.runs)
     if len(said) == 1:
-        return unique[0]
-    return ', '.join(f'{name} ({said.count(name)} of {len(said)})' for name in unique)
+        return said[0]
+    return ', '.join(f'{name} ({n} of {len(said)})' for name, n in Counter(said).most_common())
 
 
 def descriptions_of(*methods: Method) -> DescriptionStore | None:
@@ -186,53 +158,41 @@ def description_checks(methods: Sequence[Method]) -> list[dict[str, Any]]:
     Raises:
         InputError: The figures are damaged.
     """
-    files: dict[tuple[str, str | None], list[str]] = {}
+    users: dict[tuple[str, str | None], dict[str, None]] = {}
     for method in methods:
-        for run in method.runs:
-            file = run.record.get('descriptions')
-            if file and run.record.get('texts') == 'descriptions':
-                used = run.record.get('fingerprints', {}).get('descriptions_fingerprint')
-                names = files.setdefault((file, used), [])
-                names += [method.name] if method.name not in names else []
+        for record in (run.record for run in method.runs):
+            file = record.get('descriptions')
+            if file and record.get('texts') == 'descriptions':
+                used = record.get('fingerprints', {}).get('descriptions_fingerprint')
+                users.setdefault((file, used), {})[method.name] = None
     checks = []
-    for (file, used), names in files.items():
+    for (file, used), names in users.items():
         found = _read_check(check_path(Path(file)))
-        changed = found is not None and found.get('fingerprint') != used
-        checks.append(dict(file=file, methods=names, found=found, changed=changed))
+        changed = found is not None and found['fingerprint'] != used
+        checks.append(dict(file=file, methods=list(names), found=found, changed=changed))
     return checks
 
 
-TEXT, COUNT, SHARE, ROWS = (str,), (int,), (int, float), (list,)
-Kinds = dict[str, tuple[type, ...]]
-CHECK: Kinds = dict(prompt=TEXT, fingerprint=TEXT, classes=ROWS, all=(dict,), accuracies=ROWS)
-CHECK |= dict(split=TEXT, suspects=COUNT, outliers=ROWS)
-ROW: Kinds = dict(name=TEXT, images=COUNT, asked=COUNT, shares=(dict,))
-ACCURACY: Kinds = dict(texts=TEXT, images=COUNT, value=SHARE, low=SHARE, high=SHARE)
-OUTLIER: Kinds = dict(image=TEXT, label=TEXT, nearest=TEXT)
+SHARE = (int, float)
+ROW = dict(name=str, images=int, asked=int, shares={str: (*SHARE, type(None))})
+CHECK = dict(  # what ``describe --check`` keeps
+    prompt=str,
+    fingerprint=str,
+    classes=[ROW],
+    all=ROW,
+    accuracies=[dict(texts=str, images=int, value=SHARE, low=SHARE, high=SHARE)],
+    split=str,
+    suspects=int,
+    outliers=[dict(image=str, label=str, nearest=str)],
+)
 
 
 def _read_check(path: Path) -> dict | None:
     """The figures that ``describe --check`` keeps; None where nobody has looked."""
-    if not path.is_file():
-        return None
-    hint = '`mmpretrain-lmmreg describe CONFIG --check` writes it again'
     try:
-        found = read_sealed(path)
+        return read_sealed(path, CHECK) if path.is_file() else None
     except InputError as error:
-        raise InputError(f'{error}; {hint}', code='evidence.bad_check') from None
-    wrong = wrong_field(found, CHECK)
-    if not wrong:
-        parts: list[tuple[str, Any, Kinds]]
-        parts = [(f'classes[{i}].', each, ROW) for i, each in enumerate(found['classes'])]
-        parts += [('all.', found['all'], ROW)]
-        parts += [(f'accuracies[{i}].', x, ACCURACY) for i, x in enumerate(found['accuracies'])]
-        parts += [(f'outliers[{i}].', x, OUTLIER) for i, x in enumerate(found['outliers'])]
-        parts += [
-            (f'{name}shares.', row['shares'], dict.fromkeys(row['shares'], (*SHARE, type(None))))
-            for name, row, kinds in parts
-            if kinds is ROW and not wrong_field(row, ROW)
-        ]
-        wrong = next(filter(None, (wrong_field(x, kinds, name) for name, x, kinds in parts)), None)
-    if wrong:
-        raise InputError(f'{path}: {wrong}; {hint}', code='evidence.bad_check')
-    return found
+        raise InputError(
+            f'{error}; `mmpretrain-lmmreg describe CONFIG --check` writes it again',
+            code='evidence.bad_check',
+        ) from None

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..hooks.run_folder import Predictions, load_predictions, load_run, wrong_field
+from ..hooks.run_folder import Predictions, load_predictions, load_run
 from ..io.files import read_sealed
 
-ALIGNED = ('label', 'group')
 TUNED = ' (tuned)'  # how a tuned method's name ends
 SAME = 'default = tuned'
 TUNINGS = ('', 'default', 'tuned', SAME)
+SWEEP = dict(runs=[dict(folder=str, tuning=str, options=dict)])  # what is read of sweep.json
 # settings that say where and how fast a run is made, not what it makes
 BOOKKEEPING = {
     'cache',
@@ -78,6 +78,12 @@ class Method:
     def seeds(self) -> list[Any]:
         """The seeds of the runs, in their order."""
         return [run.record['seed'] for run in self.runs]
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, or their numbers."""
+        count = self.first.predictions.probs.shape[1]
+        return self.first.record.get('classes') or [str(i) for i in range(count)]
 
     @cached_property
     def scores(self) -> NDArray:
@@ -140,20 +146,18 @@ def load_sweep(folder: Path) -> list[dict[str, Any]]:
         InputError: ``sweep.json`` is damaged or is not a sweep's; says which field is wrong.
     """
     path = folder / 'sweep.json'
-    hint = 'the command of the sweep writes it again, without training'
     try:
-        runs = read_sealed(path).get('runs')
+        runs = read_sealed(path, SWEEP)['runs']
+        for i, run in enumerate(runs):
+            if run['tuning'] not in TUNINGS:
+                raise InputError(
+                    f'{path}: runs[{i}].tuning is none of {TUNINGS}', code='io.wrong_field'
+                )
     except InputError as error:
-        raise InputError(f'{error}; {hint}', code='evidence.bad_sweep') from None
-    if not isinstance(runs, list):
-        raise InputError(f'{path}: runs is not a list; {hint}', code='evidence.bad_sweep')
-    kinds = dict(folder=(str,), tuning=(str,), options=(dict,))
-    for i, run in enumerate(runs):
-        wrong = wrong_field(run, kinds, f'runs[{i}].')
-        if not wrong and run['tuning'] not in TUNINGS:
-            wrong = f'runs[{i}].tuning is none of {TUNINGS}'
-        if wrong:
-            raise InputError(f'{path}: {wrong}; {hint}', code='evidence.bad_sweep')
+        raise InputError(
+            f'{error}; the command of the sweep writes it again, without training',
+            code='evidence.bad_sweep',
+        ) from None
     return runs
 
 
@@ -184,38 +188,33 @@ def read_run(
 
 def check_same_images(runs: Sequence[FinishedRun]) -> None:
     """Raise InputError, naming the difference, unless all runs saw the same labelled images."""
-    first = runs[0]
     for run in runs[1:]:
-        ours, theirs = first.predictions, run.predictions
-        pair = f'{first.folder} and {run.folder} cannot be compared: '
-        for a, b, here in ((ours, theirs, first), (theirs, ours, run)):
-            extra = np.setdiff1d(a.rel_path, b.rel_path)
-            if len(extra):
-                raise InputError(
-                    f'{pair}{len(extra)} test images are in {here.folder} only, '
-                    f'{str(extra[0])!r} among them',
-                    code='evidence.other_images',
-                )
-        if ours.probs.shape[1] != theirs.probs.shape[1]:
-            raise InputError(
-                f'{pair}they have {ours.probs.shape[1]} and {theirs.probs.shape[1]} classes',
-                code='evidence.other_classes',
+        pair = f'{runs[0].folder} and {run.folder} cannot be compared: '
+        if what := _other_images(runs[0], run):
+            raise InputError(pair + what, code='evidence.other_images')
+        counts = [each.predictions.probs.shape[1] for each in (runs[0], run)]
+        names = {tuple(each.record.get('classes') or ()) for each in (runs[0], run)} - {()}
+        if counts[0] != counts[1] or len(names) > 1:
+            what = f'they have {counts[0]} and {counts[1]} classes, or name or order them otherwise'
+            raise InputError(pair + what, code='evidence.other_classes')
+
+
+def _other_images(first: FinishedRun, run: FinishedRun) -> str:
+    """In which image two runs differ first, or in its label or group; '' without any."""
+    ours, theirs = first.predictions, run.predictions
+    for a, b, here in ((ours, theirs, first), (theirs, ours, run)):
+        if len(extra := np.setdiff1d(a.rel_path, b.rel_path)):
+            few = f'{len(extra)} test images are in {here.folder} only'
+            return f'{few}, {str(extra[0])!r} among them'
+    for name in ('label', 'group'):
+        a, b = getattr(ours, name), getattr(theirs, name)
+        if (a != b).any():
+            i = int((a != b).argmax())
+            return (
+                f'the {name} of {str(ours.rel_path[i])!r} is {a[i]} in one, {b[i]} in the other '
+                f'({int((a != b).sum())} such images)'
             )
-        for name in ALIGNED:
-            a, b = getattr(ours, name), getattr(theirs, name)
-            if (a != b).any():
-                i = int((a != b).argmax())
-                raise InputError(
-                    f'{pair}the {name} of {str(ours.rel_path[i])!r} is {a[i]} in one, {b[i]} in '
-                    f'the other ({int((a != b).sum())} such images)',
-                    code='evidence.other_images',
-                )
-        classes = {tuple(each.record.get('classes') or ()) for each in (first, run)} - {()}
-        if len(classes) > 1:
-            raise InputError(
-                f'{pair}their classes are named or ordered differently',
-                code='evidence.other_classes',
-            )
+    return ''
 
 
 def check_same_method(name: str, runs: Sequence[FinishedRun]) -> None:

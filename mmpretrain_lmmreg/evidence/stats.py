@@ -1,6 +1,6 @@
 """Figures of a method: accuracy over seeds, recall, likelihood, calibration."""
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +15,8 @@ ROWS = 256  # of probabilities that are in float64 at a time
 def mean_and_sd(scores: ArrayLike) -> tuple[float, float]:
     """Mean over seeds of the accuracy of (S, N) scores, and its sample standard deviation."""
     accuracies = np.asarray(scores, float).mean(axis=1)
-    return float(accuracies.mean()), spread(accuracies)
-
-
-def spread(values: Sequence[float] | NDArray) -> float:
-    """Sample standard deviation; nan for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')
+    sd = accuracies.std(ddof=1) if len(accuracies) > 1 else float('nan')
+    return float(accuracies.mean()), float(sd)
 
 
 def macro_recall(label: ArrayLike, probs: ArrayLike) -> float:
@@ -69,40 +65,18 @@ def wilson(share: NDArray, count: NDArray, level: float = 0.95) -> tuple[NDArray
     return middle - half, middle + half
 
 
-class Confusions(NamedTuple):
-    """K cells of the confusion matrix that are not empty, by class and predicted class."""
+class Confusion(NamedTuple):
+    """Images of a class, over all seeds, that are predicted as one class."""
 
-    classes: NDArray  # (K,) int
-    predicted: NDArray  # (K,) int
-    counts: NDArray  # (K,) int, images over all seeds
-    shares: NDArray  # (K,), of the class
-
-
-def confusions(label: NDArray, predicted: NDArray, num_classes: int) -> Confusions:
-    """Which classes are taken for which, of labels (N,) and predictions (S, N)."""
-    numbers, counts = np.unique(label * num_classes + predicted, return_counts=True)
-    classes, others = np.divmod(numbers, num_classes)
-    images = np.bincount(label, minlength=num_classes) * len(predicted)
-    return Confusions(classes, others, counts, counts / images[classes])
+    label: int
+    predicted: int
+    images: int
+    share: float  # of the class
 
 
-def confusion_matrix(cells: Confusions, num_classes: int) -> NDArray:
-    """The shares as a matrix, (N_c, N_c)."""
-    matrix = np.zeros((num_classes, num_classes))
-    matrix[cells.classes, cells.predicted] = cells.shares
-    return matrix
-
-
-def most_frequent(cells: Confusions, names: Sequence[str], count: int) -> list[dict]:
-    """The ``count`` most frequent confusions by share of the class; equal ones by class."""
-    wrong = np.flatnonzero(cells.classes != cells.predicted)
-    chosen = wrong[np.argsort(-cells.shares[wrong], kind='stable')[:count]]
-    return [
-        dict(
-            label=names[cells.classes[k]],
-            predicted=names[cells.predicted[k]],
-            share=cells.shares[k],
-            count=int(cells.counts[k]),
-        )
-        for k in chosen
-    ]
+def confusions(label: NDArray, predicted: NDArray) -> list[Confusion]:
+    """Which classes are taken for which, of labels (N,) and predictions (S, N), by class."""
+    seeds = len(predicted)
+    pairs = Counter(zip(np.tile(label, seeds).tolist(), predicted.ravel().tolist(), strict=True))
+    images = Counter(label.tolist())
+    return [Confusion(c, p, n, n / seeds / images[c]) for (c, p), n in sorted(pairs.items())]

@@ -108,6 +108,20 @@ class Sweep:
                 )
         return dict(zip(names, sources, strict=True))
 
+    def runs_of(self, trials: dict[str, list[Options]], part: str) -> list[dict[str, Any]]:
+        """The runs of every method, setting and seed, with their folders below ``out/part``."""
+        return [
+            dict(
+                folder=f'{part}/{name}/{slug(options)}/seed{seed}',
+                method=name,
+                seed=seed,
+                options=options,
+            )
+            for name, each in trials.items()
+            for options in each
+            for seed in self.seeds
+        ]
+
     def plan(self, select: bool) -> tuple[dict[str, Source], dict[str, list[Options]]]:
         """The config and the settings of each method; nothing is written.
 
@@ -119,12 +133,11 @@ class Sweep:
         trials = {name: grid_of(name, self.grid, list(methods)) for name in methods}
         if select:
             check_budgets(trials)
-        for name, source in methods.items():
-            tuned = select and trials[name] != [{}]
-            for options in trials[name]:
-                for seed in self.seeds:
-                    folder = f'{"select" if tuned else "runs"}/{name}/{slug(options)}/seed{seed}'
-                    check_config(self.load(source, options, seed, tuned), self.out / folder)
+        for name, each in trials.items():
+            tuned = select and each != [{}]
+            for run in self.runs_of({name: each}, 'select' if tuned else 'runs'):
+                cfg = self.load(methods[name], run['options'], run['seed'], tuned)
+                check_config(cfg, self.out / run['folder'])
         return methods, trials
 
     def run(self, train_here: TrainHere, select: bool) -> list[dict[str, Any]]:
@@ -143,12 +156,15 @@ class Sweep:
         chosen = {}
         if select:
             tuned = {name: each for name, each in trials.items() if each != [{}]}
-            self.train(train_here, methods, tuned, 'select', select=True)
+            self.train(train_here, methods, self.runs_of(tuned, 'select'), select=True)
             chosen = {name: self.choose(name, each) for name, each in tuned.items()}
             trials = {name: [{}] for name in methods}
             for name, choice in chosen.items():
-                trials[name] = self.unlike_default(methods[name], choice['options'])
-        runs = self.train(train_here, methods, trials, 'runs')
+                default = self.load(methods[name], {}, 0).to_dict()
+                if self.load(methods[name], choice['options'], 0).to_dict() != default:
+                    trials[name].append(choice['options'])
+        runs = self.runs_of(trials, 'runs')
+        self.train(train_here, methods, runs)
         for run in runs:
             run['tuning'] = tuning_of(run, trials[run['method']], chosen)
         summary = dict(
@@ -165,22 +181,10 @@ class Sweep:
         self,
         train_here: TrainHere,
         methods: dict[str, Source],
-        trials: dict[str, list[Options]],
-        part: str,
+        runs: list[dict[str, Any]],
         select: bool = False,
-    ) -> list[dict[str, Any]]:
-        """Train every method, setting and seed below ``out/part``."""
-        runs: list[dict[str, Any]] = [
-            dict(
-                folder=f'{part}/{name}/{slug(options)}/seed{seed}',
-                method=name,
-                seed=seed,
-                options=options,
-            )
-            for name, each in trials.items()
-            for options in each
-            for seed in self.seeds
-        ]
+    ) -> None:
+        """Train the runs that are not finished."""
         with Progress('runs that choose settings' if select else 'runs', len(runs)) as progress:
             todo = []
             for run in runs:
@@ -198,7 +202,6 @@ class Sweep:
             alone = todo[:1] if len(todo) == len(runs) else []
             train_all(train_here, alone, 1, progress)
             train_all(train_here, todo[len(alone) :], self.jobs or default_jobs(), progress)
-        return runs
 
     def check_texts(self, method: str) -> None:
         """Raise InputError where runs of a method were trained with other descriptions.
@@ -222,31 +225,25 @@ class Sweep:
         """The setting with the best validation accuracy after the last epoch, mean over seeds.
 
         Of settings that are equal in it, the one with the highest likelihood.
+
+        Returns:
+            ``options``, and ``tried``: each setting's accuracies and mean log-likelihoods by seed.
         """
-        folder = self.out / 'select' / method
-        tried: list[dict[str, Any]] = [
-            dict(options=options, **self.validation(folder / slug(options))) for options in trials
-        ]
+        tried: list[dict[str, Any]] = []
+        for options in trials:
+            runs = [
+                self.out / 'select' / method / slug(options) / f'seed{seed}' for seed in self.seeds
+            ]
+            each = [load_predictions(run, load_run(run)['curve_split']) for run in runs]
+            of_label = [p.probs[np.arange(len(p.label)), p.label] for p in each]
+            accuracy = [float(p.correct.mean()) for p in each]
+            likelihood = [float(np.log(p.clip(1e-30)).mean()) for p in of_label]
+            tried.append(dict(options=options, accuracy=accuracy, log_likelihood=likelihood))
         best = max(
             tried,
             key=lambda each: (np.mean(each['accuracy']).round(9), np.mean(each['log_likelihood'])),
         )
         return dict(options=best['options'], tried=tried)
-
-    def validation(self, folder: Path) -> dict[str, list[float]]:
-        """Accuracy and mean log-likelihood of a setting on the validation images, by seed."""
-        runs = [folder / f'seed{seed}' for seed in self.seeds]
-        each = [load_predictions(run, load_run(run)['curve_split']) for run in runs]
-        of_label = [p.probs[np.arange(len(p.label)), p.label] for p in each]
-        return dict(
-            accuracy=[float(p.correct.mean()) for p in each],
-            log_likelihood=[float(np.log(p.clip(1e-30)).mean()) for p in of_label],
-        )
-
-    def unlike_default(self, source: Source, options: Options) -> list[Options]:
-        """The default setting, and the chosen one unless it is the same."""
-        default, tuned = (self.load(source, each, 0).to_dict() for each in ({}, options))
-        return [{}] if default == tuned else [{}, options]
 
 
 def tuning_of(run: dict, trials: list[Options], chosen: dict) -> str:

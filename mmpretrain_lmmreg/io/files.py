@@ -29,16 +29,12 @@ def cache_dir(*names: str) -> Path:
     logged, once a process, where others may have put files there: where another user owns one of
     the folders, or all may write.
 
-    Args:
-        *names: Folders below the cache's root.
-
     Example:
         >>> cache_dir('features').name
         'features'
     """
     folder = _cache_root()
-    _warn_if_shared(folder)
-    for name in names:
+    for name in ('', *names):
         folder /= name
         _warn_if_shared(folder)
     return folder
@@ -49,22 +45,21 @@ def _cache_root() -> Path:
 
 
 def _warn_if_shared(folder: Path) -> None:
-    try:
+    with suppress(OSError):  # it is not there, and will be made as one's own
         state = folder.stat()
-    except OSError:  # made later, as one's own
-        return
-    if state.st_uid != os.geteuid():
-        _warn(f'the cache folder {folder} belongs to another user, who can change what is read')
-    elif state.st_mode & 0o002:
-        _warn(f'all users can write into the cache folder {folder} and change what is read there')
+        if state.st_uid != os.geteuid():
+            _warn(folder, 'belongs to another user')
+        elif state.st_mode & 0o002:
+            _warn(folder, 'can be written by all users')
 
 
 @cache
-def _warn(problem: str) -> None:
+def _warn(folder: Path, problem: str) -> None:
     from mmengine.logging import print_log  # imports torch; this module is read without it
 
     print_log(
-        f'{problem}. Set LMMREG_CACHE to a folder of your own, or correct its owner and mode',
+        f'the cache folder {folder} {problem}: others can change what is read there. Set '
+        'LMMREG_CACHE to a folder of your own, or correct its owner and mode',
         'current',
         level=logging.WARNING,
     )
@@ -169,12 +164,14 @@ def _umask() -> int:
     return mask
 
 
-def sealed(content: Mapping[str, Any]) -> bytes:
-    """A JSON object with its own checksum, as :func:`read_sealed` takes it.
+def finite(content: Any) -> Any:
+    """JSON-able content as JSON has it: numbers that are not finite become None."""
+    return json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
 
-    Numbers that are not finite, which JSON does not have, become null.
-    """
-    plain = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """A JSON object with its own checksum, as :func:`read_sealed` takes it; see :func:`finite`."""
+    plain = finite(content)
     plain[FIELD] = json_checksum(plain)
     try:
         return json.dumps(plain, indent=1, ensure_ascii=False).encode()
@@ -182,17 +179,16 @@ def sealed(content: Mapping[str, Any]) -> bytes:
         return json.dumps(plain, indent=1).encode()
 
 
-def read_sealed(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def read_sealed(path: Path, form: Any = None) -> dict[str, Any]:
     """The JSON object of a file; one that was written without a checksum is not compared.
 
     Args:
         path: The file.
-        fields: Fields that it must have, each with its type or types, as ``isinstance`` takes
-            them; a bool is no number.
+        form: What it must look like, see :func:`wrong_part`.
 
     Raises:
-        InputError: it cannot be read, is no JSON object, its checksum is of another one, or a
-            field is missing or of another type; names file and field.
+        InputError: it cannot be read, is no JSON object, its checksum is of another one, or it has
+            another form; names file and field.
     """
     try:
         text = path.read_bytes().decode(errors='surrogateescape')
@@ -204,7 +200,7 @@ def read_sealed(path: Path, fields: Mapping[str, Any] | None = None) -> dict[str
     content.pop('checksum', None)  # as earlier versions wrote it
     if not holds_checksum(content):
         raise InputError(f'{path} is damaged (checksum)', code='io.damaged_json')
-    check_fields(content, fields or {}, path)
+    check_fields(content, form or {}, path)
     return content
 
 
@@ -216,34 +212,61 @@ def parse_json(text: str | bytes, where: object) -> Any:
             message begins with ``where``, a file or a line of it.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(
+            text, parse_constant=_finite, parse_float=_finite, parse_int=lambda x: _finite(x, int)
+        )
     except (ValueError, RecursionError) as error:
         raise InputError(f'{where} is damaged ({error})', code='io.damaged_json') from error
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f'{name} is no JSON')
+def _finite(digits: str, kind: type = float) -> Any:
+    if not math.isfinite(float(digits)):
+        raise ValueError(f'{digits:.30} is no finite number')
+    return kind(digits)
 
 
-def _finite(digits: str) -> float:
-    if not math.isfinite(number := float(digits)):
-        raise ValueError(f'{digits} is not finite')
-    return number
+def check_fields(content: Any, form: Any, where: object) -> None:
+    """Raise InputError where a part of a JSON content has another form; see :func:`wrong_part`."""
+    if wrong := wrong_part(content, form):
+        raise InputError(f'{where}: {wrong}', code='io.wrong_field')
 
 
-def check_fields(content: Mapping[str, Any], fields: Mapping[str, Any], where: object) -> None:
-    """Raise InputError where a field is missing or not of its type; see :func:`read_sealed`."""
-    for name, kind in fields.items():
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        value = content.get(name)
-        is_number = bool not in kinds and isinstance(value, bool)
-        if name not in content or is_number or not isinstance(value, kinds):
-            wanted = ' or '.join('null' if k is type(None) else k.__name__ for k in kinds)
-            found = f'is {value!r:.50}' if name in content else 'is missing'
-            raise InputError(
-                f'{where}: field "{name}" {found}; it must be of type {wanted}',
-                code='io.wrong_field',
-            )
+def wrong_part(content: Any, form: Any) -> str | None:
+    """The first part of a JSON content that has another form, in words; None where all fits.
+
+    Args:
+        content: What was read.
+        form: A type, or several as ``isinstance`` takes them, where a bool is no number; ``[FORM]``
+            for a list, ``{str: FORM}`` for an object of any names, ``{'name': FORM}`` for an object
+            with these fields; one whose name ends in ``?`` may be absent.
+
+    Example:
+        >>> wrong_part({'runs': [{'seed': '0'}]}, {'runs': [{'seed': int}], 'note?': str})
+        'field "runs[0].seed" is '0'; it must be of type int'
+    """
+    found = _wrong_part(content, form)
+    return found and f'field "{found[0].lstrip(".")}" {found[1]}'
+
+
+def _wrong_part(content: Any, form: Any) -> tuple[str, str] | None:
+    kinds = type(form) if isinstance(form, list | dict) else form
+    if not isinstance(content, kinds) or (isinstance(content, bool) and bool is not kinds):
+        names = kinds if isinstance(kinds, tuple) else (kinds,)
+        wanted = ' or '.join('null' if k is type(None) else k.__name__ for k in names)
+        return '', f'is {content!r:.50}; it must be of type {wanted}'
+    if isinstance(form, list):
+        for i, part in enumerate(content):
+            if found := _wrong_part(part, form[0]):
+                return f'[{i}]{found[0]}', found[1]
+    elif isinstance(form, dict):
+        for field, each in form.items():
+            for key in content if field is str else [field.rstrip('?')]:
+                if key not in content:
+                    if field[-1] != '?':
+                        return f'.{key}', 'is missing'
+                elif found := _wrong_part(content[key], each):
+                    return f'.{key}{found[0]}', found[1]
+    return None
 
 
 def digest(content: Any) -> str:

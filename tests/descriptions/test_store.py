@@ -184,7 +184,7 @@ def test_whole_last_line_without_newline_is_kept(path):
         ('io.wrong_field', b'{' + RECORD + b', "status": ["ok"]}', '"status"'),
         ('io.wrong_field', b'{' + RECORD + b', "sha256": {}}', '"sha256"'),
         ('io.wrong_field', b'{' + RECORD + b', "descriptions": "x"}', '"descriptions"'),
-        ('io.wrong_field', b'{' + RECORD + b', "descriptions": ["x", null]}', '"descriptions"'),
+        ('io.wrong_field', b'{' + RECORD + b', "descriptions": ["x", null]}', '"descriptions'),
         ('descriptions.unknown_status', b'{' + RECORD + b', "status": "good"}', "'good'"),
     ],
 )

@@ -248,10 +248,11 @@ def test_a_damaged_sweep_is_named(make_run, tmp_path):
         (b'\xff', 'damaged'),
         (b'[]', 'damaged'),
         (b'[' * 100_000, 'damaged'),
-        (b'{}', 'runs is not a list'),
-        (b'{"runs": [1]}', r'runs\[0\] is not a JSON object'),
-        (b'{"runs": [{"folder": "x"}]}', r'runs\[0\].tuning is missing'),
-        (b'{"runs": [{"folder": 1, "tuning": "", "options": {}}]}', r'runs\[0\].folder is int'),
+        (b'{}', 'field "runs" is missing'),
+        (b'{"runs": 1}', '"runs" is 1; it must be of type list'),
+        (b'{"runs": [1]}', r'"runs\[0\]" is 1; it must be of type dict'),
+        (b'{"runs": [{"folder": "x"}]}', r'"runs\[0\].tuning" is missing'),
+        (b'{"runs": [{"folder": 1, "tuning": "", "options": {}}]}', r'"runs\[0\].folder" is 1'),
         (b'{"runs": [{"folder": "x", "tuning": "y", "options": {}}]}', r'tuning is none of'),
     ):
         file.write_bytes(damaged)

@@ -88,25 +88,14 @@ def test_confused_pairs():
     label, predicted = (
         np.repeat(part, counts.ravel()) for part in np.indices((3, 3)).reshape(2, 9)
     )
-    cells = stats.confusions(label[::2], np.stack([predicted[::2], predicted[1::2]]), 3)
-    np.testing.assert_array_equal(stats.confusion_matrix(cells, 3), counts / 10)
-    pairs = stats.most_frequent(cells, 'abc', 8)
-    assert [(p['label'], p['predicted'], p['share'], p['count']) for p in pairs] == [
-        ('c', 'a', 0.4, 4),
-        ('a', 'b', 0.2, 2),
-    ]
-
-
-def test_equal_confusions_are_in_the_order_of_the_classes():
-    cells = stats.confusions(np.arange(50), (np.arange(50)[None] + 1) % 50, 50)
-    pairs = stats.most_frequent(cells, [str(i) for i in range(50)], 8)
-    assert [pair['label'] for pair in pairs] == [str(i) for i in range(8)]
+    cells = stats.confusions(label[::2], np.stack([predicted[::2], predicted[1::2]]))
+    assert cells == [(0, 0, 8, 0.8), (0, 1, 2, 0.2), (1, 1, 10, 1), (2, 0, 4, 0.4), (2, 2, 6, 0.6)]
 
 
 def test_many_classes_make_no_matrix(make_run, monkeypatch):
     """10,000 classes would make one of 800 MB, and a picture in which nothing is seen."""
     monkeypatch.setattr(report, 'DRAWN', 2)
-    monkeypatch.setattr(stats, 'confusion_matrix', lambda *_: pytest.fail('a matrix is made'))
+    monkeypatch.setattr(report.figures, 'confusion', lambda *_: pytest.fail('a matrix is made'))
     methods = load_methods([make_run(name, 0, made_up(0.7)) for name in ('base', 'ours')])
     page = report.render(comparison_of(methods, 'base'), methods)
     assert 'Confusion matrix of' not in page and 'Most frequent confusions of ours' in page
@@ -180,11 +169,11 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
         page_of(make_run, **used)
     whole = json.dumps(found_by_check('abc'))
     for old, new, where in (
-        ('0.125', '"a"', r'classes\[0\].shares.refused is str'),
-        ('"images": 9', '"images": "9"', r'classes\[0\].images is str'),
-        ('"high": 0.625', '"top": 1', r'accuracies\[0\].high is missing'),
-        ('"suspects": 3', '"suspects": null', 'suspects is NoneType'),
+        ('0.125', '"a"', r'classes\[0\].shares.refused" is .a'),
+        ('"images": 9', '"images": "9"', r'classes\[0\].images" is .9'),
+        ('"high": 0.625', '"top": 1', r'accuracies\[0\].high" is missing'),
+        ('"suspects": 3', '"suspects": null', 'suspects" is None'),
     ):
         kept.write_text(whole.replace(old, new))
-        with refused('evidence.bad_check', match=f'replies-check.json: {where}'):
+        with refused('evidence.bad_check', match=f'replies-check.json: field "{where}'):
             page_of(make_run, **used)
