@@ -262,6 +262,16 @@ class OpenCLIPVisual(BaseBackbone):
             weights=self._hashed[1],
         )
 
+    def start_fingerprint(self) -> str:
+        """Name of the weights that :meth:`trunk_fingerprint` leaves out: 16 hex digits.
+
+        Of a frozen trunk those of the projection, else all. Taken before training, it tells runs
+        that began with other weights.
+        """
+        state = self.visual.state_dict()
+        names = self._projection_names if self.trunk_is_frozen else state
+        return digest_tensors({name: state[name] for name in names})
+
     def train(self, mode: bool = True) -> 'OpenCLIPVisual':
         """Set the mode of what trains whole; everything else stays in eval mode."""
         if self.visual.training:  # else it is so already: no walk over all modules each epoch

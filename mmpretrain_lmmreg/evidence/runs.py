@@ -262,6 +262,7 @@ def made_from(runs: Sequence[FinishedRun]) -> dict[str, list[Any]]:
         result['descriptions'] = [p.get('descriptions_fingerprint') for p in prints]
         result['training images'] = [p.get('train_fingerprint') for p in prints]
     result['weights'] = [p.get('weights_fingerprint') for p in prints]
+    result['first weights'] = [p.get('start_fingerprint') for p in prints]
     result['features'] = [p.get('features_fingerprint') for p in prints]
     result['code version'] = [run.record.get('code') for run in runs]
     result['versions'] = [run.record.get('versions') for run in runs]

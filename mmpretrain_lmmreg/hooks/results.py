@@ -15,6 +15,7 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
+from ..clip import OpenCLIPVisual
 from ..datasets.samples import iter_infos
 from ..errors import InputError
 from ..features.dataset import source_of
@@ -75,6 +76,9 @@ class ResultsHook(Hook):
             else:
                 data.pop('descriptions_fingerprint', None)
             self.run['fingerprints'].update(data)
+            backbone = get_ori_model(runner.model).backbone
+            if runner.epoch == 0 and isinstance(backbone, OpenCLIPVisual):
+                runner.message_hub.update_info('start_fingerprint', backbone.start_fingerprint())
         self.saved = False
 
     def before_train_epoch(self, runner: Runner) -> None:

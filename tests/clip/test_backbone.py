@@ -216,7 +216,9 @@ def test_fingerprint_changes_with_what_changes_the_features(vit):
     same = build(vit)
     same.init_weights()
     assert base.trunk_fingerprint() == same.trunk_fingerprint()
+    assert base.start_fingerprint() == same.start_fingerprint()
     same.visual.proj.data += 1  # behind the trunk
+    assert base.start_fingerprint() != same.start_fingerprint()
     assert base.trunk_fingerprint() == same.trunk_fingerprint()
     assert build(vit, precision='bfloat16').trunk_fingerprint() != base.trunk_fingerprint()
     with torch.no_grad():

@@ -176,6 +176,7 @@ MADE_FROM = dict(
         (dict(fingerprints={**PRINTS, 'descriptions_fingerprint': 'x'}), 'descriptions'),
         (dict(fingerprints={**PRINTS, 'train_fingerprint': 'x'}), 'training images'),
         (dict(fingerprints={**PRINTS, 'weights_fingerprint': 'x'}), 'weights'),
+        (dict(fingerprints={**PRINTS, 'start_fingerprint': 'x'}), 'first weights'),
         (dict(settings={'model.head.alpha': 0.1}), r'settings \(model.head.alpha\)'),
         (dict(code='x'), 'code version'),
         (dict(versions={'torch': '2.4'}), 'versions'),
