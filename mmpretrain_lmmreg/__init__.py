@@ -13,7 +13,10 @@ Example:
 from importlib import import_module
 from typing import Any
 
+from .torchvision_ops import define_missing_torchvision_ops
 from .version import __version__
+
+define_missing_torchvision_ops()  # open_clip and mmpretrain could not be imported without
 
 # where each public name is found: the module below this package, and what it calls it
 _PUBLIC = {

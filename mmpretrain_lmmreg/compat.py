@@ -1,7 +1,7 @@
 """Checks and repairs of the installed libraries, made before mmpretrain is imported.
 
-Rooms that import mmpretrain, open_clip or timm import this module first. One repair reaches beyond
-this package, where nothing else helps: torchvision's missing operators.
+Rooms that import mmpretrain, open_clip or timm import this module first. The package itself has
+made sure by then that torchvision can be imported (:mod:`mmpretrain_lmmreg.torchvision_ops`).
 """
 
 import contextlib
@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from .torchvision_ops import define_missing_torchvision_ops
 from .version import FAMILIES
 
 # Either distribution provides the module mmcv; the plugin needs none of mmcv's operators.
@@ -100,6 +99,5 @@ def import_quietly() -> None:
         sys.stdout.write(rest)
 
 
-define_missing_torchvision_ops()
 check_mm_packages()
 import_quietly()
