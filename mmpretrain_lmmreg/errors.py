@@ -163,7 +163,6 @@ CODES: dict[str, str] = {
     'describe.option': 'an option of a describer is unknown, or its value is of no use',
     'describe.combination': 'options of describe that mean nothing together',
     'describe.price': 'a price is missing, or is no price',
-    'describe.shard': '--shard is no i/n',
     'describe.class_in_prompt': 'a prompt names the class where it must not, or cannot',
     'describe.no_split': 'the config has no images of the split',
     'describe.same_name': 'two images have one name',

@@ -10,7 +10,7 @@ described.
 """
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,18 @@ _CHECK = (
 )
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """A type of option: ``i/n``; i counts from 1 (or from 0: only its remainder matters)."""
+    first, _, second = text.partition('/')
+    if not (first.isdecimal() and second.isdecimal() and int(first) <= int(second) > 0):
+        raise ArgumentTypeError(f'{text}: write i/n, such as 1/4 to 4/4')
+    return int(first) % int(second), int(second)
+
+
 class _Parser(ArgumentParser):
     """Says at once, before torch is imported, that there is nobody to ask."""
 
     def parse_known_args(self, *args: Any, **options: Any) -> Any:
-        """As argparse's, with the environment looked at."""
         given, rest = super().parse_known_args(*args, **options)
         files = given.merge or given.reparse or given.batch_write or given.batch_read
         if given.describer and not files and (missing := missing_endpoint(given.describer)):
@@ -75,7 +82,13 @@ def parser() -> ArgumentParser:
     add('--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost')
     add('--max-cost', type=positive, metavar='X', help='stop before a run costs more, by --price')
     add = p.add_argument_group('which images').add_argument
-    add('--shard', default='1/1', metavar='i/n', help='a part of the images, 1/4 to 4/4')
+    add(
+        '--shard',
+        type=_shard,
+        default='1/1',
+        metavar='i/n',
+        help='a part of the images, 1/4 to 4/4',
+    )
     per_class = 'N images of each class, spread over groups; 2N adds to those of N'
     add('--per-class', type=whole(1), metavar='N', help=per_class)
     add('--until', type=positive, metavar='X', help=_UNTIL)

@@ -3,8 +3,9 @@
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,14 @@ from mmengine.config import Config
 
 from ..config import load_config
 from ..describe import batch
-from ..describe.check import check
 from ..describe.convergence import Convergence, choose
 from ..describe.describers import KINDS, NAMES
 from ..describe.merge import merge, reparse
 from ..describe.plan import DescribePlan, check_named
-from ..describe.run import contents_of, opened
+from ..describe.run import DescribeRun, contents_of, opened
 from ..describe.state import Tally
 from ..describe.summary import check_path, projection, summarize, tokens
-from ..describe.tasks import ConfigImages, Task, check_shard
+from ..describe.tasks import ConfigImages, Task
 from ..describe.zero_shot_eval import text_tower
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
@@ -29,17 +29,18 @@ from ..progress import Progress
 from .runner import quiet_log
 
 FAILED = 3  # exit code: some images could not be described
+_WHOLE = (0, 1)  # the only shard
 _NO_ANSWERS = ('describe.no_answers', 'describe.only_reasoning')
 
 
 def run(args: Namespace) -> int:
     """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
     quiet_log()
-    given = {name: getattr(args, name) for name in DescribePlan.__dataclass_fields__}
+    given = {each.name: getattr(args, each.name) for each in fields(DescribePlan)}
     plan = DescribePlan(**{name: value for name, value in given.items() if value is not None})
     _check_combination(args)
     config = load_config(args.config, args.on)
-    images = ConfigImages(config, args.split, check_shard(args.shard))
+    images = ConfigImages(config, args.split, args.shard)
     check_named(plan.prompt, args.split, images.classes)
     job = Job(plan, config, images, args.out or images.descriptions_file(config))
     if args.merge:
@@ -54,7 +55,7 @@ def run(args: Namespace) -> int:
     elif args.describer:
         wanted: Sequence[Task] = images
         if args.per_class:  # chosen among the images of all shards
-            every = images if args.shard == '1/1' else ConfigImages(config, args.split)
+            every = images if args.shard == _WHOLE else ConfigImages(config, args.split)
             names = {task.image for task in choose(every, args.per_class, args.seed)}
             wanted = [task for task in images if task.image in names]
         if args.batch_write:
@@ -80,7 +81,7 @@ def _check_combination(args: Namespace) -> None:
         raise InputError(
             f'name who describes: --describer {", ".join(NAMES)}', code='describe.no_describer'
         )
-    if args.until and (args.preview or args.shard != '1/1'):
+    if args.until and (args.preview or args.shard != _WHOLE):
         other = '--preview' if args.preview else '--shard'
         raise InputError(
             f'--until looks at all classes after each round: leave {other} out',
@@ -164,7 +165,6 @@ class Job:
         with self._offline() as run:
             for part, count in batch.write(run, tasks, file):
                 print(f'{count} requests in {part}')
-            run.contents.save()
         self._print_hints(run.tally, 0)
         return self.code
 
@@ -172,14 +172,16 @@ class Job:
         """Keep the answers of a batch."""
         with self._offline() as run:
             read, skipped = batch.read(run, tasks, files)
-            run.contents.save()
         print(f'{read} answers kept in {self.out}, {skipped} were of no use')
         self._print_taken(run.tally, 0)
 
-    def _offline(self) -> Any:
+    @contextmanager
+    def _offline(self) -> Iterator[DescribeRun]:
         describer, contents = self.plan.build(offline=True), contents_of(self.out)
-        classes = self.images.classes
-        return opened(self.plan, self.out, classes=classes, describer=describer, contents=contents)
+        known: dict[str, Any] = dict(classes=self.images.classes, contents=contents)
+        with opened(self.plan, self.out, describer=describer, **known) as run:
+            yield run
+            contents.save()
 
     def reparse(self) -> None:
         """Read the kept replies anew."""
@@ -219,7 +221,7 @@ class Job:
         if not (page or clip):
             return
         try:
-            from ..describe.check_page import write_check
+            from ..describe.check import check
         except ModuleNotFoundError as error:
             raise InputError(
                 f"--check needs more packages ({error}): pip install 'mmpretrain_lmmreg[evidence]'",
@@ -229,8 +231,7 @@ class Job:
         if not page:
             print(found.without_training())
             return
-        beside = self.out.with_name('descriptions-check.html')
-        path = beside if page is True else Path(str(page))
+        path = self.out.with_name('descriptions-check.html') if page is True else Path(str(page))
         print(plain(found))
-        write_check(found, path, check_path(self.out))
+        found.write(path, check_path(self.out))
         print(f'page          {path}')

@@ -107,16 +107,15 @@ def _answers(file: Path) -> Iterator[tuple[list[str], Answer]]:
                 continue
             try:
                 data = json.loads(line)
-                parts = data['custom_id'].split('-')
-                if len(parts) != 3:
-                    raise ValueError('a custom_id that --batch-write did not make')
-                yield parts, _answer(data)
+                name, content, asked = data['custom_id'].split('-')
+                answer = _answer(data)
             except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
                 raise InputError(
                     f'{file}, line {number}: no answer of a batch ({error}); give the file that '
                     'the service returned',
                     code='describe.no_batch',
                 ) from None
+            yield [name, content, asked], answer
 
 
 def _answer(data: dict[str, Any]) -> Answer:
@@ -134,16 +133,12 @@ def _answer(data: dict[str, Any]) -> Answer:
 
 
 def _add(run: DescribeRun, task: Task, loaded: Loaded, answer: Answer) -> None:
-    """Put an answer on record, an error only once, and count it."""
-    record = run.record(task, loaded, answer)
-    if not answer.error or not run.answered.failed(task.image, loaded.sha256):
+    """Put an answer on record, and count it."""
+    if record := run.record(task, loaded, answer):
         run.writer.append(record)
-    run.answered.add(record)
-    run.tally.statuses[record['status']] += 1
-    if answer.error:
-        run.tally.last_error = f'{task.image}: {answer.error}'
-    else:
-        run.tally.add(answer)
+        run.answered.add(record)
+    run.tally.statuses[record['status'] if record else 'error'] += 1
+    run.tally.add(answer)
 
 
 def _name(task: Task) -> str:

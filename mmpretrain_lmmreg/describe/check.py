@@ -1,17 +1,23 @@
 """The quality of a descriptions file: by class, by image, and as a classifier without training."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from mmengine.config import Config
 from numpy.typing import NDArray
 
+from ..datasets.thumbnails import thumbnail
 from ..descriptions.lines import Record
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
+from ..io.files import save_atomic, sealed
+from ..io.printing import plain
 from .tasks import ConfigImages, Task
 from .text_quality import Share, class_pattern, distances, names_in, repeated
 from .zero_shot_eval import accuracies, embed_by_image, text_tower
@@ -54,6 +60,12 @@ class ClassCheck:
             'repeated': self.repeats / texts,
             'nearer to another': self.nearer / max(self.described, 1),
         }
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Counts and shares, JSON-able."""
+        counts = ('name', 'images', 'asked', 'described', 'texts', 'distance')
+        return {**{key: getattr(self, key) for key in counts}, 'shares': self.shares}
 
 
 @dataclass
@@ -103,6 +115,53 @@ class Check:
             for name, share in self.accuracies.items()
         ]
         return '\n'.join(lines) or f'no accuracy without training: {self.split}'
+
+    def html(self) -> str:
+        """A page that needs nothing beside it: every value escaped, the outliers' images in it."""
+        environment = Environment(
+            loader=PackageLoader(__package__),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        images = [thumbnail(*os.path.split(each.path), 240) for each in self.outliers]
+        outliers = list(zip(self.outliers, images, strict=True))
+        return plain(environment.get_template('check.html').render(found=self, outliers=outliers))
+
+    def figures(self) -> dict[str, Any]:
+        """What reports show, JSON-able.
+
+        Returns:
+            ``file``, ``prompt``, ``fingerprint`` of the descriptions, ``classes`` and ``all``,
+            each with counts and ``shares`` in [0, 1]; ``accuracies`` (``texts``, ``images``,
+            ``value`` and Wilson's ``low`` and ``high``) on ``split``, ``suspects``, and
+            ``outliers`` nearer to another class than to their own.
+        """
+        accuracies = []
+        for name, share in self.accuracies.items():
+            low, high = share.interval
+            accuracies.append(
+                dict(low=low, high=high, texts=name, images=share.total, value=share.value)
+            )
+        near = [asdict(each) for each in self.outliers if each.ratio > 1]
+        return dict(
+            file=str(self.file),
+            prompt=self.prompt,
+            fingerprint=DescriptionStore(self.file).fingerprint,
+            classes=[each.figures for each in self.classes],
+            all=sum(self.classes, ClassCheck('all')).figures,
+            accuracies=accuracies,
+            split=self.split,
+            suspects=self.suspects,
+            outliers=[{k: v for k, v in e.items() if k not in ('path', 'texts')} for e in near],
+        )
+
+    def write(self, page: Path, figures: Path) -> None:
+        """Write the page and the figures, each whole or not at all."""
+        for path, content in ((page, self.html().encode()), (figures, sealed(self.figures()))):
+            with save_atomic(path) as file:
+                file.write(content)
 
 
 def check(

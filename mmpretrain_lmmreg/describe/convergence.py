@@ -29,13 +29,13 @@ def order_by_class(
     every machine.
     """
     turns: dict[tuple[int, Hashable], int] = defaultdict(int)
-    keys: dict[int, tuple[int, bytes]] = {}
+    keys: dict[int, tuple[int, int, bytes]] = {}
     for i in sorted(range(len(names)), key=lambda i: seeded_rank(seed, names[i])):
         member = labels[i], groups[i]
-        keys[i] = turns[member], seeded_rank(seed, f'group {groups[i]}')
+        keys[i] = labels[i], turns[member], seeded_rank(seed, f'group {groups[i]}')
         turns[member] += 1
     orders: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(keys, key=lambda i: (labels[i], *keys[i])):
+    for i in sorted(keys, key=lambda i: keys[i]):
         orders[labels[i]].append(i)
     return dict(orders)
 
@@ -95,21 +95,18 @@ def next_count(count: int, error: float, target: float, limit: int) -> int:
 
 
 def orders_of(tasks: Sequence[Task], seed: object) -> dict[int, list[int]]:
-    """Indices of the images of each class, in the order in which they are described.
-
-    Raises:
-        InputError: An image has no label.
-    """
-    labels: list[int] = []
+    """As :func:`order_by_class`; raises InputError where an image has no label."""
+    names, labels, groups = [], [], []
     for task in tasks:
         if task.label is None:
             raise InputError(
                 f'{task.image} has no label, so images of each class cannot be chosen',
                 code='describe.no_label',
             )
+        names.append(task.image)
         labels.append(task.label)
-    names = [task.image for task in tasks]
-    return order_by_class(names, labels, [task.group or task.image for task in tasks], seed)
+        groups.append(task.group or task.image)
+    return order_by_class(names, labels, groups, seed)
 
 
 def choose(tasks: Sequence[Task], count: int, seed: object) -> list[Task]:
@@ -159,14 +156,10 @@ class Convergence:
 
     def next(self) -> list[Task]:
         """The images of the next round; none where all classes are at the target or their limit."""
-        counts = [
-            next_count(each.asked, each.error, self.target, each.limit)
-            if each.asked
-            else min(START, each.limit)
-            for each in self.classes
-        ]
-        new = []
-        for each, count in zip(self.classes, counts, strict=True):
+        new: list[Task] = []
+        for each in self.classes:
+            first = min(START, each.limit)
+            count = next_count(each.asked, each.error, self.target, each.limit) or first
             new += [self.images[i] for i in each.order[each.asked : count]]
             each.asked = count
         self.number += bool(new)
@@ -188,41 +181,31 @@ class Convergence:
 
     def measure(self, store: DescriptionStore, prompt: str) -> None:
         """Errors of the class means, from what is kept of the images asked about."""
-        members = [[self.images[i] for i in each.order[: each.asked]] for each in self.classes]
-        texts = {t.image: store.get(t.image, prompt) or [] for each in members for t in each}
-        described = [[task for task in each if texts[task.image]] for each in members]
-        if not any(described):
-            return
-        means, sizes = embed_by_image(
-            [texts[task.image] for each in described for task in each], self.tower
-        )
-        found, start = [], 0
-        for each, own in zip(self.classes, described, strict=True):
-            each.described, rows = len(own), slice(start, start + len(own))
-            start += len(own)
-            groups = [task.group or task.image for task in own]
-            found.append(
-                mean_and_error(means[rows], sizes[rows], groups)
-                if own
-                else (np.zeros(means.shape[1]), float('inf'))
-            )
-        errors = relative_errors(
-            np.stack([mean for mean, _ in found]), np.array([error for _, error in found])
-        )
-        for each, error in zip(self.classes, errors, strict=True):
-            each.error = float(error)
+        found = []
+        for each in self.classes:
+            tasks = [self.images[i] for i in each.order[: each.asked]]
+            texts = [store.get(task.image, prompt) or [] for task in tasks]
+            groups = [t.group or t.image for t, own in zip(tasks, texts, strict=True) if own]
+            each.described = len(groups)
+            if groups:
+                means, sizes = embed_by_image([own for own in texts if own], self.tower)
+                found.append((each, *mean_and_error(means, sizes, groups)))
+        if found:
+            known, means, errors = zip(*found, strict=True)
+            relative = relative_errors(np.stack(means), np.array(errors))
+            for each, error in zip(known, relative, strict=True):
+                each.error = float(error)
 
     def table(self) -> str:
         """What was described of each class, and how well its mean is known."""
         width = max(len('class'), *(len(each.name) for each in self.classes))
         lines = [f'{"class":{width}}  described  of all  error/distance']
         for each in self.classes:
+            state = 'stopped by --per-class'
             if each.error <= self.target:
                 state = 'converged'
             elif each.asked == len(each.order):
                 state = 'all images asked about'
-            else:
-                state = 'stopped by --per-class'
             lines.append(
                 f'{each.name:{width}}  {each.described:9}  {len(each.order):6}  '
                 f'{each.error:14.3f}  {state}'

@@ -22,16 +22,10 @@ class Failures:
     Args:
         probe: Asks about the grey image.
         pause: Seconds before the first try after an outage.
-        say: Told what is waited for.
     """
 
-    def __init__(
-        self,
-        probe: Callable[[], Awaitable[Answer]],
-        pause: float = 10.0,
-        say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
-    ) -> None:
-        self._probe, self._pause, self._patience, self._say = probe, pause, 360 * pause, say
+    def __init__(self, probe: Callable[[], Awaitable[Answer]], pause: float) -> None:
+        self._probe, self._pause, self._patience = probe, pause, 360 * pause
         self._row, self._kind = 0, ''
         self._answered = self._was_outage = False
         self._open = asyncio.Event()
@@ -86,7 +80,8 @@ class Failures:
             if not self._answered or waited + pause > self._patience:
                 why = f'waited for {duration(waited)}' if waited else 'nothing was answered at all'
                 raise InputError(_stopped(probe, why), code='describe.no_answers')
-            self._say(f'no answers ({probe.error}); next try in {duration(pause)}')
+            said = f'no answers ({probe.error}); next try in {duration(pause)}'
+            print(said, file=sys.stderr, flush=True)
             await asyncio.sleep(pause)
             waited, pause = waited + pause, min(2 * pause, LONGEST)
         return waited > 0

@@ -1,18 +1,17 @@
 """Put descriptions files together, and read kept replies with a newer parser."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from ..descriptions.lines import Record, encode, scan
-from ..descriptions.parse import STATUSES, ParsedReply, parse_reply
+from ..descriptions.lines import RANKS, Record, encode, scan
+from ..descriptions.parse import parse_reply
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
 from ..io.files import digest, save_atomic
 
 _ORIGIN = ('sha256', 'model', 'settings')
-_NO_REPLY = STATUSES.index('empty')
 _BATCH = 1 << 19  # bytes of one write: fewer than a crash may leave unfinished
 _SHOWN = 5  # conflicts that an error lists
 
@@ -25,7 +24,7 @@ class _Entry(NamedTuple):
 
     def contradicts(self, other: '_Entry') -> bool:
         """Both are replies, and of different origin, or different and equally good."""
-        if max(self.rank, other.rank) >= _NO_REPLY:
+        if max(self.rank, other.rank) >= RANKS['empty']:
             return False
         pairs = zip(self.origin, other.origin, strict=True)
         return any(a and b and a != b for a, b in pairs) or (
@@ -51,20 +50,17 @@ def merge(
     stores = [DescriptionStore(file) for file in ([out, *others] if out.exists() else others)]
     first = len(stores) - len(others)
 
-    def records(number: int) -> Iterator[Record]:
-        return (reparsed(r, expected) if reparse else r for r in stores[number])
+    def numbered(start: int) -> Iterator[tuple[int, Record]]:
+        for number in range(start, len(stores)):
+            for record in stores[number]:
+                yield number, reparsed(record, expected) if reparse else record
 
-    best = _best_entries([records(number) for number in range(len(stores))], stores)
-    new = (
-        record
-        for number in range(first, len(stores))
-        for record in records(number)
-        if best[record['image'], record['prompt']].file == number
-    )
-    count = 0
+    best = _best_entries(numbered(0), stores)
+    new = (r for number, r in numbered(first) if best[r['image'], r['prompt']].file == number)
     if first:
         with DescriptionWriter(out) as writer:
             return append_many(writer, new)
+    count = 0
     with save_atomic(out) as file:
         for count, record in enumerate(new, 1):  # noqa: B007  used below
             file.write(encode(record))
@@ -75,35 +71,32 @@ def append_many(writer: DescriptionWriter, records: Iterable[Record]) -> int:
     """Append records, many with one sync; return their number."""
     batch: list[Record] = []
     count = size = 0
-    for count, record in enumerate(records, 1):  # noqa: B007  used below
-        length = len(encode(record))
-        if batch and size + length > _BATCH:
+    for record in chain(records, [None]):
+        length = len(encode(record)) if record else 0
+        if batch and (record is None or size + length > _BATCH):
             writer.append(*batch)
-            batch, size = [], 0
-        batch.append(record)
-        size += length
-    if batch:
-        writer.append(*batch)
+            count, size, batch = count + len(batch), 0, []
+        if record:
+            batch.append(record)
+            size += length
     return count
 
 
 def _best_entries(
-    files: list[Iterator[Record]], stores: list[DescriptionStore]
+    records: Iterator[tuple[int, Record]], stores: list[DescriptionStore]
 ) -> dict[tuple[str, str], _Entry]:
     """The best of each key over all files; raises InputError where files contradict each other."""
     best: dict[tuple[str, str], _Entry] = {}
     conflicts: list[str] = []
-    for number, records in enumerate(files):
-        for record in records:
-            key = record['image'], record['prompt']
-            origin = tuple(record.get(field) for field in _ORIGIN)
-            rank = STATUSES.index(record['status'])
-            entry = _Entry(number, rank, digest(record['reply']), origin)
-            old = best.get(key)
-            if old and entry.contradicts(old):
-                conflicts.append(f'{key[0]} in {stores[old.file].path} and {stores[number].path}')
-            if old is None or entry.rank < old.rank:
-                best[key] = entry
+    for number, record in records:
+        key = record['image'], record['prompt']
+        origin = tuple(record.get(field) for field in _ORIGIN)
+        entry = _Entry(number, RANKS[record['status']], digest(record['reply']), origin)
+        old = best.get(key)
+        if old and entry.contradicts(old):
+            conflicts.append(f'{key[0]} in {stores[old.file].path} and {stores[number].path}')
+        if old is None or entry.rank < old.rank:
+            best[key] = entry
     if conflicts:
         raise InputError(
             f'{len(conflicts)} images were described twice, and differently; keep the lines of '
@@ -113,37 +106,11 @@ def _best_entries(
     return best
 
 
-def judge(reply: str, finish: str = '', expected: int = 10) -> ParsedReply:
-    """Descriptions and status of a reply.
-
-    A reply that a token limit has cut loses its last item, which may look whole; one that the
-    server calls a refusal has no descriptions, whatever it says.
-
-    Args:
-        reply: The LMM's words, whole.
-        finish: ``'truncated'``, ``'refused'``, or empty where the server says neither.
-        expected: Number of descriptions asked for.
-
-    Example:
-        >>> judge('1. A cat.\\n2. A do', 'truncated', expected=2)
-        ParsedReply(descriptions=['A cat.'], status='truncated')
-    """
-    if finish == 'refused':
-        return ParsedReply([], 'refused')
-    parsed = parse_reply(reply, expected)
-    if finish != 'truncated' or parsed.status == 'refused':
-        return parsed
-    items = parsed.descriptions
-    seen = parsed.status == 'truncated' or (parsed.status == 'long' and len(items) == expected)
-    items = items if seen else items[:-1]
-    return ParsedReply(items, 'long' if len(items) >= expected else 'truncated')
-
-
 def reparsed(record: Record, expected: int = 10) -> Record:
     """The record with its reply read anew; one without a reply stays as it is."""
     if record['status'] == 'error':
         return record
-    parsed = judge(record['reply'], record.get('finish', ''), expected)
+    parsed = parse_reply(record['reply'], expected, record.get('finish') or '')
     return {**record, 'descriptions': parsed.descriptions, 'status': parsed.status}
 
 
@@ -154,14 +121,13 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
         Records added, and replies that now read as worse: those cannot lose to what the file
         says already, but do in a new file (:func:`merge` with ``reparse``).
     """
-    path, worse = Path(path), Counter[str]()
+    worse: list[str] = []
     with DescriptionWriter(path) as writer:
-        added = append_many(writer, _read_better(path, expected, worse))
-    return added, worse.total()
+        return append_many(writer, _read_better(Path(path), expected, worse)), len(worse)
 
 
-def _read_better(path: Path, expected: int, worse: Counter[str]) -> Iterator[Record]:
-    """Records that read better now; those that read worse are counted.
+def _read_better(path: Path, expected: int, worse: list[str]) -> Iterator[Record]:
+    """Records that read better now; images whose reply reads worse are added to a list.
 
     The file may grow meanwhile: what is added to it is not looked at.
     """
@@ -172,10 +138,10 @@ def _read_better(path: Path, expected: int, worse: Counter[str]) -> Iterator[Rec
         if (new['descriptions'], new['status']) == (old['descriptions'], old['status']):
             continue
         winner = store.record(old['image'], old['prompt']) or old
-        rank, best = (STATUSES.index(r['status']) for r in (new, winner))
+        rank, best = RANKS[new['status']], RANKS[winner['status']]
         if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
             continue  # an older line of what has been read anew already
         if rank < best or (rank == best and new['reply'] == winner['reply']):
             yield new
         elif winner['reply'] == old['reply'] and rank > best:
-            worse[new['status']] += 1
+            worse.append(new['image'])

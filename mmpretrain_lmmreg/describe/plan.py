@@ -7,7 +7,7 @@ from typing import Any
 
 from ..descriptions.samples import CLASS, names_class
 from ..errors import InputError
-from .describers import KINDS, NAMES, PROMPT, Describer, build_describer
+from .describers import KINDS, NAMES, ONE, PROMPT, Describer, build_describer
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class DescribePlan:
     Args:
         describer: Who is asked: ``'openai'``, ``'hf'`` or ``'minigpt4'``.
         model: Its name, folder, or (minigpt4) config.
-        prompt: What is asked; the paper's prompt for ``count`` descriptions by default.
-            ``{class}`` stands for the name of the image's class.
+        prompt: What is asked; by default the paper's prompt for ``count`` descriptions, and for
+            one a sentence. ``{class}`` stands for the name of the image's class.
         count: Descriptions asked for.
         retries: How often a bad reply, and a failed request, is repeated.
         options: Of the generation, and the describer's own.
@@ -35,11 +35,11 @@ class DescribePlan:
         InputError: A value has no meaning; names the option of the command.
 
     Example:
-        >>> plan = DescribePlan('openai', 'qwen2.5-vl', count=1, max_cost=5, price=(0.15, 0.6))
+        >>> plan = DescribePlan('openai', 'qwen2.5-vl', count=3, max_cost=5, price=(0.15, 0.6))
         >>> plan.prompt
-        'Give 1 semantic descriptions for the image'
+        'Give 3 semantic descriptions for the image'
         >>> plan.limits
-        (Limit(option='--max-cost', most=5000000.0, price=(0.15, 0.6)),)
+        [('--max-cost', 5000000.0, (0.15, 0.6))]
     """
 
     describer: str = 'openai'
@@ -64,7 +64,7 @@ class DescribePlan:
                 code='describe.no_describer',
             )
         if not self.prompt:
-            object.__setattr__(self, 'prompt', PROMPT.format(self.count))
+            object.__setattr__(self, 'prompt', PROMPT.format(self.count) if self.count > 1 else ONE)
         price = self.price or (0, 0)
         if not all(0 <= each < math.inf for each in price):
             raise InputError(
@@ -78,14 +78,11 @@ class DescribePlan:
             )
 
     @property
-    def limits(self) -> tuple['Limit', ...]:
-        """What a run may take."""
-        found = []
-        if self.max_tokens_total:
-            found.append(Limit('--max-tokens-total', self.max_tokens_total))
-        if self.max_cost and self.price:
-            found.append(Limit('--max-cost', 1e6 * self.max_cost, self.price))
-        return tuple(found)
+    def limits(self) -> list[tuple[str, float, tuple[float, float]]]:
+        """What a run may take: the option, how much, and how much a token in and one out take."""
+        tokens = self.max_tokens_total and ('--max-tokens-total', self.max_tokens_total, (1, 1))
+        cost = self.max_cost and self.price and ('--max-cost', 1e6 * self.max_cost, self.price)
+        return [limit for limit in (tokens, cost) if limit]
 
     def build(self, **more: Any) -> Describer:
         """The describer; ``offline=True`` where requests are written and not sent."""
@@ -95,41 +92,17 @@ class DescribePlan:
         return build_describer(self.describer, self.options, **common, **given, **more)
 
 
-@dataclass(frozen=True)
-class Limit:
-    """What a run may take.
-
-    Attributes:
-        option: That sets it.
-        most: So much.
-        price: Of a token in, and of one out.
-    """
-
-    option: str
-    most: float
-    price: tuple[float, float] = (1, 1)
-
-    def taken(self, tokens_in: float, tokens_out: float) -> float:
-        """How much of it some tokens take."""
-        return tokens_in * self.price[0] + tokens_out * self.price[1]
-
-
 def check_named(prompt: str, split: str, classes: Sequence[str]) -> None:
     """Refuse a prompt with ``{class}`` where it would give the answer away.
 
     Raises:
         InputError: Another split than ``'train'``; the data set has no class names.
     """
-    if not names_class(prompt):
-        return
+    problem = '' if classes else 'the data set has no class names'
     if split != 'train':
-        raise InputError(
-            f'--prompt with {CLASS} and --split {split}: the descriptions of test and validation '
-            'images would tell their class; only training images may be described by such a prompt',
-            code='describe.class_in_prompt',
+        problem = (
+            f'the descriptions of --split {split} would tell the class of test and validation '
+            'images; only training images may be described by such a prompt'
         )
-    if not classes:
-        raise InputError(
-            f'--prompt with {CLASS}: the data set has no class names',
-            code='describe.class_in_prompt',
-        )
+    if names_class(prompt) and problem:
+        raise InputError(f'--prompt with {CLASS}: {problem}', code='describe.class_in_prompt')

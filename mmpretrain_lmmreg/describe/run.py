@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from itertools import filterfalse, islice
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
 
 from ..descriptions.lines import Record
+from ..descriptions.parse import STATUSES, parse_reply
 from ..descriptions.samples import CLASS, names_class
 from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
@@ -21,7 +22,7 @@ from ..io.files import cache_dir, digest
 from .describers import Answer, Describer
 from .describers.common import in_new_loop
 from .failures import Failures
-from .merge import append_many, judge
+from .merge import append_many
 from .plan import DescribePlan
 from .state import Answered, Contents, Tally
 from .tasks import Loaded, Task, load_image
@@ -29,21 +30,15 @@ from .tasks import Loaded, Task, load_image
 
 @contextmanager
 def opened(
-    plan: DescribePlan,
-    out: Path,
-    *,
-    classes: Sequence[str] = (),
-    describer: Describer | None = None,
-    **options: object,
+    plan: DescribePlan, out: Path, *, describer: Describer | None = None, **options: object
 ) -> Iterator['DescribeRun']:
-    """A run whose replies go to ``out``, which is locked until the end.
+    """A :class:`DescribeRun` whose replies go to ``out``, which is locked until the end.
 
     Args:
         plan: What is asked of whom.
         out: The descriptions file.
-        classes: Names of the classes, for a prompt that names an image's class.
         describer: Who is asked, where it is loaded already.
-        options: Those of :class:`DescribeRun`.
+        options: Those of the run.
 
     Raises:
         InputError: The describer cannot be built; another process writes the file; it is no
@@ -51,7 +46,7 @@ def opened(
     """
     describer = describer or plan.build()
     with DescriptionWriter(out) as writer:
-        run = DescribeRun(plan, describer, writer, classes, **options)  # type: ignore[arg-type]
+        run = DescribeRun(plan, describer, writer, **options)  # type: ignore[arg-type]
         if (others := +run.answered.others) and not plan.replace:
             raise InputError(
                 f'{out} holds replies to this prompt of another model '
@@ -91,8 +86,8 @@ class DescribeRun:
         plan: DescribePlan,
         describer: Describer,
         writer: DescriptionWriter,
-        classes: Sequence[str] = (),
         *,
+        classes: Sequence[str] = (),
         tally: Tally | None = None,
         contents: Contents | None = None,
         load: Callable[..., Loaded] = load_image,
@@ -128,11 +123,7 @@ class DescribeRun:
         return self.tally
 
     def prompt_for(self, task: Task) -> str:
-        """What is asked about an image.
-
-        Raises:
-            InputError: The prompt names the class, and the image has none.
-        """
+        """What is asked about an image; raises InputError where it has no class to name."""
         if not self._prompts:
             return self.plan.prompt
         if task.label is None:
@@ -169,8 +160,8 @@ class DescribeRun:
         append_many(self.writer, self.answered.shared(self.writer.path, self.tally))
         self.report(self.tally)
 
-    def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record:
-        """An answer's record, as it is kept."""
+    def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record | None:
+        """An answer's record; None for an error where one is there for this image already."""
         record: Record = {
             'image': task.image,
             'prompt': self.plan.prompt,
@@ -180,8 +171,10 @@ class DescribeRun:
             **({'sha256': loaded.sha256} if loaded.sha256 else {}),
         }
         if answer.error:
-            return record | {'descriptions': [], 'status': 'error', 'error': answer.error}
-        parsed = judge(answer.reply, answer.finish, self.plan.count)
+            self.tally.last_error = f'{task.image}: {answer.error}'
+            record |= {'descriptions': [], 'status': 'error', 'error': answer.error}
+            return None if self.answered.known(task.image, loaded.sha256).failed else record
+        parsed = parse_reply(answer.reply, self.plan.count, answer.finish)
         record |= {'descriptions': parsed.descriptions, 'status': parsed.status}
         return record | ({'finish': answer.finish} if answer.finish else {})
 
@@ -221,7 +214,8 @@ class DescribeRun:
         """The next images that need asking, read; broken ones are put on record here."""
         batch: list[tuple[Task, Loaded]] = []
         while chunk := self._take(tasks, self.describer.batch_size - len(batch)):
-            loaded = await asyncio.gather(*(asyncio.to_thread(self.read, t) for t in chunk))
+            reading = (asyncio.to_thread(self.read, task) for task in chunk)
+            loaded = await asyncio.gather(*reading)
             for task, found in zip(chunk, loaded, strict=True):
                 if not self.tries_left(task, found.sha256):
                     self._keep()
@@ -233,10 +227,8 @@ class DescribeRun:
 
     def _take(self, tasks: Iterator[Task], count: int) -> list[Task]:
         again = [self._again.popleft() for _ in range(min(count, len(self._again)))]
-        return again + list(islice(filterfalse(self._skip, tasks), count - len(again)))
-
-    def _skip(self, task: Task) -> bool:
-        return self.done(task) and self._keep()
+        new = (task for task in tasks if not (self.done(task) and self._keep()))
+        return again + list(islice(new, count - len(again)))
 
     def _keep(self) -> bool:
         self.tally.kept += 1
@@ -248,16 +240,14 @@ class DescribeRun:
         while batch and not self._over:
             async with self._slots:
                 await self._failures.ready()
+                if not self.tally.spent:
+                    self.tally.spent = self.tally.exceeded(self.plan.limits, len(batch))
                 if self._over:
-                    return
-                self.tally.spent = self.tally.exceeded(self.plan.limits, len(batch))
-                if self.tally.spent:
                     return
                 answers = await self._ask(batch)
             again = []
             for (task, loaded), answer in zip(batch, answers, strict=True):
-                if not answer.error or answer.tokens_out is not None:
-                    self.tally.add(answer)
+                self.tally.add(answer)
                 if answer.error:
                     if await self._after_failure(task, loaded, answer):
                         again.append((task, loaded))
@@ -268,7 +258,7 @@ class DescribeRun:
                 if self.tries_left(task, loaded.sha256):
                     again.append((task, loaded))
                 else:
-                    self._count(self.answered.best(task.image, loaded.sha256))
+                    self._count(STATUSES[self.answered.known(task.image, loaded.sha256).rank])
             batch = again
 
     async def _ask(self, batch: list[tuple[Task, Loaded]]) -> list[Answer]:
@@ -301,18 +291,17 @@ class DescribeRun:
         return False
 
     async def _fail(self, task: Task, loaded: Loaded, answer: Answer) -> None:
-        """Put an error on record, unless one is there for this image already."""
-        self.tally.last_error = f'{task.image}: {answer.error}'
-        if not self.answered.failed(task.image, loaded.sha256):
-            await self._write(self.record(task, loaded, answer))
+        await self._write(self.record(task, loaded, answer))
         self._count('error')
 
     def _count(self, status: str) -> None:
         self.tally.statuses[status] += 1
         self.report(self.tally)
 
-    async def _write(self, record: Record) -> None:
+    async def _write(self, record: Record | None) -> None:
         """Return once the record is on the disk; those that wait share one sync."""
+        if record is None:
+            return
         self._records.append(record)
         async with self._disk:
             if self._records:

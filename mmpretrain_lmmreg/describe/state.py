@@ -20,7 +20,6 @@ from ..errors import InputError
 from ..features.keys import contents_compared, stat_signature
 from ..io.files import make_folder
 from .describers import Answer
-from .plan import Limit
 from .tasks import Task
 
 _GOOD, _FAILED = STATUSES.index('long'), STATUSES.index('error')  # ok and long are good
@@ -56,31 +55,35 @@ class Tally:
         return self.asked + self.kept + self.shared
 
     def add(self, answer: Answer) -> None:
-        """Count an answer's tokens."""
+        """Count an answer's tokens; an error without any was none."""
+        if answer.error and answer.tokens_out is None:
+            return
         self.answers += 1
         self.tokens_in += answer.tokens_in or 0
         self.tokens_out += answer.tokens_out or 0
         self.uncounted += answer.tokens_in is None or answer.tokens_out is None
         self.cut += answer.finish == 'truncated'
 
-    def exceeded(self, limits: Sequence[Limit], images: int) -> str:
+    def exceeded(
+        self, limits: Sequence[tuple[str, float, tuple[float, float]]], images: int
+    ) -> str:
         """The option whose limit so many more images would pass, by what others took; or ''.
 
         Raises:
             InputError: The endpoint does not count tokens.
         """
-        if limits and self.uncounted and self.uncounted == self.answers:
-            raise InputError(
-                f'{limits[0].option}: the endpoint does not say how many tokens an answer took, so '
-                'the limit cannot be kept: leave the option out',
-                code='describe.uncounted',
-            )
         counted = max(self.answers - self.uncounted, 1)
-        for limit in limits:
-            each = limit.taken(self.tokens_in, self.tokens_out) / counted
+        for option, most, price in limits:
+            if self.uncounted and self.uncounted == self.answers:
+                raise InputError(
+                    f'{option}: the endpoint does not say how many tokens an answer took, so the '
+                    'limit cannot be kept: leave the option out',
+                    code='describe.uncounted',
+                )
+            each = (self.tokens_in * price[0] + self.tokens_out * price[1]) / counted
             taken = each * max(self.answers, 1)  # what was not counted is taken for as much
-            if taken >= limit.most or taken + each * (self.pending + images) > limit.most:
-                return limit.option
+            if taken >= most or taken + each * (self.pending + images) > most:
+                return option
         return ''
 
 
@@ -89,7 +92,7 @@ class Known(NamedTuple):
 
     content: str = ''  # the first 16 hex digits of its SHA-256, empty where no record says it
     replies: int = 0
-    best: int = _FAILED  # best status, as its number
+    rank: int = _FAILED  # of the best status
     failed: bool = False  # an error is on record
     final: bool = False  # a reply that the server cut off or refused: it would do so again
 
@@ -108,15 +111,14 @@ class Answered:
         others: Replies to the prompt by other models, by model.
     """
 
-    def __init__(self, prompt: str, model: str, settings: str, path: Path | None = None) -> None:
+    def __init__(self, prompt: str, model: str, settings: str, path: Path) -> None:
         self._asked = prompt, model, settings
         self._images: dict[str, Known] = {}
         self._leaders: dict[str, str] = {}  # by content: the image that is asked about
         self._waiting: defaultdict[str, list[Task]] = defaultdict(list)  # by content: the others
         self.others: Counter[str] = Counter()
-        if path is not None and os.path.exists(path):
-            for _, record in scan(path):
-                self.add(record)
+        for _, record in scan(path) if os.path.exists(path) else ():
+            self.add(record)
 
     def add(self, record: Record) -> None:
         """Count a record of the file, if it answers what is asked now."""
@@ -126,11 +128,11 @@ class Answered:
         if not self.counts(record):
             return
         content, rank = _short(record.get('sha256')), STATUSES.index(complete(record)['status'])
-        old, final = self._known(record['image'], content), bool(record.get('finish'))
+        old, final = self.known(record['image'], content), bool(record.get('finish'))
         self._images[record['image']] = Known(
             content,
             old.replies + (rank != _FAILED),
-            min(old.best, rank),
+            min(old.rank, rank),
             old.failed or rank == _FAILED,
             old.final or final,
         )
@@ -143,22 +145,15 @@ class Answered:
         given = record.get('model', model), record.get('settings', settings)
         return (record['prompt'], *given) == (prompt, model, settings)
 
+    def known(self, image: str, sha256: str | None) -> Known:
+        """What there is about this content of an image."""
+        known, content = self._images.get(image, Known()), _short(sha256)
+        return Known() if content and known.content and known.content != content else known
+
     def tries_left(self, image: str, sha256: str | None, tries: int) -> int:
         """How many of ``tries`` replies may still be asked for; 0 for a good or final one."""
-        known = self._known(image, _short(sha256))
-        return 0 if known.best <= _GOOD or known.final else max(tries - known.replies, 0)
-
-    def best(self, image: str, sha256: str | None) -> str:
-        """The best status so far; ``error`` where there is none."""
-        return STATUSES[self._known(image, _short(sha256)).best]
-
-    def failed(self, image: str, sha256: str | None) -> bool:
-        """Whether an error is on record for this content of the image."""
-        return self._known(image, _short(sha256)).failed
-
-    def _known(self, image: str, content: str) -> Known:
-        known = self._images.get(image, Known())
-        return Known() if content and known.content and known.content != content else known
+        known = self.known(image, sha256)
+        return 0 if known.rank <= _GOOD or known.final else max(tries - known.replies, 0)
 
     def waits(self, task: Task, sha256: str | None) -> bool:
         """Whether another image of this content is or was asked about; then this one waits."""
@@ -182,7 +177,7 @@ class Answered:
             for task in tasks:
                 tally.shared += bool(replies)
                 tally.statuses['error'] += bool(records and not replies)
-                failed = self.failed(task.image, content)
+                failed = self.known(task.image, content).failed
                 for record in replies or ([] if failed else records[-1:]):
                     copy = {**record, 'image': task.image}
                     self.add(copy)
@@ -235,12 +230,11 @@ class Contents:
         """Append what is new to the file; where that cannot be, images are read again later."""
         with self._lock, suppress(OSError, InputError):
             new, self._new = self._new, array('Q')
-            if not self._path or not new:
-                return
-            make_folder(self._path.parent)
-            with open(self._path, 'ab') as file:
-                file.truncate(file.tell() // _ROW.itemsize * _ROW.itemsize)
-                file.write(np.array(new, '<u8').tobytes())
+            if self._path and new:
+                make_folder(self._path.parent)
+                with open(self._path, 'ab') as file:
+                    file.truncate(file.tell() // _ROW.itemsize * _ROW.itemsize)
+                    file.write(np.array(new, '<u8').tobytes())
 
 
 def _name(path: str, state: str) -> int:

@@ -4,6 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ class Summary:
         s = self.statuses
         failed = [f'{s[name]} {name}' for name in ('refused', 'empty', 'error', 'missing')]
         share = f'{100 * self.naming / self.labelled:.1f} %' if self.labelled else 'unknown'
+        models = ', '.join(f'{count} of {name}' for name, count in self.models.most_common())
         return (
             f'images        {self.images}\n'
             f'described     {s["ok"] + s["long"]} ({s["long"]} with more than asked)\n'
@@ -44,13 +46,8 @@ class Summary:
             f'descriptions  {self.descriptions}\n'
             f'duplicates    {self.duplicates}\n'
             f'class named   {share}\n'
-            f'cut at {CONTEXT}     {self.cut}'
-            f'{self._whose()}'
+            f'cut at {CONTEXT}     {self.cut}' + (f'\nreplies       {models}' if models else '')
         )
-
-    def _whose(self) -> str:
-        names = [f'{count} of {name}' for name, count in self.models.most_common()]
-        return f'\nreplies       {", ".join(names)}' if names else ''
 
 
 def check_path(descriptions: Path) -> Path:
@@ -64,7 +61,6 @@ def summarize(
     """Count what a descriptions file holds of some images."""
     summary, hashes = Summary(), array('Q')
     names = [class_pattern(name) for name in classes]
-    is_cut = _CutCheck()
     for task in tasks:
         record = store.record(task.image, prompt)
         summary.images += 1
@@ -74,7 +70,7 @@ def summarize(
         items = record['descriptions'] if record else []
         summary.descriptions += len(items)
         hashes.extend(hash(item.casefold()) & (2**64 - 1) for item in items)
-        summary.cut += sum(map(is_cut, items))
+        summary.cut += sum(map(_is_cut, items))
         if task.label is not None and task.label < len(names):
             summary.labelled += len(items)
             summary.naming += sum(bool(names[task.label].search(item)) for item in items)
@@ -82,17 +78,16 @@ def summarize(
     return summary
 
 
-class _CutCheck:
-    """Whether CLIP's text tower would not read a text to its end."""
+@cache
+def _tokenizer() -> SimpleTokenizer:
+    return read_no_further(SimpleTokenizer())
 
-    def __init__(self) -> None:
-        self._tokenizer: SimpleTokenizer | None = None
 
-    def __call__(self, text: str) -> bool:
-        if len(text.encode(errors='surrogatepass')) <= CONTEXT - 2:  # a token takes at least a byte
-            return False
-        self._tokenizer = self._tokenizer or read_no_further(SimpleTokenizer())
-        return len(self._tokenizer.encode(text)) > CONTEXT - 2
+def _is_cut(text: str) -> bool:
+    """Whether CLIP's text tower would not read a text to its end; a token takes at least a byte."""
+    most = CONTEXT - 2
+    size = len(text.encode(errors='surrogatepass'))
+    return size > most and len(_tokenizer().encode(text)) > most
 
 
 def projection(

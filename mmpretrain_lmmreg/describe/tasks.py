@@ -5,7 +5,7 @@ import io
 import os
 import zlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,10 @@ class ConfigImages(Sequence):
                 code='describe.no_split',
             )
         self._root = find_attach(config).data_root
-        self._roots = [next(_values(loader, 'data_root'), None) for loader in loaders]
+        self._roots = [
+            next((part['data_root'] for part in dicts_in(loader) if part.get('data_root')), None)
+            for loader in loaders
+        ]
         self._datasets = [_build(loader['dataset']) for loader in loaders]
         self.classes = prompt_names(self._datasets[0].metainfo)
         self._where = array('Q')  # data set in the highest byte, index in it in the others
@@ -165,21 +168,5 @@ def _build(dataset: dict):
         return DATASETS.build(dataset)
 
 
-def _values(part: object, key: str) -> Iterator[object]:
-    return (found[key] for found in dicts_in(part) if found.get(key))
-
-
 def _hash(text: str) -> int:
     return zlib.crc32(os.fsencode(text))
-
-
-def check_shard(shard: str) -> tuple[int, int]:
-    """Read ``i/n``; i counts from 1 (or from 0: only its remainder matters).
-
-    Raises:
-        InputError: It is no such pair.
-    """
-    first, slash, second = shard.partition('/')
-    if not (slash and first.isdecimal() and second.isdecimal() and int(first) <= int(second) > 0):
-        raise InputError(f'--shard {shard}: write i/n, such as 1/4 to 4/4', code='describe.shard')
-    return int(first) % int(second), int(second)

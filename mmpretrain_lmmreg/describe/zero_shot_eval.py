@@ -12,7 +12,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ..clip.text_tower import TextTower
 from ..datasets.samples import leaf_datasets
@@ -50,7 +50,7 @@ def accuracies(
     Returns:
         Accuracies by what the class texts are, and the name of the split; or none, and why.
     """
-    split = split_to_classify(config)
+    split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
     if split is None:
         return {}, 'the config has neither a test nor a val split'
     labels = np.array([task.label or 0 for task in described])
@@ -107,11 +107,6 @@ def embed_by_image(texts: Sequence[Sequence[str]], tower: TextTower) -> tuple[ND
     return np.array(means).reshape(len(texts), rows.shape[1]), sizes
 
 
-def split_to_classify(config: Config) -> str | None:
-    """``'test'``, ``'val'`` where the config has no test images, or None."""
-    return next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
-
-
 @torch.no_grad()
 def image_embeddings(
     config: Config, split: str, tasks: Sequence[Task], clip: str | None = None
@@ -133,24 +128,23 @@ def image_embeddings(
         pipeline = leaf_datasets(DATASETS.build(loader.dataset))[0].pipeline
     model.backbone.init_weights()
     model.eval()
-    images: Any = DataLoader(_Images(tasks, pipeline), batch_size=loader.get('batch_size'))
+    samples: Any = _Images(tasks, pipeline)
+    images: Any = DataLoader(samples, batch_size=loader.get('batch_size'))
     features, rows = trunk_features(model, images)
     own = features[[rows[os.path.abspath(task.path)] for task in tasks]]
     return torch.cat([model.backbone.project(part.float()) for part in own.split(_BATCH)])
 
 
-class _Images(Dataset):
-    """Images as the feature table takes them."""
+class _Images(list):
+    """Tasks as the feature table takes a data set's samples."""
 
     def __init__(self, tasks: Sequence[Task], pipeline: Any) -> None:
-        self.tasks, self.pipeline = tasks, pipeline
-
-    def __len__(self) -> int:
-        return len(self.tasks)
+        super().__init__(tasks)
+        self.pipeline = pipeline
 
     def get_data_info(self, index: int) -> dict:
         """A sample without its pixels."""
-        return dict(img_path=self.tasks[index].path)
+        return dict(img_path=self[index].path)
 
 
 def _named(clip: str) -> tuple[str, str | None]:

@@ -1,6 +1,7 @@
 """The transform that hands a sample its descriptions."""
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class AttachDescriptions(BaseTransform):
         missing: ``'error'`` refuses an image that was never described; ``'warn'``, in the configs
             here, gives it no descriptions, and training warns how many are described; ``'skip'``
             does so without a warning, also for all images where there is no file.
+        prompts: Take the replies to these prompts alone; by default to all in the file.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that
@@ -44,16 +46,15 @@ class AttachDescriptions(BaseTransform):
         data_root: str | os.PathLike | None = None,
         missing: str = 'error',
         named: bool = False,
+        prompts: str | Sequence[str] | None = None,
     ) -> None:
         if missing not in ('error', 'warn', 'skip'):
             raise InputError(
                 f"AttachDescriptions: missing must be 'error', 'warn' or 'skip', not {missing!r}",
                 code='descriptions.unknown_choice',
             )
-        self.cache = cache
-        self.data_root = data_root
-        self.missing = missing
-        self.named = named
+        self.cache, self.data_root, self.missing, self.named = cache, data_root, missing, named
+        self.prompts = [prompts] if isinstance(prompts, str) else prompts
 
     def path_for(self, sample: Sample) -> Path:
         """The descriptions file of a sample."""
@@ -68,8 +69,7 @@ class AttachDescriptions(BaseTransform):
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
             return None
-        store = open_store(path)
-        found = texts_of(store, image, self.named)
+        found = texts_of(open_store(path), image, self.named, self.prompts)
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
@@ -86,18 +86,22 @@ class AttachDescriptions(BaseTransform):
         return results
 
     def __repr__(self) -> str:
+        more = ', named=True' if self.named else ''
+        more += f', prompts={self.prompts!r}' if self.prompts else ''
         return (
             f'{type(self).__name__}(cache={self.cache!r}, data_root={self.data_root!r}, '
-            f'missing={self.missing!r}{", named=True" if self.named else ""})'
+            f'missing={self.missing!r}{more})'
         )
 
 
-def texts_of(store: DescriptionStore, image: str, named: bool = False) -> list[str] | None:
+def texts_of(
+    store: DescriptionStore, image: str, named: bool = False, only: Sequence[str] | None = None
+) -> list[str] | None:
     """Descriptions of an image by all prompts that do (not) name its class; None without any.
 
-    Empty ones, as another tool may have written, are left out.
+    Empty ones, as another tool may have written, are left out; so are other prompts than ``only``.
     """
-    prompts = [prompt for prompt in store.prompts if names_class(prompt) == named]
+    prompts = [p for p in store.prompts if names_class(p) == named and p in (only or [p])]
     found = [texts for prompt in prompts if (texts := store.get(image, prompt)) is not None]
     return [text for texts in found for text in texts if text.strip()] if found else None
 

@@ -87,41 +87,33 @@ def scan(path: Path) -> Iterator[tuple[int, Record]]:
         for number, line in enumerate(file, 1):
             last = offset + len(line) >= size  # what a writer adds meanwhile is not looked at
             if unfinished(line) and (last or offset >= size - TAIL):
-                print_log(
-                    f'{path}, line {number}: unfinished last line dropped',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+                _warn(f'{path}, line {number}: unfinished last line dropped')
             elif line.strip():
-                if (record := _decode(line, path, number)) is None:
-                    damaged.append(number)
-                else:
+                if record := _decode(line, path, number):
                     yield offset, record
+                else:
+                    damaged.append(number)
             if last:
                 break
             offset += len(line)
     if damaged:
-        _warn(path, damaged)
+        shown = ', '.join(map(str, damaged[:_SHOWN]))
+        more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
+        _warn(
+            f'{path}: the crc32 of line {shown}{more} says that it is damaged: left out, as if it '
+            'had not been written. `python tools/describe.py CONFIG` asks about its image again; '
+            'if you changed the line yourself, take its crc32 out'
+        )
 
 
-def _warn(path: Path, damaged: list[int]) -> None:
-    shown = ', '.join(map(str, damaged[:_SHOWN]))
-    more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
-    print_log(
-        f'{path}: the crc32 of line {shown}{more} says that it is damaged: left out, as if it had '
-        'not been written. `python tools/describe.py CONFIG` asks about its image again; if you '
-        'changed the line yourself, take its crc32 out',
-        logger='current',
-        level=logging.WARNING,
-    )
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)
 
 
 def unfinished(line: bytes) -> bool:
     """Whether a line broke off: blocks never written, or no newline and no whole object."""
-    if b'\0' in line:
-        return True
-    if line.endswith(b'\n'):
-        return False
+    if line.endswith(b'\n') or b'\0' in line:
+        return b'\0' in line
     try:
         json.loads(line)
     except (ValueError, RecursionError):

@@ -20,7 +20,7 @@ class ParsedReply:
     status: str
 
 
-def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
+def parse_reply(reply: str, expected: int = 10, finish: str = '') -> ParsedReply:
     """Read the descriptions out of a reply, and say what kind of reply it is.
 
     Lists behind numbers or bullets (numbers also on one line), JSON, XML, tables and plain lines
@@ -29,7 +29,9 @@ def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
 
     Args:
         reply: The LMM's words, whole.
-        expected: Number of descriptions asked for, 10 by default.
+        expected: Number of descriptions asked for.
+        finish: What the server says: ``'truncated'``, at a token limit, so that the last item is
+            cut though it may look whole; ``'refused'``; or nothing.
 
     Returns:
         Descriptions and status: ``ok`` (as many as expected), ``long`` (more; all are kept),
@@ -39,36 +41,31 @@ def parse_reply(reply: str, expected: int = 10) -> ParsedReply:
     Example:
         >>> parse_reply('Sure!\\n1. A dog runs.\\n2. It is brown.', expected=2)
         ParsedReply(descriptions=['A dog runs.', 'It is brown.'], status='ok')
+        >>> parse_reply('1. A cat.\\n2. A do', expected=2, finish='truncated')
+        ParsedReply(descriptions=['A cat.'], status='truncated')
     """
     text = answer_of(reply)
-    if not text:
-        return ParsedReply([], 'empty')
     found = _find(text)
-    if _is_refusal(found, expected):
+    if finish == 'refused' or _is_refusal(found, expected):
         return ParsedReply([], 'refused')
     items = [_clean(item) for item in found.items]
     items = _without_label(_without_remarks(items, found.is_list and len(items) <= expected))
     cut = found.cut or _last_is_unfinished(items)
     whole = items[:-1] if cut and not found.cut else items
     unique: dict[str, str] = {}
-    for item in filter(_WORD.search, whole):
+    for item in filter(re.compile(r'\w').search, whole):
         if not (found.is_list and is_refusal(item)):
             unique.setdefault(item.casefold(), item)
     descriptions = list(unique.values())
+    if finish == 'truncated' and not cut:
+        descriptions, cut = descriptions[:-1], True
     return ParsedReply(descriptions, _status(descriptions, cut, expected))
 
 
 def _status(descriptions: list[str], cut: bool, expected: int) -> str:
-    if not descriptions:
-        return 'truncated' if cut else 'empty'
-    if len(descriptions) > expected or (cut and len(descriptions) == expected):
-        return 'long'
-    if len(descriptions) == expected:
-        return 'ok'
-    return 'truncated' if cut else 'short'
-
-
-_WORD = re.compile(r'\w')
+    if len(descriptions) >= expected and descriptions:
+        return 'long' if cut or len(descriptions) > expected else 'ok'
+    return 'truncated' if cut else 'short' if descriptions else 'empty'
 
 
 def _find(text: str) -> Found:

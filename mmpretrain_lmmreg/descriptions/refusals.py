@@ -62,20 +62,18 @@ _CANNOT = re.compile(rf'\A\W*I\s*{_NOT}\b', re.IGNORECASE)
 
 def is_refusal(text: str) -> bool:
     """Whether a text apologises in English, or says that there is no image to be seen."""
-    text = _straight(text)
-    return bool(_SORRY.match(text) or _BLIND.search(text[:2000]))
+    return bool(_SORRY.match(_straight(text))) or says_blind(text)
 
 
-def says_blind(preamble: str) -> bool:
-    """Whether the words before a list say that the list is made up."""
+def says_blind(text: str) -> bool:
+    """Whether a text, such as the words before a list, says that no image is seen."""
     # 'I cannot name the people, but here are ten descriptions: 1. …' is no refusal
-    return bool(_BLIND.search(_straight(preamble)[:2000]))
+    return bool(_BLIND.search(_straight(text)[:2000]))
 
 
 def begins_as_refusal(text: str) -> bool:
-    """Whether a text with little after it apologises in any language, or says 'I cannot'."""
-    text = _straight(text)
-    return bool(is_refusal(text) or _SORRY_ELSEWHERE.match(text))
+    """Whether a text with little after it apologises in any language."""
+    return is_refusal(text) or bool(_SORRY_ELSEWHERE.match(_straight(text)))
 
 
 def says_cannot(text: str) -> bool:

@@ -45,17 +45,14 @@ class DescriptionStore:
         self._index: dict[str, dict[str, int]] = {}  # prompt -> image -> offset * 8 + rank
         self._file = open_for_reading(self.path)
         for offset, record in scan(self.path):
-            self._add(offset, record)
-
-    def _add(self, offset: int, record: Record) -> None:
-        images = self._index.setdefault(record['prompt'], {})
-        rank = RANKS.get(record.get('status', ''), _UNKNOWN)
-        old = images.get(record['image'])
-        if old is not None:
-            rank = _rank(record)
-            if rank > _rank(self._read(old >> 3)):
-                return
-        images[record['image']] = offset << 3 | rank
+            images = self._index.setdefault(record['prompt'], {})
+            rank = RANKS.get(record.get('status', ''), _UNKNOWN)
+            old = images.get(record['image'])
+            if old is not None:
+                rank = RANKS[complete(record)['status']]
+                if rank > RANKS[complete(self._read(old >> 3))['status']]:
+                    continue
+            images[record['image']] = offset << 3 | rank
 
     def _read(self, offset: int) -> Record:
         line = b''
@@ -86,14 +83,11 @@ class DescriptionStore:
         return None if entry is None else complete(self._read(entry >> 3))
 
     def get(self, image: str, prompt: str | None = None) -> list[str] | None:
-        """Descriptions of an image; None where it was never described.
+        """Descriptions of an image, by its POSIX path relative to the data root.
 
-        Empty where the LMM refused or failed. Without a prompt, those of all prompts in turn,
-        as eq. 1 averages over all texts of an image.
-
-        Args:
-            image: POSIX path relative to the data root.
-            prompt: Take what was answered to this prompt only.
+        Returns:
+            None where it was never described; empty where the LMM refused or failed. Without a
+            prompt, those of all prompts in turn, as eq. 1 averages over all texts of an image.
         """
         prompts = self._index if prompt is None else [prompt]
         records = [r for p in prompts if (r := self.record(image, p)) is not None]
@@ -112,8 +106,7 @@ class DescriptionStore:
 class DescriptionWriter:
     """Appends records, each of them on the disk before :meth:`append` returns.
 
-    Cuts off an unfinished last line first. A file of others is left as it is. To be used in a
-    ``with`` statement.
+    Cuts off an unfinished last line first. A file of others is left as it is.
 
     Raises:
         InputError: Another process is writing the file, it cannot be written, or it holds
@@ -153,30 +146,28 @@ class DescriptionWriter:
 
     def _mend(self) -> None:
         """Take out what a crash left unfinished at the end; end the last line."""
-        if not stat.S_ISREG(os.fstat(self._file).st_mode):
-            raise self._foreign()
+        self._check(stat.S_ISREG(os.fstat(self._file).st_mode))
         start, tail = _tail(self._file)
         lines = re.findall(rb'[^\n]*\n|[^\n]+', tail)
+        self._check(are_records(lines))
         mended = b''.join(line for line in lines if not unfinished(line))
         if mended and not mended.endswith(b'\n'):
             mended += b'\n'
-        if not are_records(lines):
-            raise self._foreign()
         if mended != tail:
             with open_for_reading(self.path) as whole:
-                if not are_records(whole):
-                    raise self._foreign()
+                self._check(are_records(whole))
             same = len(os.path.commonprefix([tail, mended]))
             os.ftruncate(self._file, start + same)
             self._write(mended[same:])
         os.fsync(self._file)
 
-    def _foreign(self) -> InputError:
-        return InputError(
-            f'{self.path} holds something else than descriptions and is left as it is: name '
-            'another file (--out)',
-            code='descriptions.foreign_file',
-        )
+    def _check(self, ours: bool) -> None:
+        if not ours:
+            raise InputError(
+                f'{self.path} holds something else than descriptions and is left as it is: name '
+                'another file (--out)',
+                code='descriptions.foreign_file',
+            )
 
     def append(self, *records: Record) -> None:
         """Add records, one line each, in one write; all or, on a full disk, none."""
@@ -199,10 +190,6 @@ def complete(record: Record) -> Record:
         return record
     parsed = parse_reply(record['reply'])
     return {'descriptions': parsed.descriptions, 'status': parsed.status, **record}
-
-
-def _rank(record: Record) -> int:
-    return RANKS[complete(record)['status']]
 
 
 def _tail(file: int) -> tuple[int, bytes]:

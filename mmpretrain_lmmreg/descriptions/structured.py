@@ -36,9 +36,10 @@ def from_json(text: str) -> Found | None:
     if not start:
         return None
     begin, cut = start.start(1), False
-    values = _values(text, begin)
-    items = _texts(values[0] if len(values) == 1 else values) if values else []
-    if not values:
+    try:
+        values = _values(text, begin)
+        items = _texts(values[0] if len(values) == 1 else values)
+    except (ValueError, RecursionError):
         quoted = list(_QUOTED.finditer(text, begin))
         cut = bool(quoted) and not (quoted[-1]['closed'] or quoted[-1]['ended'])
         quoted = [q for q in quoted[: -1 if cut else None] if text[q.end() :][:1] != ':']
@@ -48,33 +49,27 @@ def from_json(text: str) -> Found | None:
 
 
 def _values(text: str, begin: int) -> list[object]:
-    """The JSON value at ``begin``, and those on the lines that follow; none if one is damaged."""
+    """The JSON value at ``begin``, and those on the lines that follow."""
     values: list[object] = []
     decoder = json.JSONDecoder(strict=False)
-    try:
-        while text[begin : begin + 1] in ('[', '{'):
-            value, end = decoder.raw_decode(text, begin)
-            values.append(value)
-            begin = _GAP.match(text, end).end()  # type: ignore[union-attr]
-    except (ValueError, RecursionError):
-        return []
+    while text[begin : begin + 1] in ('[', '{'):
+        value, end = decoder.raw_decode(text, begin)
+        values.append(value)
+        begin = _GAP.match(text, end).end()  # type: ignore[union-attr]
     return values
 
 
 def _texts(value: object) -> list[str]:
     """The texts of a decoded list or object: the list called for in it, else the longest."""
-    try:
-        if isinstance(value, list):
-            return [max(_strings(each), key=len, default='') for each in value]
-        if not isinstance(value, dict):
-            return []
-        inner = {name: each for name, each in value.items() if isinstance(each, list | dict)}
-        wanted = [each for name, each in inner.items() if _WANTED.search(name)]
-        if inner:
-            return max(map(_texts, wanted or inner.values()), key=len)
-        return [text for text in value.values() if isinstance(text, str)]
-    except RecursionError:
+    if isinstance(value, list):
+        return [max(_strings(each), key=len, default='') for each in value]
+    if not isinstance(value, dict):
         return []
+    inner = {name: each for name, each in value.items() if isinstance(each, list | dict)}
+    wanted = [each for name, each in inner.items() if _WANTED.search(name)]
+    if inner:
+        return max(map(_texts, wanted or inner.values()), key=len)
+    return [text for text in value.values() if isinstance(text, str)]
 
 
 def _strings(value: object) -> list[str]:
@@ -91,10 +86,8 @@ def from_tags(text: str) -> Found | None:
         if re.search(r'[^\W\d]', leaf['text']):
             leaves.setdefault(leaf['tag'].lower(), []).append(leaf)
     found = max(leaves.values(), key=len, default=[])
-    if len(found) < 2:
-        return None
     items = [html.unescape(leaf['text']).strip() for leaf in found]
-    return Found(text[: found[0].start()], items)
+    return Found(text[: found[0].start()], items) if len(items) > 1 else None
 
 
 def from_table(text: str) -> Found | None:
@@ -103,7 +96,7 @@ def from_table(text: str) -> Found | None:
     rule = next((i for i, line in enumerate(lines) if '|' in line and _RULE.match(line)), 0)
     if not rule:
         return None
-    rows = list(takewhile(lambda line: '|' in line, lines[rule + 1 :]))
+    rows = takewhile(lambda line: '|' in line, lines[rule + 1 :])
     cells = [[cell.strip() for cell in row.strip('|').split('|')] for row in rows]
     columns = zip_longest(*cells, fillvalue='')
     texts = [text for text in max(columns, key=lambda c: sum(map(len, c)), default=()) if text]

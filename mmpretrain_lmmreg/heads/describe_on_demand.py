@@ -219,7 +219,10 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         own = [t for t in transforms_of(inputs.dataset) if isinstance(t, AttachDescriptions)]
         attach = self.attach
         if own and not attach.cache:
-            attach = AttachDescriptions(own[0].cache, own[0].data_root, 'skip', own[0].named)
+            names = ('cache', 'data_root', 'named', 'prompts')
+            attach = AttachDescriptions(
+                **{name: getattr(own[0], name) for name in names}, missing='skip'
+            )
         found = {}
         for i in range(len(inputs.dataset)):
             texts = attach.find(inputs.dataset.get_data_info(i))

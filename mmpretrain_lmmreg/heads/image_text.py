@@ -132,7 +132,10 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
         lists = found[os.path.abspath(info['img_path'])] = []
         for prompt in missing:
             store = stores[path]
-            texts = store.get(image, prompt) if prompt else texts_of(store, image, attach.named)
+            if prompt:
+                texts = store.get(image, prompt)
+            else:
+                texts = texts_of(store, image, attach.named, attach.prompts)
             lists.append(texts or [])
             if texts is None:
                 missing[prompt].append(f'{image} in {path}')

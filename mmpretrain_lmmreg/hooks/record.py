@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+from collections.abc import Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -139,13 +140,19 @@ def data_record(dataset: Any) -> dict:
                     store = DescriptionStore(path)
                     result['descriptions_fingerprint'] = store.fingerprint
                     names = [rel_path_of(info, transform.data_root) for info in infos]
-                    result['described'] = count_described(store, names, labels, transform.named)
+                    result['described'] = count_described(
+                        store, names, labels, transform.named, transform.prompts
+                    )
                 return result
     return result
 
 
 def count_described(
-    store: DescriptionStore, names: list[str], labels: list, named: bool = False
+    store: DescriptionStore,
+    names: list[str],
+    labels: list,
+    named: bool = False,
+    prompts: Sequence[str] | None = None,
 ) -> dict:
     """How many training images have descriptions, and which.
 
@@ -156,7 +163,7 @@ def count_described(
     counts = {str(label): 0 for label in sorted(labels)}
     described = []
     for name, label in zip(names, labels, strict=True):
-        if texts_of(store, name, named):
+        if texts_of(store, name, named, prompts):
             described.append(name)
             counts[str(label)] += 1
     return dict(

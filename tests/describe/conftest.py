@@ -20,6 +20,24 @@ def config(tmp_path, tasks) -> Path:
 
 
 @pytest.fixture
+def default(tmp_path) -> Path:
+    """Where the command puts descriptions of the config's images."""
+    return tmp_path / 'data' / 'descriptions.jsonl'
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    """A descriptions file of a run."""
+    return tmp_path / 'descriptions.jsonl'
+
+
+@pytest.fixture
+def many(tmp_path):
+    """Twelve training images of each class."""
+    return make_images(tmp_path / 'data', train=24)
+
+
+@pytest.fixture
 def endpoint(monkeypatch):
     """Point the environment at a loopback server; gives the key."""
     for name in [n for n in os.environ if n.startswith('OPENAI_')]:

@@ -5,11 +5,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmpretrain_lmmreg.cli.describe import parser
+from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.plan import DescribePlan
 from mmpretrain_lmmreg.describe.run import opened
 from mmpretrain_lmmreg.describe.tasks import Task
 
+OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
 PROMPT = 'Give 10 semantic descriptions for the image'
 TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
 
@@ -67,3 +70,8 @@ def describe(path: Path, tasks, describer, **options):
     )
     with opened(plan, path, describer=describer, **options) as run:
         return run(tasks)
+
+
+def call(config, *options):
+    """The command, with a config and options; gives its exit code."""
+    return run(parser().parse_args([str(config), *map(str, options)]))

@@ -14,20 +14,8 @@ from contextlib import contextmanager, suppress
 
 from crashing import in_child
 
-WORDS = [
-    'rope',
-    'snow',
-    'helmet',
-    'rider',
-    'wave',
-    'pole',
-    'track',
-    'net',
-    'boat',
-    'glove',
-    'ridge',
-    'crowd',
-]
+NAMES = 'rope snow helmet rider wave pole track net boat glove ridge crowd'
+WORDS = NAMES.split()
 
 
 def reply_for(image: bytes, count: int = 10) -> str:

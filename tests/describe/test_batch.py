@@ -3,19 +3,12 @@
 import json
 
 import pytest
+from describing import OPENAI, TEN, call
 from loopback import Loopback
 from refused import refused
-from test_describe_command import OPENAI, call
 
 from mmpretrain_lmmreg.describe import batch
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-
-TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
-
-
-@pytest.fixture
-def default(tmp_path):
-    return tmp_path / 'data' / 'descriptions.jsonl'
 
 
 @pytest.fixture

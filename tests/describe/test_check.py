@@ -6,13 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from describing import make_images
+from describing import call, make_images
 from mmengine.config import Config
+from refused import refused
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.check import check
-from mmpretrain_lmmreg.describe.check_page import figures_of, render
 from mmpretrain_lmmreg.describe.summary import check_path
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
 from mmpretrain_lmmreg.describe.text_quality import (
@@ -24,7 +22,6 @@ from mmpretrain_lmmreg.describe.text_quality import (
     repeated,
 )
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.errors import InputError
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
 DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']
@@ -111,7 +108,7 @@ def test_accuracy_without_training(found):
 
 
 def test_the_page_needs_nothing_beside_it_and_escapes(found):
-    page = render(found)
+    page = found.html()
     assert 'mean of another class than to its own: 1.' in page
     assert '&lt;b&gt;all&lt;/b&gt;' in page and '<b>all' not in page
     assert page.count('src="data:image/jpeg;base64,') == len(found.outliers) == 18
@@ -119,7 +116,7 @@ def test_the_page_needs_nothing_beside_it_and_escapes(found):
 
 
 def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tiny_clip, capsys):
-    run(parser().parse_args([str(config), '--check', '--clip', f'local-dir:{tiny_clip},']))
+    call(config, '--check', '--clip', f'local-dir:{tiny_clip},')
     page = faulty[0].with_name('descriptions-check.html')
     printed = capsys.readouterr().out
     assert check_path(faulty[0]).is_file() and 'mmengine' not in printed
@@ -130,7 +127,7 @@ def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tin
 def test_the_figures_are_kept_for_reports(found, tmp_path):
     path = check_path(tmp_path / 'replies.jsonl')
     assert path.name == 'replies-check.json'
-    kept = figures_of(found)
+    kept = found.figures()
     assert kept['fingerprint'] == DescriptionStore(found.file).fingerprint
     cat, dog = kept['classes']
     assert (cat['asked'], dog['asked'], kept['all']['asked']) == (9, 10, 19)
@@ -148,14 +145,11 @@ def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
     found = check(cfg, images, faulty[0], 'p', f'local-dir:{tiny_clip},')
     assert not found.accuracies
     assert 'no accuracy without training: the config has neither' in str(found)
-    assert 'Not known: the config has neither a test' in render(found)
+    assert 'Not known: the config has neither a test' in found.html()
 
 
 def test_missing_packages_are_named_before_anything_is_embedded(config, faulty, monkeypatch):
-    for name in ('check', 'check_page'):
-        monkeypatch.delitem(sys.modules, f'mmpretrain_lmmreg.describe.{name}', raising=False)
+    monkeypatch.delitem(sys.modules, 'mmpretrain_lmmreg.describe.check', raising=False)
     monkeypatch.setitem(sys.modules, 'jinja2', None)
-    with pytest.raises(
-        InputError, match=r"--check needs .*jinja2.*'mmpretrain_lmmreg\[evidence\]'"
-    ):
-        run(parser().parse_args([str(config), '--check', '--clip', 'nothing,']))
+    with refused('describe.no_package', match='jinja2.*mmpretrain_lmmreg.evidence'):
+        call(config, '--check', '--clip', 'nothing,')

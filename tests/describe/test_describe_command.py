@@ -8,27 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from describing import OPENAI, call
 from loopback import Loopback
 from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import main, parser
-from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe import describers
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'describe.py'
-
-
-def call(config, *options):
-    return run(parser().parse_args([str(config), *options]))
-
-
-OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
-
-
-@pytest.fixture
-def default(tmp_path):
-    return tmp_path / 'data' / 'descriptions.jsonl'
 
 
 def test_describes_the_train_split_into_the_configs_file_then_sums_up(
@@ -220,6 +208,7 @@ def test_a_hint_where_replies_were_cut(config, endpoint, capsys):
         ('--requests-per-minute', 'fast'),
         ('--price', '3'),
         ('--options', 'temperature'),
+        *(('--shard', wrong) for wrong in ('5/4', '1', '1/', 'a/b', '0/0', '-1/4')),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_the_parser(config, options, capsys):
@@ -227,6 +216,11 @@ def test_numbers_out_of_range_are_refused_by_the_parser(config, options, capsys)
         call(config, *OPENAI, *options)
     assert stop.value.code == 2
     assert options[0] in capsys.readouterr().err
+
+
+def test_shards_are_read():
+    read = [parser().parse_args(['c', '--shard', f'{i}/4']).shard for i in (0, 1, 4)]
+    assert read == [(0, 4), (1, 4), (0, 4)]
 
 
 def test_help_lists_every_describers_own_options(capsys):

@@ -15,16 +15,10 @@ from refused import refused
 
 from mmpretrain_lmmreg.describe.describers import REASONED, REJECTED, Generation, build_describer
 from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
-from mmpretrain_lmmreg.describe.merge import judge
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.descriptions.parse import ParsedReply
+from mmpretrain_lmmreg.descriptions.parse import ParsedReply, parse_reply
 
 QUICK = {'backoff': 0.001}
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'descriptions.jsonl'
 
 
 def build(retries=3, concurrency=4, **options):
@@ -121,6 +115,9 @@ FAULTS += [
         'data: {"error": {"message": "GPU lost"}, "choices": []}\n\n',
         '[' * 100_000,
         '{"choices": 3}',
+        '{"choices": [null]}',
+        '<!doctype html><title>Sign in</title>',
+        'data: {"choices": [{"odd": 1}]}\n\ndata: [DONE]\n\n',
     )
 ]
 SLOW = ('hang', 'dribble')
@@ -170,6 +167,11 @@ THOUGHT = {'type': 'thinking', 'thinking': [{'type': 'text', 'text': 'Hm.'}]}
         ({'content': None, 'reasoning_content': '1. A.'}, '', REASONED),
         ({'content': [THOUGHT]}, '', REASONED),
         ({'content': '1. A.', 'reasoning': 'Hm.'}, '1. A.', ''),
+        ({'content': TEXT}, '1. A.', ''),
+        ({'content': [{'type': 'text', 'text': {'value': '1. A.'}}]}, '1. A.', ''),
+        ({'content': '', 'reasoning_details': [{'text': 'Hm.'}]}, '', REASONED),
+        ({'content': '<think>\n1. A'}, '', REASONED),
+        ({'content': '<think>Hm.</think>1. A.'}, '<think>Hm.</think>1. A.', ''),
     ],
 )
 def test_forms_of_an_answer_are_paid_for_once(endpoint, message, reply, fault, stream):
@@ -305,6 +307,8 @@ ENDS = [
     ('1. A.', 'content_filter', None, 'refused'),
     (None, 'stop', 'I cannot help with that.', 'refused'),
     ('1. A.', 'stop', None, ''),
+    ('1. A.\n2. B', 'MAX_TOKENS', None, 'truncated'),
+    ('1. A.', 'SAFETY', None, 'refused'),
 ]
 
 
@@ -357,9 +361,28 @@ def test_empty_account_stops_the_run(endpoint, tasks, out, status):
     assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
 
 
-@pytest.mark.parametrize('head', [': OPENROUTER PROCESSING\n\n', 'event: message\n', '\n\n'])
-def test_comments_before_a_stream(endpoint, head):
-    with Loopback(lambda *_: head + ending('1. A.', 'stop', None, True)) as server:
+@pytest.mark.parametrize(
+    ('head', 'event', 'end'),
+    [
+        (': OPENROUTER PROCESSING\n\n', {'delta': {'content': '1. A.'}}, '[DONE]'),
+        ('event: message\n', {'text': '1. A.'}, '[DONE]'),
+        ('\n\n', {'message': {'content': '1. A.'}, 'finish_reason': 'stop'}, '[DONE]'),
+        ('', {'delta': {'content': '1. A\u2028.'}}, '{"choices": [{"finish_reason": "stop"}]}'),
+        ('', {'delta': {'content': '1. A\x85.'}}, '{"choices": null}\r\ndata: [DONE]'),
+    ],
+)
+def test_forms_of_a_stream(endpoint, head, event, end):
+    line = json.dumps({'choices': [event]}, ensure_ascii=False)
+    with Loopback(lambda *_: f'body {head}data: {line}\n\ndata: {end}\n\n') as server:
+        endpoint(server)
+        answer = ask(server)
+    assert ''.join(answer.reply.splitlines()) == '1. A.'
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize('choice', [{'text': '1. A.'}, {'message': '1. A.'}])
+def test_a_text_outside_a_message_is_taken(endpoint, choice):
+    with Loopback(lambda *_: 'body ' + json.dumps({'choices': [choice]})) as server:
         endpoint(server)
         assert ask(server).reply == '1. A.'
 
@@ -391,7 +414,7 @@ def test_schema_of_ten_strings(endpoint):
     assert len(server.bodies) == 2  # one to find out whether it takes schemas
     sent = server.bodies[1]['response_format']['json_schema']
     assert sent['schema']['required'] == [str(i) for i in range(1, 11)]
-    assert judge(answer.reply) == ParsedReply([f'Thing {i}.' for i in range(1, 11)], 'ok')
+    assert parse_reply(answer.reply) == ParsedReply([f'Thing {i}.' for i in range(1, 11)], 'ok')
 
 
 def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd):
@@ -410,7 +433,7 @@ def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd
 def test_what_is_wrong_without_a_schema_too_is_not_put_down_to_it(endpoint, fault):
     with Loopback(lambda *_: fault) as server:
         endpoint(server)
-        asked = build(response_format='json_schema', timeout=0.3)
+        asked = build(response_format='json_schema', timeout=3 if fault in SLOW else 30)
     assert 'response_format' in asked.settings
     assert len(server.bodies) == (2 if fault == '400' else 1)
 

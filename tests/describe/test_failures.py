@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from describing import TEN, Scripted, describe, make_images
+from describing import TEN, Scripted, describe
 from refused import refused
 from test_run import SHORT, lines
 
@@ -17,13 +17,8 @@ GREY = (224, 224)  # what Scripted makes of the picture that is asked about to f
 
 
 @pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'descriptions.jsonl'
-
-
-@pytest.fixture
-def many(tmp_path):
-    return make_images(tmp_path / 'data', train=12)
+def many(many):
+    return many[:12]
 
 
 def test_outage_is_waited_out_and_no_image_is_lost(many, out, capfd):

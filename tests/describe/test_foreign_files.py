@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from describing import Scripted, describe
+from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import parser
 from mmpretrain_lmmreg.cli.describe_run import run
@@ -17,8 +18,13 @@ FOREIGN = {
     'JSON of others': b'{"image": "a.jpg", "caption": "A dog."}\n{"image": "b.jpg", "capt',
     'a list': b'[1, 2,\n3',
     'binary': bytes(range(256)) * 3,
+    'a line of others': b'{"a": 1}\n',
+    'half an object, then words': b'{"image"\nA note.',
+    'blocks never written': b'x\0',
     'a picture': b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + bytes(40),
 }
+
+CODES = ('descriptions.foreign_file', 'descriptions.damaged_line', 'io.wrong_field')
 
 
 @pytest.mark.parametrize('link', [False, True])
@@ -36,8 +42,9 @@ def test_no_byte_of_a_foreign_file_is_touched(tasks, tmp_path, content, link):
         lambda: merge([tmp_path / 'new.jsonl'], out),
     ):
         describe(tmp_path / 'new.jsonl', tasks[:1], Scripted())
-        with pytest.raises(InputError):
+        with pytest.raises(InputError) as error:
             write()
+        assert error.value.code in CODES
         assert file.read_bytes() == content
     assert not describer.batches
 
@@ -50,18 +57,21 @@ def test_merge_and_batches_take_regular_files_only(config, tmp_path, kind, monke
         path
     )
     openai = ('--describer', 'openai', '--model', 'm')
-    ended = threading.Event()
+    ended, codes = threading.Event(), []
 
     def both() -> None:
         for options in (('--merge', path), (*openai, '--batch-read', path)):
-            with pytest.raises(InputError):
+            with pytest.raises(InputError) as error:
                 run(parser().parse_args([str(config), *map(str, options)]))
+            codes.append(error.value.code)
         ended.set()
 
     threading.Thread(target=both, daemon=True).start()
     assert ended.wait(60)
+    folder = 'descriptions.' + ('unreadable' if kind == 'folder' else 'no_regular_file')
+    assert codes == [folder, 'describe.no_batch']
 
 
 def test_a_folder_for_out(config, tasks, tmp_path):
-    with pytest.raises(InputError, match=str(tmp_path)):
+    with refused('descriptions.not_written', match=str(tmp_path)):
         describe(tmp_path, tasks, Scripted())

@@ -1,13 +1,12 @@
 """Shards put together, conflicts found, replies read anew."""
 
 import pytest
+from describing import TEN
 from refused import refused
 
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.descriptions.lines import encode
-
-TEN = '\n'.join(f'{i}. Thing {chr(96 + i)}.' for i in range(1, 11))
 
 
 def record(image, reply=TEN, status='ok', descriptions=('Old.',), **more):

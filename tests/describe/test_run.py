@@ -6,20 +6,14 @@ import json
 
 import pytest
 from describing import PROMPT, TEN, Scripted, describe
-from refused import refused
 
 from mmpretrain_lmmreg.describe.describers import Answer
-from mmpretrain_lmmreg.describe.tasks import Task, check_shard
+from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions import store as store_module
 from mmpretrain_lmmreg.errors import InputError
 
 SHORT = '1. Thing a.\n2. Thing b.'
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'descriptions.jsonl'
 
 
 def lines(path):
@@ -183,14 +177,6 @@ def test_full_disk_stops_the_run_and_leaves_whole_lines(tasks, out, monkeypatch)
     with pytest.raises(OSError, match='No space left'):
         describe(out, tasks, Scripted())
     assert out.read_bytes() == before
-
-
-def test_shards_are_read_and_checked():
-    assert check_shard('1/4') == (1, 4)
-    assert check_shard('4/4') == check_shard('0/4') == (0, 4)
-    for wrong in ('5/4', '1', '1/', 'a/b', '0/0', '-1/4'):
-        with refused('describe.shard'):
-            check_shard(wrong)
 
 
 def test_an_image_whose_record_is_damaged_is_asked_about_again(tasks, out):

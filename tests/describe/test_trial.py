@@ -1,12 +1,11 @@
 """Servers and accounts that fail every image, on a loopback server: how the command ends."""
 
 import pytest
-from describing import describe, make_images
+from describing import call, describe, make_images
 from loopback import Loopback
 from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
@@ -40,12 +39,12 @@ def test_what_fails_every_image_stops_the_run_and_keeps_what_came(
     with Loopback(first_then(behaviour)) as server:
         endpoint(server)
         with refused(code):
-            run(parser().parse_args([str(config), *OPENAI]))
+            call(config, *OPENAI)
         store = DescriptionStore(tmp_path / 'data' / 'descriptions.jsonl')
         assert sum(record['status'] == 'ok' for record in store) == 3
         assert len(server.bodies) <= most
         server.behave = lambda *_: 'ok'
-        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+        assert call(config, *OPENAI) == 0
     assert len(DescriptionStore(store.path)) == MANY
 
 
@@ -77,11 +76,11 @@ def test_answers_that_are_none_end_in_three_and_are_asked_for_again(
 ):
     with Loopback(lambda *_: f'body {body}') as server:
         endpoint(server)
-        assert run(parser().parse_args([str(config), *OPENAI])) == 3
+        assert call(config, *OPENAI) == 3
         assert told in capsys.readouterr().err
         assert len(server.bodies) <= 8
         server.behave = lambda *_: 'ok'
-        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+        assert call(config, *OPENAI) == 0
     assert f'{MANY} images asked about, 0 had been' in capsys.readouterr().out
 
 
@@ -97,7 +96,7 @@ def test_nobody_to_ask_is_said_by_the_parser(config, monkeypatch, capsys):
 def test_what_a_filter_refuses_costs_one_request_an_image(config, many, endpoint, capsys):
     with Loopback(lambda *_: 'error 400 content_filter not this') as server:
         endpoint(server)
-        assert run(parser().parse_args([str(config), *OPENAI])) == 0
-        assert run(parser().parse_args([str(config), *OPENAI])) == 0
+        assert call(config, *OPENAI) == 0
+        assert call(config, *OPENAI) == 0
     assert len(server.bodies) == MANY
     assert f'{MANY} refused' in capsys.readouterr().out

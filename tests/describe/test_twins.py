@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from describing import TEN, Scripted, describe
+from describing import OPENAI, TEN, Scripted, call, describe
 from loopback import Loopback
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.state import Contents
 from mmpretrain_lmmreg.describe.tasks import Task, load_image
@@ -20,12 +18,6 @@ from mmpretrain_lmmreg.descriptions.lines import read_line
 from mmpretrain_lmmreg.features.keys import BY_CONTENT
 
 SHORT = '1. Thing a.\n2. Thing b.'
-OPENAI = ('--describer', 'openai', '--model', 'vlm', '--options', 'backoff=0.001')
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / 'data' / 'descriptions.jsonl'
 
 
 @pytest.fixture
@@ -95,19 +87,19 @@ def test_a_prompt_that_names_the_class_asks_about_each(doubled, out):
     )
 
 
-def test_the_command_says_how_many_share(config, doubled, out, endpoint, capsys):
+def test_the_command_says_how_many_share(config, doubled, default, endpoint, capsys):
     with Loopback() as server:
         endpoint(server)
-        run(parser().parse_args([str(config), *OPENAI]))
+        call(config, *OPENAI)
     assert len(server.bodies) == 6
     assert '6 images asked about, 0 had been, 3 share the replies' in capsys.readouterr().out
-    store = DescriptionStore(out)
+    store = DescriptionStore(default)
     assert store.get(doubled[0].image) == store.get(doubled[3].image)
 
 
-def test_a_batch_asks_once_and_its_answer_is_everyones(config, doubled, out, tmp_path, capsys):
+def test_a_batch_asks_once_and_its_answer_is_everyones(config, doubled, default, tmp_path, capsys):
     written, answers = tmp_path / 'batch.jsonl', tmp_path / 'answers.jsonl'
-    run(parser().parse_args([str(config), *OPENAI, '--batch-write', str(written)]))
+    call(config, *OPENAI, '--batch-write', written)
     requests = lines(written)
     assert len(requests) == 6
     message = {'choices': [{'message': {'content': TEN}}]}
@@ -117,9 +109,9 @@ def test_a_batch_asks_once_and_its_answer_is_everyones(config, doubled, out, tmp
             json.dumps({'custom_id': r['custom_id'], 'response': response}) + '\n' for r in requests
         )
     )
-    run(parser().parse_args([str(config), *OPENAI, '--batch-read', str(answers)]))
-    assert len(DescriptionStore(out)) == 9
-    run(parser().parse_args([str(config), *OPENAI, '--batch-write', str(written)]))
+    call(config, *OPENAI, '--batch-read', answers)
+    assert len(DescriptionStore(default)) == 9
+    call(config, *OPENAI, '--batch-write', written)
     assert '0 requests in' in capsys.readouterr().out
 
 

@@ -1,29 +1,17 @@
 """The --clip line: class means of descriptions as a classifier, by a tiny CLIP on disk."""
 
-import json
-
-import open_clip
 import pytest
 import torch
+from describing import call
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
 from refused import refused
-from safetensors.torch import save_file
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
-from mmpretrain_lmmreg.clip.model import build_open_clip
 from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
 from mmpretrain_lmmreg.describe.zero_shot_eval import image_embeddings
 from mmpretrain_lmmreg.descriptions import DescriptionWriter
 from mmpretrain_lmmreg.features.extract import extract_features
-
-MODEL = {
-    'embed_dim': 16,
-    'vision_cfg': {'image_size': 32, 'layers': 1, 'width': 64, 'patch_size': 16, 'head_width': 32},
-    'text_cfg': {'context_length': 77, 'vocab_size': 49408, 'width': 32, 'heads': 2, 'layers': 1},
-}
 
 
 class Listed(list):
@@ -33,15 +21,8 @@ class Listed(list):
 
 
 @pytest.fixture
-def clip(tmp_path):
-    folder = tmp_path / 'clip'
-    folder.mkdir()
-    (folder / 'open_clip_config.json').write_text(json.dumps({'model_cfg': MODEL}))
-    torch.manual_seed(0)
-    model = build_open_clip(f'local-dir:{folder}')
-    save_file(model.state_dict(), folder / 'open_clip_model.safetensors')
-    assert open_clip.get_tokenizer(f'local-dir:{folder}') is not None
-    return f'local-dir:{folder},'
+def clip(tiny_clip):
+    return f'local-dir:{tiny_clip},'
 
 
 @pytest.fixture
@@ -54,14 +35,14 @@ def described(config, tasks, tmp_path):
 
 
 def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, capsys):
-    run(parser().parse_args([str(config), '--clip', clip]))
+    call(config, '--clip', clip)
     out = capsys.readouterr().out
     assert 'short         6 (0 broken off)' in out
     lines = out.splitlines()[-4:-1]
     for name, line in zip(('names', 'descriptions', 'both'), lines, strict=True):
         assert line.endswith(f') of 2 test images by {name}, without training')
         assert 0 <= float(line.split()[0]) <= 100
-    run(parser().parse_args([str(config), '--check', '--clip', clip]))
+    call(config, '--check', '--clip', clip)
     assert '\n'.join(lines) in capsys.readouterr().out  # one way of finding them
 
 

@@ -60,11 +60,6 @@ def test_fewer_are_short_and_more_are_long_and_all_are_kept():
     assert parse_reply(numbered(TEN[:7]), expected=7).status == 'ok'
 
 
-def test_repeats_within_a_reply_count_once():
-    parsed = parse_reply(numbered([*TEN[:4], *[TEN[0].upper(), TEN[3]] * 3]))
-    assert (parsed.descriptions, parsed.status) == (TEN[:4], 'short')
-
-
 @pytest.mark.parametrize('joint', ['\n', ' '])
 @pytest.mark.parametrize('end', ['A climber with a bl', ''])
 def test_unfinished_last_item_is_left_out(joint, end):
@@ -82,12 +77,6 @@ def test_items_without_full_stops_are_not_unfinished():
     assert parse_reply(numbered(items)).descriptions == items
     assert parse_reply(numbered(items)).status == 'ok'
     assert parse_reply(numbered(items[:9])).status == 'short'
-
-
-def test_json_list_that_breaks_off():
-    whole = json.dumps(TEN)
-    parsed = parse_reply(whole[: whole.index('thing g')])
-    assert (parsed.descriptions, parsed.status) == (TEN[:6], 'truncated')
 
 
 def test_list_quoted_as_in_python_also_with_apostrophes():
@@ -109,12 +98,6 @@ def test_nothing_is_empty(reply):
     assert (parsed.descriptions, parsed.status) == ([], 'empty')
 
 
-def test_a_paragraph_is_one_short_description():
-    text = 'The image shows a climber on ice. Snow covers the ledges.'
-    parsed = parse_reply(text)
-    assert (parsed.descriptions, parsed.status) == ([text], 'short')
-
-
 def test_the_real_replies_parse_to_their_exact_words():
     lines = (files('mmpretrain_lmmreg') / 'data/bar_replies.jsonl').read_text().splitlines()
     replies = [json.loads(line)['reply'] for line in lines]
@@ -128,29 +111,8 @@ def test_the_real_replies_parse_to_their_exact_words():
     assert (len(replies), count) == (480, 4800)
 
 
-WORDS = st.lists(
-    st.sampled_from(
-        [
-            'A',
-            "dog's",
-            'the',
-            'café',
-            '2012',
-            'COVID-19',
-            'red,',
-            'two',
-            '犬',
-            'of',
-            '3',
-            '(big)',
-            '5.5',
-            'U.S.',
-            'x-ray',
-        ]
-    ),
-    min_size=1,
-    max_size=12,
-)
+SPOKEN = "A dog's the café 2012 COVID-19 red, two 犬 of 3 (big) 5.5 U.S. x-ray"
+WORDS = st.lists(st.sampled_from(SPOKEN.split()), min_size=1, max_size=12)
 ITEMS = st.lists(WORDS.map(lambda w: 'It ' + ' '.join(w) + '.'), min_size=2, max_size=14)
 FORMS = st.sampled_from(['{}. ', '{}) ', '({}) ', '**{}.** ', '- ', '* ', '• '])
 FRAMES = st.sampled_from(
@@ -169,40 +131,9 @@ def test_made_lists_come_back(items, form, joint, frame):
     assert (parsed.descriptions, parsed.status) == (items, 'ok')
 
 
-PIECES = st.sampled_from(
-    [
-        '1.',
-        '2)',
-        '10.',
-        '\n',
-        ' ',
-        '- ',
-        '•',
-        '[',
-        '{',
-        '"',
-        "'",
-        ']',
-        '}',
-        ',',
-        ':',
-        '###',
-        'Human:',
-    ]
-    + [
-        'I cannot see',
-        '```json',
-        '**',
-        '\\',
-        '\x00',
-        '\ud800',
-        '<think>',
-        '|',
-        'a b.',
-        '９.',
-        '²) ',
-    ]
-)
+MARKS = '1. 2) 10. • [ { " \' ] } , : ### Human: ```json ** \\ <think> | ９. ²)'
+MORE = ['\n', ' ', '- ', '²) ', 'I cannot see', '\x00', '\ud800', 'a b.']
+PIECES = st.sampled_from([*MARKS.split(), *MORE])
 
 
 ANY = (st.one_of(st.text(), st.lists(PIECES, max_size=40).map(''.join)), st.integers(0, 12))
@@ -218,23 +149,11 @@ def test_never_raises(reply, expected):
         assert len(parsed.descriptions) == (expected if parsed.status == 'ok' else 0)
 
 
-@pytest.mark.parametrize(
-    'piece',
-    ['[', '["', '{"a":', '{"a":1} ', '1. ', '###', "['", ' ', '**1', '"a" ', '\n', '<a>', '<think>']
-    + [
-        '</think>',
-        '<answer>',
-        '| ',
-        '|-\n',
-        'a) ',
-        'user\n',
-        'USER:',
-        'I cannot ',
-        '😀',
-        'A. ',
-        '\n#',
-    ],
-)
+NONSENSE = '[ [" {"a": {"a":1} ### [\' **1 "a" <a> <think> </think> <answer> USER: 😀'
+BLANKS = ['1. ', ' ', '\n', '| ', '|-\n', 'a) ', 'user\n', 'I cannot ', 'A. ', '\n#', '{"a":1} ']
+
+
+@pytest.mark.parametrize('piece', [*NONSENSE.split(), *BLANKS])
 def test_long_nonsense_takes_no_time(piece):
     assert parse_reply(piece * 20_000).status in STATUSES
 

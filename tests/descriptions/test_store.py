@@ -1,7 +1,6 @@
 """The descriptions file: what wins, what is dropped, what is refused."""
 
 import errno
-import json
 import os
 
 import pytest
@@ -212,31 +211,6 @@ def test_second_writer_is_refused(path):
     assert len(DescriptionStore(path)) == 2
 
 
-@pytest.mark.parametrize(
-    'content',
-    [
-        b'A note.',
-        b'One line.\nAnother',
-        b'\n\nnote',
-        b'{"a": 1}\n',
-        b'\x89PNG\0\0',
-        b'{"image"\nA note.',
-        b'x\0',
-    ],
-)
-@pytest.mark.parametrize('linked', [False, True])
-def test_a_file_of_others_is_left_as_it_is(path, content, linked):
-    path.parent.mkdir()
-    target = path.with_name('note.txt') if linked else path
-    target.write_bytes(content)
-    if linked:
-        path.symlink_to(target)
-    with refused('descriptions.foreign_file'):
-        write(path, record('a', 'A.'))
-    assert target.read_bytes() == content
-    assert sorted(p.name for p in path.parent.iterdir()) == sorted({path.name, target.name})
-
-
 def test_records_between_other_lines_are_not_cut(path):
     content = b'A note.\n' + encode(record('a', 'word ' * 300_000)) + b'{"im'
     path.parent.mkdir()
@@ -284,10 +258,3 @@ def test_what_is_appended_while_it_is_read_does_no_harm(path, monkeypatch):
     write(path, record('b', 'B.'))
     assert store.get('b') is None
     assert store.get('a') == ['A.']
-
-
-def test_all_real_replies(shared):
-    store = DescriptionStore(shared / 'data/bar/replies.jsonl')
-    assert len(store) == 480
-    assert sum(len(r['descriptions']) for r in store) == 4800
-    assert {json.dumps(r['status']) for r in store} == {'"ok"'}

@@ -13,6 +13,8 @@ from ...errors import InputError
 
 PROMPT = 'Give {} semantic descriptions for the image'
 """The paper's prompt, for 10."""
+ONE = 'Describe the image in one sentence.'
+"""The other style of request, for a single description."""
 
 UNAVAILABLE, REJECTED, TOO_LARGE, REASONED = 'unavailable', 'rejected', 'too large', 'reasoned'
 """Faults that other images may share: no answer, a refused request or size, thoughts alone."""
@@ -103,7 +105,7 @@ class Describer(Protocol):
         """
 
     async def close(self) -> None:
-        """Called after the last :meth:`ask` of a run; another run may follow."""
+        """Called after the last :meth:`ask` of a run; another may follow. By default nothing."""
 
 
 class Kind(NamedTuple):
@@ -172,28 +174,28 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
             'the size of images, and nothing is sent',
             code='describe.option',
         )
-    defaults = {k: v.default for k, v in known.items() if k not in _COMMON + _LIMITS}
-    defaults |= asdict(Generation())
+    generation = asdict(Generation())
+    defaults = {k: v.default for k, v in known.items() if k not in _COMMON + _LIMITS} | generation
     options = _with_body(options)
     for key, value in options.items():
         if key not in defaults:
             raise InputError(
                 f'--options {key}: unknown to the describer {name!r}; it knows '
-                f'{", ".join(asdict(Generation()))}, {", ".join(KINDS[name].options.split())}',
+                f'{", ".join([*generation, *KINDS[name].options.split()])}',
                 code='describe.option',
             )
         if kind := _other_kind(value, defaults[key], key):
             raise InputError(f'--options {key}={value}: give {kind}', code='describe.option')
-    generation = {k: options.pop(k) for k in asdict(Generation()) if k in options}
+    generation = {k: options.pop(k) for k in generation if k in options}
     common = {key: value for key, value in common.items() if key in known}
     return build(generation=Generation(**generation), **common, **options)
 
 
 def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with ``body.a.b=1`` gathered as ``body={'a': {'b': 1}}``."""
-    plain = {key: value for key, value in options.items() if not key.startswith('body.')}
-    for key in sorted(options.keys() - plain.keys()):
-        place = plain
+    gathered = {key: value for key, value in options.items() if not key.startswith('body.')}
+    for key in sorted(options.keys() - gathered.keys()):
+        place = gathered
         *path, last = key.split('.')
         for part in path:
             place = place.setdefault(part, {})
@@ -203,7 +205,7 @@ def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
                     code='describe.option',
                 )
         place[last] = options[key]
-    return plain
+    return gathered
 
 
 def _other_kind(value: object, default: object, key: str) -> str:

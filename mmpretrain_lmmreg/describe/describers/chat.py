@@ -1,15 +1,21 @@
 """OpenAI's chat completions as data: the body of a request, and what an answer says."""
 
 import json
+import re
 from typing import Any
 
+from ...descriptions.answer import answer_of
 from . import REASONED, REJECTED, Answer
 
 FORMATS = ('text', 'json_schema', 'json_object')
 FILTERED = ('content_filter', 'content_policy_violation', 'ResponsibleAIPolicyViolation')
 _EVENT_FIELDS = ('data:', ':', 'event:', 'id:', 'retry:')
+_LINE = re.compile(r'\r\n|\n|\r')  # no other sign ends a line of a stream
 _SENT = ('max_tokens', 'max_completion_tokens', 'temperature', 'top_p', 'repetition_penalty')
-_TEXT_PARTS, _THOUGHTS = ('text', 'output_text'), ('reasoning', 'reasoning_content')
+_TEXT_PARTS = ('text', 'output_text')
+_THOUGHTS = ('reasoning', 'reasoning_content', 'reasoning_details', 'thinking')
+_BEGIN_OF_THOUGHTS = ('<think', '[think]', '◁think▷')
+_CUT, _BLOCKED = ('length', 'max_tokens'), ('content_filter', 'safety', 'prohibited_content')
 _MOST_TOKENS = 10**9  # of one answer; a larger count is none
 _ONLY_REASONING = (
     'all text of the answer is in its reasoning, none in its content: switch the thinking mode '
@@ -76,27 +82,27 @@ def from_completion(data: Any) -> Answer:
         Fault: It reports an error, or holds no answer.
     """
     choice = _first(data)
-    if error := _dict(data).get('error') or choice.get('error'):
+    reason = str(choice.get('finish_reason')).lower()
+    error = _dict(data).get('error') or choice.get('error') or (reason == 'error' and choice)
+    if error:
         raise Fault(f'the endpoint reports an error: {_words(error)}')
-    if choice.get('finish_reason') == 'error':
-        raise Fault(f'the endpoint reports an error: {_words(choice)}')
-    message = choice.get('message')
+    message = choice.get('message', choice.get('text'))
+    if isinstance(message, str):
+        message = {'content': message}
     if not isinstance(message, dict):
         raise Fault(f'not a chat completion: {_words(data)}')
-    text, refusal = _text(message.get('content')), message.get('refusal')
-    thoughts = any(message.get(key) for key in _THOUGHTS)
-    thoughts = thoughts or (isinstance(message.get('content'), list) and message['content'])
+    content, refusal = message.get('content'), message.get('refusal')
+    text = _text(content)
     tokens = _tokens(_dict(data).get('usage'), bool(text))
     if text is None:
-        return Answer(
-            '', f'a content of unknown form: {_words(message["content"])}', *tokens, fault=REJECTED
-        )
-    refused = bool(refusal) or choice.get('finish_reason') == 'content_filter'
-    if not text and not refused and thoughts:
+        return Answer('', f'a content of unknown form: {_words(content)}', *tokens, fault=REJECTED)
+    refused = bool(refusal) or reason in _BLOCKED
+    thoughts = any(message.get(key) for key in _THOUGHTS) or (content and not text)
+    thoughts = thoughts or text.lstrip().lower().startswith(_BEGIN_OF_THOUGHTS)
+    if thoughts and not refused and not answer_of(text):
         return Answer('', _ONLY_REASONING, *tokens, fault=REASONED)
-    cut = choice.get('finish_reason') == 'length'
-    reply = text or (refusal if isinstance(refusal, str) else '')
-    return Answer(reply, '', *tokens, 'refused' if refused else 'truncated' if cut else '')
+    finish = 'refused' if refused else 'truncated' if reason in _CUT else ''
+    return Answer(text or _text(refusal) or '', '', *tokens, finish)
 
 
 def _joined_events(body: str) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def _joined_events(body: str) -> dict[str, Any]:
     message = {'content': '', 'refusal': '', 'reasoning': ''}
     choice: dict[str, Any] = {'message': message}
     usage, ended = None, False
-    for line in body.splitlines():
+    for line in _LINE.split(body):
         if not line.startswith('data:'):
             continue  # comments, and fields that say nothing here
         if line[5:].strip() == '[DONE]':
@@ -117,17 +123,17 @@ def _joined_events(body: str) -> dict[str, Any]:
         part = _first(event)
         if error := _dict(event).get('error') or part.get('error'):
             raise Fault(f'the endpoint broke off: {_words(error)}')
-        if not isinstance(event, dict) or (part and not isinstance(part.get('delta'), dict)):
+        delta = part.get('delta') or part.get('message') or {'content': part.get('text')}
+        known = not part or part.keys() & {'delta', 'message', 'text', 'finish_reason'}
+        if not isinstance(event, dict) or not isinstance(delta, dict) or not known:
             raise Fault(f'not a chat completion event: {line}')
         usage = event.get('usage') or usage
         choice['finish_reason'] = part.get('finish_reason') or choice.get('finish_reason')
-        delta = part.get('delta', {})
-        message['content'] += _text(delta.get('content')) or ''
-        message['refusal'] += _text(delta.get('refusal')) or ''
-        for key in _THOUGHTS:
-            message['reasoning'] += _text(delta.get(key)) or ''
-        if delta.get('content') and not isinstance(delta['content'], str):  # thoughts among parts
-            message['reasoning'] += '.'
+        for key in ('content', 'refusal'):
+            message[key] += _text(delta.get(key)) or ''
+        parts = delta.get('content') if isinstance(delta.get('content'), list) else None
+        if parts or any(delta.get(key) for key in _THOUGHTS):  # thoughts may be among parts
+            message['reasoning'] = '.'
     if not ended and choice.get('finish_reason') is None:
         raise Fault(f'the answer broke off after {len(message["content"])} characters')
     return {'choices': [choice], 'usage': usage}
@@ -147,11 +153,14 @@ def _text(content: Any) -> str | None:
     """Text of a content, the text parts of a list joined; None for one of unknown form."""
     if content is None or isinstance(content, str):
         return content or ''
+    if isinstance(content, dict):
+        inner = content.get('text', content.get('value'))
+        return None if inner is None else _text(inner)
     if not isinstance(content, list):
         return None
-    parts = [{'text': part} if isinstance(part, str) else _dict(part) for part in content]
-    texts = [part.get('text') for part in parts if part.get('type', 'text') in _TEXT_PARTS]
-    return '\n'.join(text for text in texts if isinstance(text, str))
+    is_text = [_dict(part).get('type', 'text') in _TEXT_PARTS for part in content]
+    texts = [_text(part) for part, good in zip(content, is_text, strict=True) if good]
+    return '\n'.join(text for text in texts if text)
 
 
 def _tokens(usage: Any, has_text: bool) -> tuple[int | None, int | None]:

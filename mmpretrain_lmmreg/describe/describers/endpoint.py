@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -160,12 +161,11 @@ class EndpointDescriber:
         try:
             await self._send(body)
         except openai.APIStatusError as error:
-            if _is_final(error.status_code) and error.status_code not in _REFUSED:
-                del body['response_format']
-                try:
-                    await self._send(body)
-                except Exception:  # it is wrong without the format, too
-                    return True
+            if not _is_final(error.status_code) or error.status_code in _REFUSED:
+                return True  # the run will tell
+            del body['response_format']
+            with suppress(Exception):  # it is wrong without the format, too
+                await self._send(body)
                 return False
         except Exception:  # the run will tell
             return True
@@ -264,8 +264,10 @@ class EndpointDescriber:
 
     def _shown(self, text: str) -> str:
         """One line of at most ``SHOWN`` characters, from which the key was taken out first."""
-        for key in _spellings(self._key):
-            text = text.replace(key if len(self._key) >= SECRET else f'Bearer {key}', '***')
+        key = self._key
+        forms = {key, json.dumps(key)[1:-1], repr(key)[1:-1], quote(key, safe='')} - {''}
+        for form in sorted(forms, key=len, reverse=True):
+            text = text.replace(form if len(key) >= SECRET else f'Bearer {form}', '***')
         return ' '.join(text.split())[:SHOWN]
 
 
@@ -304,12 +306,6 @@ def api_key() -> str:
     return key
 
 
-def _spellings(key: str) -> list[str]:
-    """A key as it may stand in an error, the longest first."""
-    forms = {key, json.dumps(key)[1:-1], repr(key)[1:-1], quote(key, safe='')} - {''}
-    return sorted(forms, key=len, reverse=True)
-
-
 def _is_final(status: int) -> bool:
     """Whether a repetition would get the same status."""
     return 400 <= status < 500 and status not in _PASSING
@@ -324,11 +320,8 @@ def _wait(error: Exception, attempt: int, backoff: float) -> float:
 
 def seconds_asked(retry_after: str) -> float:
     """A Retry-After header: seconds or a date; 0 where it is neither."""
-    try:
+    with suppress(ValueError):
         return float(retry_after) if float(retry_after) > 0 else 0
-    except ValueError:
-        pass
-    try:
+    with suppress(ValueError, OverflowError):
         return parsedate_to_datetime(retry_after).timestamp() - time.time()
-    except (ValueError, OverflowError):
-        return 0
+    return 0

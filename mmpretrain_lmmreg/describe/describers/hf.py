@@ -8,11 +8,11 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ...errors import InputError
-from . import REJECTED, Answer, Generation
+from . import REJECTED, Answer, Describer, Generation
 from .common import reduced
 
 
-class HFDescriber:
+class HFDescriber(Describer):
     """Asks a VLM through its own chat template, in left-padded batches.
 
     Args:
@@ -46,9 +46,8 @@ class HFDescriber:
         self.deterministic = generation.temperature == 0
         self._generation = generation.for_transformers()
         self.settings = {'describer': 'hf', 'dtype': dtype, **self._generation}
+        self.settings |= {'max_pixels': max_pixels} if max_pixels else {}
         self._max_pixels = max_pixels
-        if max_pixels:
-            self.settings['max_pixels'] = max_pixels
         if dtype != 'auto':
             pick_dtype(dtype)
         place = {'device_map': 'auto'} if device == 'spread' else {}
@@ -87,20 +86,12 @@ class HFDescriber:
         pairs = list(zip(images, prompts, strict=True))
         return await asyncio.to_thread(split_when_full, self._generate, pairs)
 
-    async def close(self) -> None:
-        """Nothing is left open."""
-
     @torch.inference_mode()
     def _generate(self, pairs: list[tuple[Image.Image, str]]) -> list[Answer]:
-        chats = [
-            [
-                {
-                    'role': 'user',
-                    'content': [{'type': 'image', 'image': image}, {'type': 'text', 'text': text}],
-                }
-            ]
-            for image, text in pairs
-        ]
+        chats = []
+        for image, text in pairs:
+            content = [{'type': 'image', 'image': image}, {'type': 'text', 'text': text}]
+            chats.append([{'role': 'user', 'content': content}])
         inputs = self._processor.apply_chat_template(
             chats,
             add_generation_prompt=True,

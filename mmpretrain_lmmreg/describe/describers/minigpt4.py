@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from transformers import StoppingCriteria, StoppingCriteriaList
 
 from ...errors import InputError, MissingInputError
 from ...io.trusted import read_checkpoint
-from . import Answer, Generation
+from . import Answer, Describer, Generation
 from .hf import pick_device, pick_dtype, split_when_full
 
 TEMPLATES = {
@@ -34,7 +35,7 @@ TEMPLATES = {
 _RESIZE = dict(type='Resize', scale=(224, 224), interpolation='bicubic', backend='pillow')
 
 
-class MiniGPT4Describer:
+class MiniGPT4Describer(Describer):
     """Asks MiniGPT-4 in its official template and settings.
 
     What reaches the language model is: beginning of sentence, the template up to the image,
@@ -118,9 +119,6 @@ class MiniGPT4Describer:
             answers.update(zip(own, replies, strict=True))
         return [answers[i] for i in range(len(images))]
 
-    async def close(self) -> None:
-        """Nothing is left open."""
-
     @torch.inference_mode()
     def _generate(self, prompt: str, images: list[dict]) -> list[Answer]:
         data = {'inputs': torch.stack([image['inputs'] for image in images])}
@@ -147,8 +145,9 @@ class MiniGPT4Describer:
     def inputs(self, pixels: torch.Tensor, prompt: str) -> torch.Tensor:
         """What the language model is given: (B, L, D) for images (B, 3, H, W)."""
         image_tokens, _ = self._model.encode_img(pixels)
-        before, after = (self._embed(ids) for ids in self.token_ids(prompt))
-        rows = len(pixels)
+        table = self._model.llama_model.get_input_embeddings()
+        ids = [torch.tensor([part], device=self.device) for part in self.token_ids(prompt)]
+        before, after, rows = table(ids[0]), table(ids[1]), len(pixels)
         whole = [before.expand(rows, -1, -1), image_tokens, after.expand(rows, -1, -1)]
         return torch.cat([part.to(before.dtype) for part in whole], dim=1)
 
@@ -158,10 +157,6 @@ class MiniGPT4Describer:
         tokenizer = self._model.llama_tokenizer
         ids = [tokenizer(part, add_special_tokens=False).input_ids for part in (before, after)]
         return [tokenizer.bos_token_id, *ids[0]], ids[1]
-
-    def _embed(self, ids: list[int]) -> torch.Tensor:
-        table = self._model.llama_model.get_input_embeddings()
-        return table(torch.tensor([ids], device=self.device))
 
 
 class StopAtTurn(StoppingCriteria):
@@ -205,17 +200,13 @@ def _put_in(config: Config, parts: dict[str, str | None], checkpoint: str | None
         'qformer': [(model.q_former_model, 'pretrained')],
         'bert': [(model.q_former_model, 'model_style')],
     }
-    missing = []
-    for part, path in {**parts, 'checkpoint': checkpoint}.items():
+    given = {k: v for k, v in {**parts, 'checkpoint': checkpoint}.items() if v is not None}
+    missing = [f'{part}={path} is not there' for part, path in given.items() if not exists(path)]
+    for part, path in given.items():
         for place, key in places.get(part, []):
-            if path is not None:
-                place[key] = str(path)
-        if path is not None and not Path(path).exists():
-            missing.append(f'{part}={path} is not there')
-    for place, key in places['llm']:
-        if str(place[key]).startswith('YOUR_PATH'):
-            missing.append('llm=FOLDER is needed: the language model, such as Vicuna-7B v0')
-            break
+            place[key] = str(path)
+    if any(str(place[key]).startswith('YOUR_PATH') for place, key in places['llm']):
+        missing.append('llm=FOLDER is needed: the language model, such as Vicuna-7B v0')
     if checkpoint is None and 'load_from' not in config:
         missing.append("checkpoint=FILE is needed: MiniGPT-4's projection")
     if missing:
