@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from argparse import ArgumentParser
+from argparse import _ActionsContainer
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,13 +52,12 @@ def method_file(name: str) -> str:
     return name
 
 
-def add_on(parser: ArgumentParser) -> None:
-    """Add the option ``--on`` to a command that takes a config."""
+def add_on(parser: _ActionsContainer) -> None:
+    """Add the option ``--on`` to a parser, or to a group of its options."""
     parser.add_argument(
         '--on',
-        metavar='CONFIG',
-        help="the data set's config that a method of configs/methods is put on (default: the "
-        "demo's)",
+        metavar='DATA',
+        help='put a method of configs/methods on the data set of this config (the demo)',
     )
 
 

@@ -1,28 +1,24 @@
-"""Compare runs: ``mmpretrain-lmmreg compare WORK_DIR... --baseline NAME --out DIR``."""
+"""Compare runs that were tested on the same images: a table, curves and a report page."""
 
-import argparse
+from argparse import ArgumentParser
 from pathlib import Path
 
 from ..errors import InputError
 from ..io.printing import plain, plain_json
+from .options import command_parser
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    p = argparse.ArgumentParser(
-        description='Table, curves and report page of runs that were tested on the same images.'
+    p = command_parser(
+        __doc__, 'mmpretrain-lmmreg compare work_dirs/sweep --out work_dirs/comparison'
     )
-    p.add_argument(
-        'work_dirs', nargs='+', metavar='WORK_DIR', help="a run's work folder, or a sweep's folder"
-    )
-    p.add_argument(
-        '--baseline',
-        default='finetune',
-        metavar='NAME',
-        help='the method that others are compared with (default: %(default)s)',
-    )
+    runs = "a run's work folder or a sweep's folder"
+    p.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help=runs)
     p.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder to write')
-    p.add_argument('--split', default='test', help='the tested split (default: %(default)s)')
+    baseline = 'method that the others are compared with (%(default)s)'
+    p.add_argument('--baseline', default='finetune', metavar='NAME', help=baseline)
+    p.add_argument('--split', default='test', metavar='NAME', help='tested split (%(default)s)')
     return p
 
 

@@ -1,38 +1,34 @@
-"""Ask a large multimodal model to describe the images of a config's data sets.
+"""Ask a large multimodal model (LMM) to describe the images of a config.
 
-    python tools/describe.py CONFIG --describer openai --model NAME
-    python tools/describe.py CONFIG --describer hf --model FOLDER
-    python tools/describe.py CONFIG --describer minigpt4 --options llm=FOLDER checkpoint=FILE
-
-Replies are kept as they come: after Ctrl-C the same command continues. --preview 5 shows what to
-expect and keeps nothing, unless --out names a file. Exit code 3: some images could not be
-described.
+--describer openai asks an endpoint, hf a local model with a chat template, minigpt4 the paper's
+model. Replies are kept as they come: after Ctrl-C the same command continues. --preview 5 shows
+what to expect and keeps nothing. Exit code 3: some images could not be described.
 """
 
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
 from ..config import add_on
 from ..describe.describers import KINDS, NAMES, PROMPT, missing_endpoint
-from .options import KeyValues, positive, price, whole
+from .options import KeyValues, command_parser, positive, price, whole
 
 KEPT = 'Replies are kept as they came; the same command continues.'
-_PROMPT = f"default: {PROMPT.format(10)!r}; {{class}} is the name of the image's class (train only)"
+_PROMPT = f"'{PROMPT.format(10)}'; {{class}} stands for the class name (training images only)"
 _OPTIONS = (
-    'generation (max_new_tokens temperature top_p repetition_penalty) and, of the describer, '
+    'how replies are generated: max_new_tokens temperature top_p repetition_penalty; '
     + '; '.join(f'{name}: {kind.options}' for name, kind in KINDS.items())
 )
 _UNTIL = (
-    "ask in rounds until the standard error of each class's mean text embedding is at most X times "
-    'the distance between the class means (0.05, say), with at most --per-class images each; '
-    "embeds by the config's text tower or by --clip"
+    "continue until the standard error of each class's mean text embedding is at most X times the "
+    'distance between the class means, such as 0.2; --per-class limits the images of a class'
 )
-_BATCH = "write the requests as an OpenAI-style batch file (several beyond a service's limits)"
+_OUT = 'file of the descriptions (the one that the config reads)'
+_BATCH = 'write the requests as batch files of the OpenAI format'
 _CHECK = (
-    'measure the quality of the kept descriptions, on a page (descriptions-check.html beside '
-    'them): by class, with the outliers, such as images with a wrong label'
+    'measure the kept descriptions and write a page about them (descriptions-check.html): figures '
+    'of each class, and images whose descriptions do not fit their class'
 )
 
 
@@ -57,49 +53,53 @@ class _Parser(ArgumentParser):
 
 def parser() -> ArgumentParser:
     """The command's options."""
-    p = _Parser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    add = p.add_argument
-    add('config', help='training config whose images are described')
-    add('--describer', choices=NAMES, help='who is asked')
-    add('--model', default='', help='its name, folder, or (minigpt4) config')
-    add('--split', choices=['train', 'val', 'test', 'all'], default='train')
-    add('--out', type=Path, help="default: what the config's AttachDescriptions reads")
-    add('--prompt', default='', help=_PROMPT)
-    add('--count', type=whole(1), default=10, help='descriptions asked for (10)')
-    add('--retries', type=whole(0), default=3, help='of bad replies and of requests (3)')
+    example = 'mmpretrain-lmmreg describe configs/lmmreg_bar.py --describer openai --model NAME'
+    p = command_parser(__doc__, example, _Parser)
+    p.add_argument('config', metavar='CONFIG', help='config of the images to describe')
+    add = p.add_argument_group('model and prompt').add_argument
+    add('--describer', choices=NAMES, help='kind of model to ask')
+    add('--model', default='', metavar='NAME', help='model name or folder; minigpt4: a config')
+    add('--prompt', default='', metavar='TEXT', help=_PROMPT)
+    add('--count', type=whole(1), default=10, metavar='N', help='descriptions to ask for (10)')
     add('--options', nargs='+', action=KeyValues, default={}, metavar='KEY=VALUE', help=_OPTIONS)
-    add('--replace', action='store_true', help="a new model's replies replace another's")
-    preview = 'describe N images, project the rest; keeps nothing without --out'
-    add('--preview', type=whole(1), metavar='N', help=preview)
-    add('--clip', metavar='MODEL,WEIGHTS', help='judge the descriptions by a CLIP model')
-    add = p.add_argument_group('how much and how fast').add_argument
-    add('--concurrency', type=whole(1), help='requests at a time (openai: 8)')
-    add('--batch-size', type=whole(1), help='images at a time (hf: 8, minigpt4: 4)')
-    pixels = 'images are reduced to N pixels (openai: 768 at the longest side; hf: not)'
-    add('--max-pixels', type=whole(1), metavar='N', help=pixels)
-    add('--requests-per-minute', type=positive, metavar='N', help='send no more (openai)')
-    add('--max-tokens-total', type=whole(1), metavar='N', help='stop before a run takes more')
-    add('--price', type=price, metavar='IN,OUT', help='of a million tokens, to show the cost')
-    add('--max-cost', type=positive, metavar='X', help='stop before a run costs more, by --price')
-    add = p.add_argument_group('which images').add_argument
-    add(
-        '--shard',
-        type=_shard,
-        default='1/1',
-        metavar='i/n',
-        help='a part of the images, 1/4 to 4/4',
-    )
-    per_class = 'N images of each class, spread over groups; 2N adds to those of N'
+    add = p.add_argument_group('images').add_argument
+    split = 'images to describe (train)'
+    add('--split', choices=['train', 'val', 'test', 'all'], default='train', help=split)
+    per_class = 'describe N images of each class; a larger N later adds to these'
     add('--per-class', type=whole(1), metavar='N', help=per_class)
     add('--until', type=positive, metavar='X', help=_UNTIL)
-    add('--seed', type=int, default=0, help='which images --per-class and --until take first')
-    add = p.add_argument_group('files (nobody is asked)').add_argument
-    add('--merge', nargs='+', type=Path, metavar='FILE', help='put files into --out')
-    add('--reparse', action='store_true', help='read the kept replies anew')
+    seed = 'seed of the order in which --per-class and --until take images (0)'
+    add('--seed', type=int, default=0, metavar='S', help=seed)
+    shard = 'describe part i of n of the images'
+    add('--shard', type=_shard, default='1/1', metavar='i/n', help=shard)
+    add_on(p)
+    add = p.add_argument_group('speed and limits').add_argument
+    add('--concurrency', type=whole(1), metavar='N', help='requests at a time (openai: 8)')
+    batch_size = 'images at a time (hf: 8, minigpt4: 4)'
+    add('--batch-size', type=whole(1), metavar='N', help=batch_size)
+    pixels = 'reduce larger images to N pixels (openai: 768 at the longest side; hf: not at all)'
+    add('--max-pixels', type=whole(1), metavar='N', help=pixels)
+    retries = 'how often to ask again after a bad reply or a failed request (3)'
+    add('--retries', type=whole(0), default=3, metavar='N', help=retries)
+    add('--requests-per-minute', type=positive, metavar='N', help='limit of requests (openai)')
+    add('--max-tokens-total', type=whole(1), metavar='N', help='stop before a run takes more')
+    add('--price', type=price, metavar='IN,OUT', help='price of a million tokens')
+    add(
+        '--max-cost', type=positive, metavar='X', help='stop before a run costs more; needs --price'
+    )
+    add = p.add_argument_group('output').add_argument
+    add('--out', type=Path, metavar='FILE', help=_OUT)
+    replace = "replace another model's replies"
+    add('--replace', action='store_true', help=replace)
+    preview = 'describe N images and show what all images take; keep nothing without --out'
+    add('--preview', type=whole(1), metavar='N', help=preview)
+    add('--clip', metavar='MODEL,WEIGHTS', help='measure the descriptions with a CLIP model')
+    add = p.add_argument_group('work on files, without asking a model').add_argument
+    add('--check', nargs='?', const=True, metavar='PAGE.html', help=_CHECK)
+    add('--merge', nargs='+', type=Path, metavar='FILE', help='merge these files into --out')
+    add('--reparse', action='store_true', help='parse the kept replies again')
     add('--batch-write', type=Path, metavar='FILE', help=_BATCH)
     add('--batch-read', type=Path, nargs='+', metavar='FILE', help='keep the answers of a batch')
-    add('--check', nargs='?', const=True, metavar='PAGE.html', help=_CHECK)
-    add_on(p)
     return p
 
 

@@ -1,26 +1,27 @@
-"""Make a folder that classifies with open_clip alone.
+"""Export a checkpoint to a folder that classifies without mmpretrain.
 
-    python tools/export.py CONFIG work_dirs/x/epoch_100.pth exported
-    python exported/predict.py holiday/*.jpg
-
-OUT holds the weights under open_clip's own names, the head, class names, preprocessing, a
-temperature fitted on the config's validation images if it has some that are neither training
-nor test images, and a script that needs open_clip, safetensors and pillow. Its probabilities
-are compared with the model's before OUT appears. The text tower comes along where its
-pretrained weights are at hand.
+OUT holds weights under open_clip's names, the classifier, class names, preprocessing, a
+temperature and predict.py. The script needs open_clip, safetensors and pillow. The temperature is
+fitted on validation images; without any it is 1. The probabilities are compared with the model's
+before OUT appears.
 """
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..config import add_on
+from .options import command_parser
 
 
 def parser() -> ArgumentParser:
     """The command's options."""
-    p = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    p.add_argument('config', help='the config that the checkpoint was trained with')
-    p.add_argument('checkpoint', help='a checkpoint of tools/train.py')
+    example = (
+        'mmpretrain-lmmreg export configs/lmmreg_demo.py work_dirs/lmmreg_demo/epoch_100.pth '
+        'exported'
+    )
+    p = command_parser(__doc__, example)
+    p.add_argument('config', metavar='CONFIG', help='the config of the training run')
+    p.add_argument('checkpoint', metavar='CHECKPOINT', help='a checkpoint of that run')
     p.add_argument('folder', metavar='OUT', type=Path, help='folder to make')
     p.add_argument('--onnx', action='store_true', help='also write model.onnx')
     add_on(p)
@@ -40,7 +41,7 @@ def run(args: Namespace) -> None:
     with folder.new_folder(args.folder) as made:
         classifier = load_classifier(args.config, args.checkpoint, args.on)
         print('\n'.join(export(classifier, made, args.folder, args.onnx)))
-    print(f'{args.folder} classifies pictures: python {args.folder / "predict.py"} PICTURE...')
+    print(f'{args.folder} classifies images: python {args.folder / "predict.py"} IMAGE...')
 
 
 def main() -> None:

@@ -1,46 +1,39 @@
 """Find the best classifier for a folder of images.
 
-    mmpretrain-lmmreg fit IMAGES --model lite0-minilm
-
-Candidates are compared by cross-validation on the training images. The best one is trained on all
-of them, tested once and exported into DIR/exported, which works by itself. DIR/report.html shows
-the comparison and the images to look at.
+The command compares methods by cross-validation on the training images. It trains the best one on
+all of them, tests it once and exports it to DIR/exported. DIR/report.html shows the comparison,
+errors, and images whose label looks wrong. A stopped fit continues with the same command.
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser
 
-KEPT = 'Features and finished candidates are kept; the same command goes on.'
+from .options import command_parser
+
+KEPT = 'Features and finished candidates are kept; the same command continues.'
 
 
 def parser() -> ArgumentParser:
     """The command's options."""
-    p = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    p.add_argument('images', metavar='IMAGES', help='folder of the images, a folder for each class')
-    p.add_argument('--test', metavar='IMAGES', help='folder of other images, looked at once')
+    p = command_parser(__doc__, 'mmpretrain-lmmreg fit IMAGES --model lite0-minilm --out fitted')
+    p.add_argument('images', metavar='IMAGES', help='folder with a folder for each class')
     p.add_argument('--out', default='fitted', metavar='DIR', help='folder to make (%(default)s)')
-    p.add_argument(
-        '--model',
-        default='ViT-L-14-quickgelu',
-        metavar='NAME',
-        help='open_clip model (%(default)s); lite0-minilm needs no network',
-    )
-    p.add_argument('--pretrained', metavar='W', help='weights: a tag or a file')
-    p.add_argument('--methods', nargs='+', metavar='NAME', help='compare these methods alone')
-    p.add_argument(
-        '--minutes',
-        type=float,
-        default=2.0,
-        metavar='M',
-        help='time for cross-validation; what is not finished is left out (%(default)s)',
-    )
-    p.add_argument('--seed', type=int, default=0, metavar='S')
-    p.add_argument('--list', default='', metavar='FILE', help='list of paths and labels')
-    p.add_argument('--names', default='', metavar='FILE', help='names of the classes')
-    p.add_argument(
-        '--group-by',
-        metavar='REGEX',
-        help='images whose path gives the same match come from one source and share a fold',
-    )
+    add = p.add_argument_group('images').add_argument
+    test = 'folder of test images, used once at the end (the test split of IMAGES, else a fifth)'
+    add('--test', metavar='IMAGES', help=test)
+    add('--list', default='', metavar='FILE', help='CSV or JSON list of paths and labels')
+    add('--names', default='', metavar='FILE', help='JSON or CSV file of class names')
+    group = 'images whose paths give the same match are from one source and stay together'
+    add('--group-by', metavar='REGEX', help=group)
+    add = p.add_argument_group('model').add_argument
+    model = 'open_clip model (%(default)s); lite0-minilm needs no network'
+    add('--model', default='ViT-L-14-quickgelu', metavar='NAME', help=model)
+    add('--pretrained', metavar='W', help='weights: an open_clip tag or a file')
+    add = p.add_argument_group('comparison').add_argument
+    add('--methods', nargs='+', metavar='NAME', help='compare only these methods')
+    minutes = 'time for cross-validation (%(default)s); methods that do not finish are left out'
+    add('--minutes', type=float, default=2.0, metavar='M', help=minutes)
+    seed = 'seed of split, folds and training (%(default)s)'
+    add('--seed', type=int, default=0, metavar='S', help=seed)
     return p
 
 

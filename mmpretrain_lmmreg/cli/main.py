@@ -19,11 +19,11 @@ COMMANDS = {
     'test': 'test a checkpoint',
     'describe': 'ask a large multimodal model to describe images',
     'predict': 'classify images with a checkpoint',
-    'export': 'make a folder that classifies with open_clip alone',
-    'sweep': 'train configs x methods x seeds x settings',
-    'compare': 'table, curves and report page of runs',
+    'export': 'make a folder that classifies without mmpretrain',
+    'sweep': 'train several methods, seeds and settings',
+    'compare': 'compare runs: a table, curves and a report page',
     'prepare': 'make or check the images of a published data set',
-    'configs': 'print the folder of the configs that come along',
+    'configs': 'print the folder of the configs',
 }
 
 
@@ -39,6 +39,7 @@ def main() -> None:
     elif name in ('-h', '--help'):
         lines = [f'  {command:10} {text}' for command, text in COMMANDS.items()]
         print(f'usage: {program} COMMAND ...\n\n' + '\n'.join(lines))
+        print(f'\n{program} COMMAND --help lists the options and gives an example.')
     else:
         near = get_close_matches(name, COMMANDS, 1)
         hint = f'; did you mean {near[0]}?' if near else ''
@@ -80,7 +81,7 @@ def run(name: str) -> None:
 
 
 def _stop(*_: object) -> None:
-    os.write(2, b'\nstopped before anything began.\n')
+    os.write(2, b'\nstopped before the command began.\n')
     os._exit(130)
 
 
@@ -88,5 +89,5 @@ def _end_with(launcher: int) -> None:
     """End this process, as if killed, once torchrun is gone; it would train on by itself."""
     while os.getppid() == launcher:
         time.sleep(0.5)
-    os.write(2, b'torchrun is gone: this process ends, too.\n')
+    os.write(2, b'torchrun has ended: this process ends, too.\n')
     os._exit(1)

@@ -1,10 +1,34 @@
-"""Kinds of options that argparse does not bring."""
+"""How ``--help`` looks, and kinds of options that argparse does not have."""
 
 import json
-from argparse import Action, ArgumentParser, ArgumentTypeError, Namespace
+from argparse import (
+    Action,
+    ArgumentParser,
+    ArgumentTypeError,
+    Namespace,
+    RawDescriptionHelpFormatter,
+    _ArgumentGroup,
+)
 from collections.abc import Callable, Sequence
 
 from ..config import add_on
+
+
+def command_parser(
+    about: str | None, example: str, kind: type[ArgumentParser] = ArgumentParser
+) -> ArgumentParser:
+    """A parser whose help says first what the command does, and ends with an example.
+
+    Args:
+        about: What the command does, in lines of at most 100 characters.
+        example: One command line that runs as it is printed.
+        kind: Class of the parser.
+    """
+    return kind(
+        description=about,
+        epilog=f'example:\n  {example}',
+        formatter_class=RawDescriptionHelpFormatter,
+    )
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -71,29 +95,39 @@ def key_value(text: str) -> str:
     return text
 
 
-def add_upstream_options(parser: ArgumentParser) -> None:
+def add_upstream_options(parser: ArgumentParser) -> _ArgumentGroup:
     """Add what mmpretrain's train.py and test.py have in common, and ``--on``.
 
-    mmpretrain's own parsers cannot be had without importing torch; a test compares them.
+    mmpretrain's own parsers need torch; a test compares these options with them.
+
+    Returns:
+        The group of options on loading and processes.
     """
-    add_on(parser)
-    parser.add_argument(
+    settings = parser.add_argument_group('data and settings')
+    add_on(settings)
+    settings.add_argument(
         '--cfg-options',
         nargs='+',
         type=key_value,
         metavar='KEY=VALUE',
-        help="settings in place of the config's, such as model.head.alpha=0.1; a list is "
-        'key="[a,b]" or key=a,b, without spaces',
+        help='replace settings of the config, such as model.head.alpha=0.1; write a list as '
+        'KEY="[a,b]" or KEY=a,b, without spaces',
     )
-    parser.add_argument(
+    processes = parser.add_argument_group('loading and processes')
+    processes.add_argument(
         '--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches'
     )
-    parser.add_argument(
+    processes.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         default='none',
-        help='what has started this process beside others (none)',
+        help='what starts the processes of a distributed run (none)',
     )
-    parser.add_argument(
-        '--local_rank', '--local-rank', type=int, default=0, help='set by some launchers'
+    processes.add_argument(
+        *('--local_rank', '--local-rank'),
+        type=int,
+        default=0,
+        metavar='RANK',
+        help='rank on this machine; some launchers set it',
     )
+    return processes

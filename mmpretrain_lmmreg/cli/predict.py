@@ -1,23 +1,18 @@
-"""Classify pictures: ``python tools/predict.py CONFIG CHECKPOINT IMAGE...``
+"""Classify images.
 
-    python tools/predict.py CONFIG work_dirs/x/epoch_100.pth holiday/ 'more/*.jpg' --topk 3
-    mmpretrain-lmmreg predict fitted holiday/ --coverage 0.95
+    mmpretrain-lmmreg predict FOLDER IMAGE...              a folder that fit or export has made
+    mmpretrain-lmmreg predict CONFIG CHECKPOINT IMAGE...   a run of train
 
-The second form takes a folder of ``fit`` or an exported one. --coverage prints the smallest set of
-classes that holds the right one for this share of images like the training images.
-
-Shown are the likeliest classes and, where the checkpoint has class means, the Euclidean
-distance of the picture's embedding to the nearest of them, as a score for "none of these". Try it
-on pictures you know before you rely on it: embeddings of unsure pictures are short, and a short
-embedding can be near all means. A low probability of the likeliest class is a second sign.
-Pictures that cannot be read are named on stderr and skipped, and the
-exit code is then 1.
+The command prints the likeliest classes of each image. Where the checkpoint has class means, it
+also prints the Euclidean distance of the embedding to the nearest one. Before you use this
+distance to reject unknown images, validate it on images with known labels. Unreadable images are
+named and skipped; the exit code is then 1.
 """
 
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +21,7 @@ from ..config import add_on
 from ..describe.describers import NAMES, missing_endpoint
 from ..errors import InputError, require_range
 from ..io.printing import plain, plain_json
-from .options import positive, price
+from .options import command_parser, positive, price
 
 if TYPE_CHECKING:
     from ..deploy.classifier import Classifier
@@ -35,35 +30,30 @@ if TYPE_CHECKING:
 
 def parser() -> ArgumentParser:
     """The command's options."""
-    p = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    p.add_argument(
-        'classifier',
-        metavar='CONFIG CHECKPOINT | FOLDER',
-        help='the config that a checkpoint was trained with, and the checkpoint; or a folder that '
-        'fit or export has made',
-    )
-    p.add_argument('images', nargs='+', metavar='IMAGE', help='images, folders or patterns')
-    p.add_argument(
-        '--coverage', type=float, metavar='C', help='print sets of classes (folder of fit)'
-    )
-    p.add_argument('--topk', type=int, default=5, help='classes shown for each picture (5)')
-    p.add_argument('--json', action='store_true', help='print JSON instead of a table')
-    p.add_argument(
-        '--explain',
-        type=int,
-        default=0,
-        metavar='N',
-        help='also show the N closest descriptions of training images',
-    )
-    add = p.add_argument_group('ask about unsure images (describe_on_demand)').add_argument
-    add('--describer', choices=NAMES, help='who is asked; without one, only the store is read')
-    add('--lmm', default='', metavar='NAME', help='the model that describes')
-    add('--budget', type=float, default=0.2, metavar='X', help='share of the images (0.2)')
-    add('--target-accuracy', type=float, metavar='X', help='the smallest share that reached it')
-    add('--price', type=price, metavar='IN,OUT', help='of a million tokens')
-    add('--max-cost', type=positive, metavar='X', help='stop before it costs more, by --price')
-    add('--store', metavar='FILE', help='where answers are kept (asked.jsonl)')
+    p = command_parser(__doc__, "mmpretrain-lmmreg predict fitted IMAGE 'holiday/*.jpg' --topk 3")
+    classifier = 'the folder, or the config of the training run and a checkpoint of that run'
+    p.add_argument('classifier', metavar='FOLDER | CONFIG CHECKPOINT', help=classifier)
+    p.add_argument('images', nargs='+', metavar='IMAGE', help='images, folders or quoted patterns')
     add_on(p)
+    add = p.add_argument_group('output').add_argument
+    add('--topk', type=int, default=5, metavar='N', help='show the N likeliest classes (5)')
+    coverage = (
+        'show the smallest set of classes that holds the right one for this share of images like '
+        'the training images (only with a folder of fit)'
+    )
+    add('--coverage', type=float, metavar='C', help=coverage)
+    explain = 'also show the N closest descriptions of training images'
+    add('--explain', type=int, default=0, metavar='N', help=explain)
+    add('--json', action='store_true', help='print JSON instead of a table')
+    add = p.add_argument_group('describe unsure images (describe_on_demand)').add_argument
+    add('--describer', choices=NAMES, help='kind of model to ask; without it, only --store is read')
+    add('--lmm', default='', metavar='NAME', help='name of the model')
+    add('--budget', type=float, default=0.2, metavar='X', help='share of images to describe (0.2)')
+    target = 'take the smallest share that reached this accuracy on held-out training images'
+    add('--target-accuracy', type=float, metavar='X', help=target)
+    add('--price', type=price, metavar='IN,OUT', help='price of a million tokens')
+    add('--max-cost', type=positive, metavar='X', help='stop before it costs more; needs --price')
+    add('--store', metavar='FILE', help='file of the answers (asked.jsonl)')
     return p
 
 

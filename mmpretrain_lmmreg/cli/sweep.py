@@ -1,68 +1,51 @@
-"""Train configs x methods x seeds x grid.
+"""Train several configs, methods, seeds and settings.
 
-python tools/sweep.py CONFIG... --methods NAME... --seeds 0 1 2 --out DIR
+A stopped sweep continues with the same command. mmpretrain-lmmreg compare reads its folder.
 """
 
-import argparse
+from argparse import ArgumentParser
 from pathlib import Path
 
-KEPT = 'Finished runs are kept, others up to their last checkpoint; the same command goes on.'
+from .options import command_parser
+
+KEPT = 'Finished runs are kept, others up to their last checkpoint; the same command continues.'
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> ArgumentParser:
     """The command's options."""
-    p = argparse.ArgumentParser(
-        description='Train every config with every seed and setting. Ctrl-C keeps what is done, '
-        'and the same command goes on. tools/compare.py takes the folder.'
+    example = (
+        'mmpretrain-lmmreg sweep configs/lmmreg_demo.py --methods finetune gda --seeds 0 1 2 '
+        '--out work_dirs/sweep'
     )
-    p.add_argument('configs', nargs='+', metavar='CONFIG')
-    p.add_argument(
-        '--methods',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='methods of configs/methods, such as finetune gda, or files, that every config is '
-        'trained with, beside its own, which may be named, too',
+    p = command_parser(__doc__, example)
+    config = "a data set's config; its own method is trained, too"
+    p.add_argument('configs', nargs='+', metavar='CONFIG', help=config)
+    p.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of all runs')
+    jobs = "runs at a time (the CPU's cores, at most 4; with a GPU 1)"
+    p.add_argument('--jobs', type=int, default=0, metavar='N', help=jobs)
+    add = p.add_argument_group('what to train').add_argument
+    methods = 'train these methods of configs/methods, or config files, on every CONFIG'
+    add('--methods', nargs='+', default=[], metavar='NAME', help=methods)
+    add('--seeds', nargs='+', type=int, default=[0], metavar='S', help='train with each seed (0)')
+    seeded = (
+        'settings whose value is the seed; train_dataloader.dataset.shot_seed draws other few-shot '
+        'images for each seed'
     )
-    p.add_argument('--seeds', nargs='+', type=int, default=[0])
-    p.add_argument(
-        '--grid',
-        nargs='+',
-        default=[],
-        metavar='KEY=V1,V2',
-        help='settings to try, such as model.head.alpha=0.001,0.01; METHOD:KEY=V1,V2 for one '
-        'method; several multiply',
+    add('--seeded', nargs='+', default=[], metavar='KEY', help=seeded)
+    add('--cfg-options', nargs='+', metavar='KEY=VALUE', help='settings of every run, as in train')
+    add = p.add_argument_group('settings to try').add_argument
+    grid = (
+        'values of a setting, such as model.head.alpha=0.001,0.01; METHOD:KEY=V1,V2 is for one '
+        'method; several settings are combined'
     )
-    p.add_argument(
-        '--select',
-        choices=['val'],
-        help='choose each method’s setting on held-out training images, then train it and the '
-        'default one on all of them; without it every setting is trained and tested',
+    add('--grid', nargs='+', default=[], metavar='KEY=V1,V2', help=grid)
+    select = (
+        "choose each method's setting on held-out training images, then train it and the default "
+        'on all of them; without this option every setting is trained and tested'
     )
-    p.add_argument(
-        '--val-fraction',
-        type=float,
-        default=0.2,
-        help='share of the training images to choose on; 0 where the data set defines a '
-        'validation split (default: %(default)s)',
-    )
-    p.add_argument('--out', required=True, type=Path, help='folder of all runs')
-    p.add_argument(
-        '--jobs',
-        type=int,
-        default=0,
-        metavar='N',
-        help='runs at a time (default: the cores of the CPU, at most 4; 1 with a GPU)',
-    )
-    p.add_argument(
-        '--seeded',
-        nargs='+',
-        default=[],
-        metavar='KEY',
-        help='settings that take the seed as their value: train_dataloader.dataset.shot_seed draws '
-        'other few shots for each seed',
-    )
-    p.add_argument('--cfg-options', nargs='+', help='as in train.py')
+    add('--select', choices=['val'], help=select)
+    fraction = 'share of training images to hold out (%(default)s); 0: the data set has a val split'
+    add('--val-fraction', type=float, default=0.2, metavar='X', help=fraction)
     return p
 
 

@@ -196,7 +196,7 @@ class TestMain:
         with open(tmp_path / 'here') as here:
             assert here.read() == ''
         process.send_signal(signal.SIGINT)
-        assert process.communicate()[1] == '\nstopped before anything began.\n'
+        assert process.communicate()[1] == '\nstopped before the command began.\n'
         assert process.returncode == 130
 
     def test_a_rank_ends_with_its_torchrun(self, tmp_path):
