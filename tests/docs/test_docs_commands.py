@@ -1,82 +1,61 @@
-"""Each command of README and docs names files that exist and options that its parser knows."""
+"""Each command of README, docs and --help names files and options that exist."""
 
 import re
-import shlex
 from importlib import import_module
-from pathlib import Path
 
 import pytest
+from docs_commands import PAGES, ROOT, commands, ours
 
 from mmpretrain_lmmreg.cli.main import COMMANDS
+from mmpretrain_lmmreg.cli.prepare import ABOUT
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
-# What users run of others, or the shell does: of these only the files are looked at.
-FOREIGN = {
-    *('bash', 'export', 'make', 'pip', 'pre-commit', 'python3', 'python', 'source', 'cd'),
-    *('.venv/bin/pip', '.ci/run'),
-}
-VARIABLE = re.compile(r'[A-Z_]+=')
 OURS = re.compile(r'(?:tools|configs|dev|tests)/[\w./-]+')
 MADE = ('configs/methods/NAME.py',)  # a placeholder
 
 
-def commands() -> list:
-    """Each command with its page, as pytest's parameters."""
-    found = []
-    for page in PAGES:
-        text = page.read_text(encoding='utf-8')
-        blocks = re.findall(r'^```(?:bash|sh|shell|console)\n(.*?)^```', text, re.M | re.S)
-        text = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
-        blocks += [re.sub(r'^ {4}', '', b, flags=re.M) for b in _indented(text)]
-        for block in blocks:
-            for line in re.sub(r'\\\n\s*', ' ', block).splitlines():
-                words = _words(line)
-                if words:
-                    found.append(pytest.param(words, id=f'{page.stem}: {line.strip()[:70]}'))
-    return found
+def check(name: str, arguments: list[str]) -> None:
+    """Parse arguments with the command's own parser: SystemExit where they are wrong."""
+    assert name in COMMANDS
+    if name == 'configs':
+        assert not arguments
+    else:
+        import_module(f'mmpretrain_lmmreg.cli.{name}').parser().parse_args(arguments)
 
 
-def _indented(text: str) -> list[str]:
-    return re.findall(r'(?<=\n\n)(?: {4}\S.*\n(?: {4}.*\n)*)', text + '\n')
-
-
-def _words(line: str) -> list[str]:
-    if not line.strip() or line.lstrip()[0] in '|@#}>{' or line.startswith(' '):
-        return []
-    words = shlex.split(line, comments=True)
-    while words and VARIABLE.match(words[0]):
-        words.pop(0)
-    known = FOREIGN | {'mmpretrain-lmmreg'}
-    return words if words and (words[0] in known or '/' in words[0]) else []
-
-
-@pytest.mark.parametrize('words', commands())
-def test_command_of_the_docs(words, monkeypatch):
+@pytest.mark.parametrize('command', commands(), ids=str)
+def test_command_of_the_docs(command, monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'none')
-    for word in words:
+    for word in command.words:
         path = OURS.match(word)
         if path and path[0] not in MADE:
             assert (ROOT / path[0]).exists(), f'{word}: there is no such file'
-    if words[0] == 'mmpretrain-lmmreg':
-        name, *arguments = words[1:]
-        assert name in COMMANDS
-    elif words[0] == 'python' and (tool := re.fullmatch(r'tools/(\w+)\.py', words[1])):
-        name, arguments = tool[1], words[2:]
-        if name not in COMMANDS and not name.startswith('prepare_'):
-            return
-    elif words[0] == 'make':
+    if found := ours(command):
+        check(found[0], found[1:])
+    elif command.words[0] == 'make':
         targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.M)
-        assert set(words[1:]) <= set(targets)
+        assert set(command.words[1:]) <= set(targets)
+
+
+@pytest.mark.parametrize('name', [*COMMANDS, *(f'prepare {data}' for data in ABOUT)])
+def test_help(name, monkeypatch, capsys):
+    """Many options stand in groups, each has a text, and the example at the end is right."""
+    monkeypatch.setenv('OPENAI_API_KEY', 'none')
+    if name == 'configs':  # without options
         return
-    else:
-        return
-    if name == 'configs':
-        assert not arguments
-        return
-    name, _, data_set = name.partition('_')
+    name, *arguments = name.split()
     parser = import_module(f'mmpretrain_lmmreg.cli.{name}').parser()
-    parser.parse_args(([data_set] if data_set else []) + arguments)  # SystemExit where wrong
+    with pytest.raises(SystemExit):
+        parser.parse_args([*arguments, '--help'])
+    text = capsys.readouterr().out
+    title, example = text.rstrip().splitlines()[-2:]
+    assert title == 'example:' and example.startswith(f'  mmpretrain-lmmreg {name} ')
+    check(name, example.split()[2:])
+    for path in OURS.findall(example):
+        assert (ROOT / path).exists()
+    for group in parser._action_groups:
+        assert len(group._group_actions) <= 12, f'{name}: too many options in {group.title}'
+        for action in group._group_actions:
+            assert action.help or name == 'prepare', f'{name}: {action.dest} has no help'
 
 
 def test_extras_of_the_docs_exist():
