@@ -118,8 +118,7 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
             ) from error
     if not _ASKS_ON.search(cfg.text):
         raise InputError(
-            f'--on {on}: {path} is no method and would not change; the methods are in '
-            f'{config_folder() / "methods"}',
+            f'--on {on}: {path} is not a method; the methods are in {config_folder() / "methods"}',
             code='config.not_a_method',
         )
     return cfg
@@ -133,7 +132,7 @@ def _read(path: str | Path) -> Config:
         cfg = Config.fromfile(path)
     except (SyntaxError, re.error) as error:
         raise InputError(
-            f'{path} is no config that can be read: {error}. Where it has {{{{$NAME:default}}}}, '
+            f'the config {path} cannot be read: {error}. Where it has {{{{$NAME:default}}}}, '
             "a quote or backslash in the variable's value breaks it: write "
             "os.environ['NAME'] instead",
             code='config.unreadable',
@@ -176,7 +175,7 @@ def work_dir_of(cfg: Config, path: str) -> str | None:
 
 
 def check_files(config: str, checkpoint: str | None = None) -> None:
-    """Refuse a config or checkpoint that is not there, or one in place of the other.
+    """Refuse a config or checkpoint that does not exist, or one in place of the other.
 
     Raises:
         InputError, MissingInputError: see above.
@@ -189,7 +188,7 @@ def check_files(config: str, checkpoint: str | None = None) -> None:
         )
     if not Path(config).is_file():
         raise MissingInputError(
-            f'config {config} is not there; the configs that come along are in {config_folder()}',
+            f'config {config} does not exist; the configs of this package are in {config_folder()}',
             code='config.missing',
         )
     if checkpoint and '://' not in checkpoint and not Path(checkpoint).is_file():

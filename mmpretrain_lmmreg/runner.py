@@ -133,7 +133,7 @@ class LMMRegRunner(Runner):
             raise
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             raise InputError(
-                f'--resume: {filename} does not hold what this training goes on from '
+                f'--resume: {filename} lacks the state that training continues from '
                 f'({type(error).__name__}: {error}); give a checkpoint of a run with this config, '
                 'or start from its weights by load_from',
                 code='runner.cannot_resume',

@@ -211,7 +211,7 @@ def test_all_that_is_missing_is_named_before_anything_is_measured(monkeypatch, t
         (
             f'error: --images {tmp_path}: 0 images',
             '--model ViT-L-15: open_clip has no such model',
-            f'config {tmp_path}/none.py is not there',
+            f'config {tmp_path}/none.py does not exist',
             f'--json {tmp_path}: this is a folder',
             '--epochs 0 must be at least 1',
         ),

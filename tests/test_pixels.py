@@ -112,7 +112,7 @@ def test_grey_of_more_than_8_bits_is_scaled_not_cut_off(tmp_path, suffix, dtype,
 @pytest.mark.parametrize('values', [[-1.0, 1.0], [0.0, 1e6], [0.0, np.nan], [0.0, np.inf]])
 def test_grey_without_a_known_range_is_named(tmp_path, values):
     Image.fromarray(np.array([values], np.float32)).save(tmp_path / 'x.tif')
-    with pytest.raises(ValueError, match='have no known range; save the picture with 8 or 16 bits'):
+    with pytest.raises(ValueError, match='have no known range; save the image with 8 or 16 bits'):
         read_rgb(tmp_path / 'x.tif')
 
 

@@ -79,7 +79,8 @@ def _check_combination(args: Namespace) -> None:
     asks = args.until or args.preview or batches
     if not args.describer and (asks or not (args.merge or args.reparse or args.clip or args.check)):
         raise InputError(
-            f'name who describes: --describer {", ".join(NAMES)}', code='describe.no_describer'
+            f'choose the kind of model to ask: --describer {", ".join(NAMES)}',
+            code='describe.no_describer',
         )
     if args.until and (args.preview or args.shard != _WHOLE):
         other = '--preview' if args.preview else '--shard'
@@ -106,7 +107,7 @@ class Job:
         tally = Tally()
         self._ask(tasks, tally, contents=contents_of(self.out))
         shared = f', {tally.shared} share the replies of others' if tally.shared else ''
-        print(f'{tally.asked} images asked about, {tally.kept} had been{shared}; {self.out}')
+        print(f'{tally.asked} images asked about, {tally.kept} kept before{shared}; {self.out}')
         self._print_taken(tally, len(tasks))
 
     def preview(self, wanted: Sequence[Task], count: int, keep: bool) -> int:
@@ -127,7 +128,7 @@ class Job:
         print(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
         self._print_hints(tally, len(tasks))
         if not keep:
-            print('the preview kept nothing; --out FILE would')
+            print('the preview kept nothing; --out FILE keeps the descriptions')
         return self.code
 
     def describe_until(self, rounds: Convergence) -> None:
@@ -172,7 +173,7 @@ class Job:
         """Keep the answers of a batch."""
         with self._offline() as run:
             read, skipped = batch.read(run, tasks, files)
-        print(f'{read} answers kept in {self.out}, {skipped} were of no use')
+        print(f'{read} answers kept in {self.out}, {skipped} could not be used')
         self._print_taken(run.tally, 0)
 
     @contextmanager
@@ -186,10 +187,10 @@ class Job:
     def reparse(self) -> None:
         """Read the kept replies anew."""
         added, worse = reparse(self.out, self.plan.count)
-        print(f'{added} replies read better now')
+        print(f'{added} replies are parsed better now')
         if worse:
             again = f'--reparse --merge {self.out} --out NEW'
-            print(f'{worse} read worse; for a file that says so: {again}')
+            print(f'{worse} are parsed worse and stay; {again} keeps the new lists')
 
     def _print_taken(self, tally: Tally, images: int) -> None:
         if tally.answers:
@@ -204,7 +205,7 @@ class Job:
         if tally.cut:
             print(
                 f'{tally.cut} replies were cut off by the token limit: a higher --options '
-                'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks anew'
+                'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks again'
             )
         if failed := tally.statuses['error']:
             text = f'{failed} images could not be described, the same command asks again; the last'

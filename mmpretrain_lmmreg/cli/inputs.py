@@ -62,12 +62,12 @@ def _missing_weights(backbone: dict) -> list[str]:
     name, weights = backbone.get('model_name', ''), backbone.get('pretrained')
     if name.startswith('local-dir:') and not Path(name.removeprefix('local-dir:')).is_dir():
         return [
-            f"the model folder '{name.removeprefix('local-dir:')}' is not there; "
+            f"the model folder '{name.removeprefix('local-dir:')}' does not exist; "
             "model_name='lite0-minilm' needs no folder"
         ]
     if weights and Path(weights).suffix and not Path(weights).exists():
         return [
-            f"the weights file '{weights}' is not there; give model.backbone.pretrained a file "
+            f"the weights file '{weights}' does not exist; give model.backbone.pretrained a file "
             "or an open_clip tag such as 'openai', which is downloaded once"
         ]
     return []
@@ -81,7 +81,7 @@ def _missing_descriptions(dataset: dict | None, split: str) -> list[str]:
             path = part.get('cache') or (root and Path(root) / 'descriptions.jsonl')
             if path and not Path(path).exists():
                 return [
-                    f"the descriptions '{path}' are not there; make them with: "
-                    f'python tools/describe.py CONFIG{split} --describer {{minigpt4,hf,openai}}'
+                    f"the descriptions '{path}' are missing; make them with: "
+                    f'mmpretrain-lmmreg describe CONFIG{split} --describer {{minigpt4,hf,openai}}'
                 ]
     return []

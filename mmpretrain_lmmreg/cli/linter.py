@@ -147,7 +147,7 @@ def _item_problems(path: str, part: dict, taker: Callable) -> Problems:
         if key not in parameters:
             near = _hint(key, [*parameters, *TAKEN_OUT])
             if near or not open_ended:
-                yield path + key, f'is no setting of {taker.__name__}{near}'
+                yield path + key, f'is not a setting of {taker.__name__}{near}'
             continue
         hint, default = parameters[key]
         if value is default or (not ours and (value == default or not _is_plain(hint))):
@@ -269,7 +269,7 @@ def _of_upstream(cfg: Config) -> Problems:
 
 
 def _value_at(part: Any, key: str) -> Any:
-    """The value of a dotted key, None where a part of it is not there."""
+    """The value of a dotted key, None where a part of it does not exist."""
     for name in key.split('.'):
         part = part.get(name) if isinstance(part, dict | Config) else None
     return part

@@ -157,7 +157,7 @@ def _show(results: Sequence[Prediction]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table('picture', 'class', 'probability')
+    table = Table('image', 'class', 'probability')
     table.columns[0].overflow = 'fold'
     if 'distance' in results[0]:
         table.add_column('distance to the nearest class mean')

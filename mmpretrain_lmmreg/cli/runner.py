@@ -28,7 +28,7 @@ FILE_ONLY = (
     'Checkpoints will be saved to',
     'Exp name:',
     'Saving checkpoint at',
-    'Left out, by name:',
+    'Images left out:',
 )
 
 

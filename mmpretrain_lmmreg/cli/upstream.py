@@ -245,6 +245,6 @@ def upstream_tool(name: str) -> ModuleType:
             loader.exec_module(module)
             return module
     raise ImportError(
-        f'{places[0]} and {places[1]} are not there: install mmpretrain from its wheel, not by '
+        f'{places[0]} and {places[1]} are missing: install mmpretrain from its wheel, not by '
         'copying the package folder'
     )

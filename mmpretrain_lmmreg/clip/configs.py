@@ -100,7 +100,7 @@ def _folder_config(model_name: str) -> dict:
     file = folder / 'open_clip_config.json'
     if not file.is_file():
         raise MissingInputError(
-            f"{file} is not there: '{LOCAL_DIR}FOLDER' needs a folder that holds "
+            f"{file} does not exist: '{LOCAL_DIR}FOLDER' needs a folder that holds "
             'open_clip_config.json beside the weights',
             code='clip.missing_file',
         )

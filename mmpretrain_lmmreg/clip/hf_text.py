@@ -159,7 +159,7 @@ def load_hf_text(
         file = folder / settings['adapter']
         if not file.is_file():
             raise MissingInputError(
-                f'{file}, the adapter of {folder / SETTINGS}, is not there',
+                f'{file}, the adapter of {folder / SETTINGS}, does not exist',
                 code='clip.missing_file',
             )
         tensors = read_tensors(file)
@@ -193,7 +193,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     """
     if not file.is_file():
         raise MissingInputError(
-            f"{file} is not there: '{HF_DIR}FOLDER' needs a folder with a language model, its "
+            f"{file} does not exist: '{HF_DIR}FOLDER' needs a folder with a language model, its "
             f'tokenizer and {SETTINGS}, which may have {", ".join(DEFAULTS)}',
             code='clip.missing_file',
         )

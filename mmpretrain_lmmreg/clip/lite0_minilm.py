@@ -43,7 +43,7 @@ def folder() -> Path:
 
 @cache
 def _say_what_it_is(run: str) -> None:
-    print_log(f'{NAME} is not CLIP: a small model to try the whole way with', 'current')
+    print_log(f'{NAME} is not CLIP: a small model for trying the package', 'current')
 
 
 def build(out: Path) -> None:

@@ -219,7 +219,7 @@ def _weights_file(model_name: str, pretrained: str | Path | None) -> tuple[Path,
     if not file.is_file():
         tags = ', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'none'
         raise MissingInputError(
-            f'the weights {str(pretrained)!r} of {model_name!r} are not there: give the path of '
+            f'the weights {str(pretrained)!r} of {model_name!r} are missing: give the path of '
             f'a file, or a tag that open_clip has for this model ({tags})',
             code='clip.missing_file',
         )

@@ -37,7 +37,7 @@ class BAR(SplitDataset):
 
     METAINFO = {'classes': BAR_CLASSES}
     COUNTS = {'trainval': 1941, 'test': 654}
-    REMEDY = 'Make it with: python tools/prepare_bar.py SOURCE {root}'
+    REMEDY = 'Make it with: mmpretrain-lmmreg prepare bar SOURCE {root}'
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The images of ``train`` or ``test``, by file name."""

@@ -169,7 +169,7 @@ class SplitDataset(BaseDataset):
             )
         if self.split == 'val' and not val:
             raise InputError(
-                f'{type(self).__name__} has no validation images: set val_fraction (0.2, say), '
+                f'{type(self).__name__} has no validation images: set val_fraction (such as 0.2), '
                 f'for the training split also'
             )
         return {'train': train, 'val': val, 'trainval': train + val}[self.split]

@@ -58,7 +58,7 @@ class ERA(SplitDataset):
 
     METAINFO = {'classes': ERA_CLASSES}
     COUNTS = {'trainval': 1473, 'test': 1391}
-    REMEDY = 'Make it with: python tools/prepare_era.py SOURCE {root}'
+    REMEDY = 'Make it with: mmpretrain-lmmreg prepare era SOURCE {root}'
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The images of ``train`` or ``test``, by class folder."""

@@ -63,7 +63,7 @@ def read_text(file: Path) -> tuple[str, str]:
             continue
         if '\x00' not in text:
             return text, encoding
-    raise InputError(f'{file} is no text; save it as UTF-8', code='data.not_text')
+    raise InputError(f'{file} is not a text file; save it as UTF-8', code='data.not_text')
 
 
 def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | None = None) -> Found:
@@ -263,7 +263,7 @@ def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) 
 def _rel_path(root: Path, base: Path, given: str, where: str) -> str:
     """A path below the data root, with backslashes turned where the file's name has none."""
     if '\x00' in given:
-        raise InputError(f'{where}: {given!r} is no path', code='data.bad_line')
+        raise InputError(f'{where}: {given!r} is not a path', code='data.bad_line')
     if '\\' in given and not os.path.lexists(os.path.join(base, given)):
         given = given.replace('\\', '/')
     path = os.path.relpath(os.path.join(os.path.abspath(base), given), os.path.abspath(root))

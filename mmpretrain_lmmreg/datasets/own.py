@@ -138,7 +138,7 @@ def _report(notes: list[str], left_out: list[tuple[str, str]], summary: str) -> 
     if summary:
         print_log(summary, logger='current', level=logging.INFO)
         names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
-        print_log(f'Left out, by name:\n{names}', logger='current', level=logging.INFO)
+        print_log(f'Images left out:\n{names}', logger='current', level=logging.INFO)
 
 
 def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:
@@ -148,7 +148,7 @@ def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:
     for part in ('val', 'test'):
         if shared := sorted(groups['train'] & groups[part]):
             print_log(
-                f'groups in train and {part}: {some_of(shared)}; accuracies on {part} flatter',
+                f'groups in train and {part}: {some_of(shared)}; accuracies on {part} are too high',
                 logger='current',
                 level=logging.WARNING,
             )

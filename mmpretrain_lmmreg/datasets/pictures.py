@@ -65,7 +65,7 @@ def read_rgb(file: str | PathLike | IO[bytes], draft: int | None = None) -> Imag
         if max(image.size) > LONGEST * min(image.size):
             raise ValueError(
                 f'{image.width} x {image.height} pixels: one side is more than {LONGEST} times the '
-                'other; cut the picture'
+                'other; crop the image'
             )
         if draft is not None:
             image.draft(None, (draft, draft))
@@ -168,7 +168,7 @@ def _scaled(image: Image.Image) -> Image.Image:
     top = next((top for top in tops if high <= top), None)
     if not low >= 0 or top is None:
         raise ValueError(
-            f'grey values from {low:g} to {high:g} have no known range; save the picture with 8 or '
+            f'grey values from {low:g} to {high:g} have no known range; save the image with 8 or '
             '16 bits'
         )
     return Image.fromarray((values * (255 / top)).round().astype(np.uint8))

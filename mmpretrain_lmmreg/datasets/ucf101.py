@@ -101,7 +101,7 @@ class UCF101(SplitDataset):
 
     METAINFO = {'classes': UCF101_CLASSES}
     COUNTS = {'trainval': 9537, 'test': 3783}
-    REMEDY = 'Make it with: python tools/prepare_ucf101.py SOURCE {root}'
+    REMEDY = 'Make it with: mmpretrain-lmmreg prepare ucf101 SOURCE {root}'
 
     def __init__(self, data_root: str, *args, lists: str = 'official', **kwargs) -> None:
         if lists not in ('official', 'coop'):

@@ -46,7 +46,7 @@ def read_frame(video: str | os.PathLike, position: float = 0.5) -> Image.Image:
                 if index == wanted:
                     return frame.to_image()
     except IndexError:
-        raise InputError('has no pictures, only sound') from None
+        raise InputError('has no frames, only sound') from None
     except av.FFmpegError as error:
         raise InputError(f'cannot be decoded: {error.strerror}') from None
     raise InputError(f'frame {wanted} of {frames} cannot be decoded')

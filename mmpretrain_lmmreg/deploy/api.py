@@ -148,8 +148,8 @@ def load(folder: str | Path) -> Classifier:
     last = folder / 'last_checkpoint'
     if len(configs) != 1 or not last.is_file():
         raise MissingInputError(
-            f'{folder} is no exported folder (classifier.json), no folder of fit (exported/) and '
-            'no work folder (one config and last_checkpoint)',
+            f'{folder} is neither an exported folder (classifier.json) nor a folder of fit '
+            '(exported/) nor a work folder (one config and last_checkpoint)',
             code='deploy.no_classifier',
         )
     from .classifier import load_classifier

@@ -111,7 +111,7 @@ def _test_pipeline(cfg: Config, config: str) -> Compose:
     loader = cfg.get('test_dataloader')
     if not loader:
         raise InputError(
-            f'{config} has no test_dataloader, whose pipeline reads the pictures',
+            f'{config} has no test_dataloader, whose pipeline reads the images',
             code='deploy.no_pipeline',
         )
     transforms = loader.dataset.pipeline
@@ -120,7 +120,7 @@ def _test_pipeline(cfg: Config, config: str) -> Compose:
     if any(isinstance(transform, AttachDescriptions) for transform in built):
         raise InputError(
             f'{Path(config).stem} classifies with the descriptions of each test image '
-            '(AttachDescriptions in its test pipeline), which a picture by itself does not have',
+            '(AttachDescriptions in its test pipeline), which a single image does not have',
             code='deploy.text_of_each_image',
         )
     return Compose(built)

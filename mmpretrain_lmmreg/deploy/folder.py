@@ -87,7 +87,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(
-            f'{out} is there already: remove it, or name another folder', code='deploy.exists'
+            f'{out} already exists: remove it, or name another folder', code='deploy.exists'
         )
     with locked(out.parent / f'.{out.name}.lock', 'or name another folder'):
         for left in out.parent.glob(f'.{glob.escape(out.name)}.*{BUILDING}'):

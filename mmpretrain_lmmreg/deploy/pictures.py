@@ -31,14 +31,14 @@ def find_pictures(arguments: Sequence[str]) -> list[str]:
             found = [str(p) for p in path.rglob('*') if is_image(p.name)]
             if not found:
                 raise InputError(
-                    f'no picture ({", ".join(IMAGE_SUFFIXES)}) is in the folder {argument}',
+                    f'no image ({", ".join(IMAGE_SUFFIXES)}) is in the folder {argument}',
                     code='deploy.no_images',
                 )
         else:
             found = [p for p in glob(str(path), recursive=True) if is_image(Path(p).name)]
             if not found:
                 raise MissingInputError(
-                    f'{argument}: no picture, folder or pattern of that name',
+                    f'{argument}: no image, folder or pattern of that name',
                     code='deploy.no_images',
                 )
         paths.update(dict.fromkeys(sorted(found, key=natural_key)))

@@ -32,7 +32,7 @@ def predict(
     means = classifier.class_means
     workers = classifier.cfg.test_dataloader.get('num_workers', 0)
     batches = read_batches(paths, classifier.read, workers)
-    for batch in track(batches, 'batches of pictures', -(-len(paths) // BATCH)):
+    for batch in track(batches, 'batches of images', -(-len(paths) // BATCH)):
         broken.update((path, reason) for path, reason in batch if isinstance(reason, str))
         good = [(path, picture) for path, picture in batch if not isinstance(picture, str)]
         if not good:

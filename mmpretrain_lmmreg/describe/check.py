@@ -180,7 +180,7 @@ def check(
     """
     if not images.classes:
         raise InputError(
-            'descriptions cannot be judged: the data set has no class names',
+            'descriptions cannot be checked: the data set has no class names',
             code='describe.no_classes',
         )
     store = DescriptionStore(file)

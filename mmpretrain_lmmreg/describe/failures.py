@@ -67,7 +67,7 @@ class Failures:
     async def _look_into(self, answer: Answer) -> bool:
         """Whether there was an outage; returns when it is over."""
         if answer.fault == TOO_LARGE:
-            why = 'send smaller images: --max-pixels 200000, say'
+            why = 'send smaller images: --max-pixels 200000, for example'
             raise InputError(_stopped(answer, why), code='describe.too_large')
         if answer.fault == REASONED:
             why = 'every such answer is paid for'

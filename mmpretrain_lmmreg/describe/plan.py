@@ -73,7 +73,7 @@ class DescribePlan:
             )
         if self.max_cost and not any(price):
             raise InputError(
-                '--max-cost needs what a million tokens cost: --price 0.15,0.60, say',
+                '--max-cost needs what a million tokens cost: give --price 0.15,0.60 or another',
                 code='describe.price',
             )
 

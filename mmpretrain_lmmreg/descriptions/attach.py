@@ -73,7 +73,7 @@ class AttachDescriptions(BaseTransform):
         if found is None and self.missing == 'error':
             raise InputError(
                 f'{image} has no descriptions in {path}, which has those of other images. Either '
-                'describe the rest (`python tools/describe.py CONFIG` goes on), or let class '
+                'describe the rest (`mmpretrain-lmmreg describe CONFIG` continues), or let class '
                 "means come from what is there (missing='warn' or missing='skip'), or from class "
                 'names (default_hooks.class_means.source=class_names)',
                 code='descriptions.missing_images',

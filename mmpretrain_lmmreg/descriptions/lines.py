@@ -56,7 +56,7 @@ def open_for_reading(path: Path) -> BinaryIO:
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 'rb')
     except FileNotFoundError:
         raise MissingInputError(
-            f'no descriptions file {path}: make it with `python tools/describe.py CONFIG`',
+            f'no descriptions file {path}: make it with `mmpretrain-lmmreg describe CONFIG`',
             code='descriptions.no_file',
         ) from None
     except OSError as error:
@@ -67,7 +67,7 @@ def open_for_reading(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise InputError(
-            f'{path} is no regular file: give a file of descriptions',
+            f'{path} is not a regular file: give a file of descriptions',
             code='descriptions.no_regular_file',
         )
     return file
@@ -101,7 +101,7 @@ def scan(path: Path) -> Iterator[tuple[int, Record]]:
         more = f' and {len(damaged) - _SHOWN} more' if len(damaged) > _SHOWN else ''
         _warn(
             f'{path}: the crc32 of line {shown}{more} says that it is damaged: left out, as if it '
-            'had not been written. `python tools/describe.py CONFIG` asks about its image again; '
+            'had not been written. `mmpretrain-lmmreg describe CONFIG` asks about its image again; '
             'if you changed the line yourself, take its crc32 out'
         )
 
@@ -148,7 +148,7 @@ def _decode(line: bytes, path: Path, number: int) -> Record | None:
         if _CHECKSUM_START in line[-len(_CHECKSUM) :]:
             return None
         raise InputError(
-            f'{where}: not a JSON object ({problem}); mend or delete the line',
+            f'{where}: not a JSON object ({problem}); correct or delete the line',
             code='descriptions.damaged_line',
         )
     if not holds_checksum(record, line):

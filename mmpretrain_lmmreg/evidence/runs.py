@@ -236,7 +236,8 @@ def check_same_method(name: str, runs: Sequence[FinishedRun]) -> None:
             parts = [f'{v:.80} with seed {", ".join(s)}' for v, s in by_value.items()]
             raise InputError(
                 f'the runs of {name!r} are not of one method, their {what} differ: '
-                f'{"; ".join(parts)}. Train the odd ones again in a new folder, or leave them out',
+                f'{"; ".join(parts)}. Train the different ones again in a new folder, or leave '
+                'them out',
                 code='evidence.mixed_runs',
             )
 

@@ -130,7 +130,7 @@ def fill(
     if failed:
         more = f'\nand {len(failed) - NAMED} more' * (len(failed) > NAMED)
         raise UnreadableError(
-            f'{len(failed)} of {len(paths)} images cannot be read; mend or remove '
+            f'{len(failed)} of {len(paths)} images cannot be read; repair or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more,
             code='features.unreadable',
         )

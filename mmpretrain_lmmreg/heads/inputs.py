@@ -70,7 +70,7 @@ class HeadInputs:
         names = self.dataset.metainfo.get('classes') or ()
         if names and len(names) != model.head.num_classes:
             raise InputError(
-                f'the data have {len(names)} classes, the head says '
+                f'the data have {len(names)} classes, the head has '
                 f'num_classes={model.head.num_classes}: set model.head.num_classes={len(names)}',
                 code='heads.other_class_count',
             )

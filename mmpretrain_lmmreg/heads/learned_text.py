@@ -96,7 +96,7 @@ class LearnedTextHead(SetUpHead, ClsHead):
         return self.logit_scale * F.normalize(x, dim=1) @ F.normalize(weights, dim=1).T
 
     def check_ready(self) -> None:
-        """Raise InputError where the texts are not there, or nothing was trained."""
+        """Raise InputError where the texts are missing, or nothing was trained."""
         if not self.ready and (self.training or self.inputs_at_test):
             raise InputError(
                 f'{type(self).__name__} has no texts: keep the ClassMeanHook in default_hooks, '

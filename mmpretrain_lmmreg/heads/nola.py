@@ -121,7 +121,7 @@ class NoLAHead(ZeroShotHead):
             found = labeller(features).argmax(1)
         same = (found == probabilities.argmax(1)).double().mean()
         print_log(
-            f'NoLA: {len(rows)} images that the texts are surest of taught the labels of '
+            f'NoLA: {len(rows)} images with the surest text labels taught the labels of '
             f"{len(found)}; {same:.0%} of them are the texts' own",
             'current',
         )

@@ -62,7 +62,7 @@ class RunChecksHook(Hook):
         choosing = _chooses_by_val(runner)
         if choosing and val & test:
             raise InputError(
-                f'{choosing} would choose by test images, because val_dataloader holds samples of '
+                f'{choosing} would select on test images, because val_dataloader holds samples of '
                 'test_dataloader; validate on a part of the training images, or remove it',
                 code='hooks.choice_by_test',
             )
@@ -80,8 +80,8 @@ class RunChecksHook(Hook):
         if twice:
             print_log(
                 f'{len(twice)} images are in training and in test or validation under two names, '
-                f'the first is {twice[0][0]}, which is {twice[0][1]}: accuracies flatter; remove '
-                'one of each',
+                f'the first is {twice[0][0]}, which is {twice[0][1]}: accuracies are too high; '
+                'remove one of each',
                 'current',
                 logging.WARNING,
             )
@@ -148,7 +148,7 @@ def _check_width(runner: Runner) -> None:
     expected = runner.cfg.model.head.get('in_channels') or found
     if found is not None and found != expected:
         raise InputError(
-            f"the embeddings of '{backbone.model_name}' have D={found}, the head says "
+            f"the embeddings of '{backbone.model_name}' have D={found}, the head has "
             f'in_channels={expected}: set model.head.in_channels={found}',
             code='hooks.other_width',
         )

@@ -45,7 +45,7 @@ def saved_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(
             f'the checkpoint {path} cannot be written ({error.strerror}); what was written '
-            'before it is kept. Mend this, then go on with --resume',
+            'before it is kept. Correct this, then continue with --resume',
             code='runner.checkpoint_not_written',
         ) from error
 
@@ -113,7 +113,7 @@ def _named(folder: Path) -> Path | None:
     for path in (folder / named.name, named):
         if path.is_file():
             return path
-    print_log(f'{last} names {named}, which is not there', 'current', logging.WARN)
+    print_log(f'{last} names {named}, which does not exist', 'current', logging.WARN)
     return None
 
 

@@ -45,7 +45,7 @@ def _cache_root() -> Path:
 
 
 def _warn_if_shared(folder: Path) -> None:
-    with suppress(OSError):  # it is not there, and will be made as one's own
+    with suppress(OSError):  # it does not exist, and will be made as one's own
         state = folder.stat()
         if state.st_uid != os.geteuid():
             _warn(folder, 'belongs to another user')
@@ -196,7 +196,7 @@ def read_sealed(path: Path, form: Any = None) -> dict[str, Any]:
         raise InputError(f'{path} cannot be read ({error})', code='io.unreadable') from error
     content = parse_json(text, path)
     if not isinstance(content, dict):
-        raise InputError(f'{path} is damaged (it is no JSON object)', code='io.damaged_json')
+        raise InputError(f'{path} is damaged (it is not a JSON object)', code='io.damaged_json')
     content.pop('checksum', None)  # as earlier versions wrote it
     if not holds_checksum(content):
         raise InputError(f'{path} is damaged (checksum)', code='io.damaged_json')

@@ -135,7 +135,7 @@ def _open(file: Path) -> int:
             return descriptor
         _close(descriptor)
     raise InputError(
-        f'{file} is no lock of this package and is left as it is: it is a link, or has a content '
+        f'{file} is not a lock of this package and is left as it is: it is a link, or has content '
         'of its own. Move it away',
         code='io.lock_is_foreign',
     )

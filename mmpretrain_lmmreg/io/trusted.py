@@ -191,7 +191,7 @@ def _checked(filename: str, content: Any) -> dict[str, Any]:
         content = dict(state_dict=content)
     if not isinstance(content, dict) or content.get('state_dict') is None:
         raise InputError(
-            f'{filename} is no checkpoint: it holds no weights (no state_dict); give one that '
+            f'{filename} is not a checkpoint: it holds no weights (no state_dict); give one that '
             'tools/train.py wrote',
             code='runner.checkpoint_form',
         )

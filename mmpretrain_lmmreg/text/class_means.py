@@ -51,7 +51,7 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
         names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
         raise InputError(
             f'no training image of class {names} has a description, so it has no class mean: '
-            'describe its images (python tools/describe.py CONFIG)',
+            'describe its images (mmpretrain-lmmreg describe CONFIG)',
             code='text.class_not_described',
         )
     return (sums / totals[:, None]).float()

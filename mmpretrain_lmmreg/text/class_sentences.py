@@ -109,7 +109,7 @@ class Coverage:
             option = " --prompt '... {class} ...'" if named else ''
             raise InputError(
                 f'no training image of class {names} has a description{by}, so it has no class '
-                'mean: describe some images of each class (python tools/describe.py CONFIG '
+                'mean: describe some images of each class (mmpretrain-lmmreg describe CONFIG '
                 f'--per-class N{option})',
                 code='text.class_not_described',
             )

@@ -258,7 +258,7 @@ def test_what_cannot_be_resumed_is_one_message(own, train, capfd, changes):
     with pytest.raises(SystemExit, match='2'):
         train('--resume', '--cfg-options', 'train_cfg.max_epochs=2')
     err = capfd.readouterr().err
-    assert 'run/epoch_1.pth does not hold what this training goes on from' in err
+    assert 'run/epoch_1.pth lacks the state that training continues from' in err
 
 
 def test_the_config_in_a_checkpoint_is_not_executed(own, train, tmp_path):

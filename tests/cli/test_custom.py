@@ -126,7 +126,7 @@ def test_methods_are_trained_tested_and_asked_with_on(own, monkeypatch, capfd):
         ('default_hooks.class_means.shufled=True', 'did you mean shuffled?'),
         ('train_cfg.max_epoch=3', 'did you mean max_epochs?'),
         ('train_cfg.max_epochs=three', "'three'"),
-        ('model.head.in_channels=32', 'have D=16, the head says in_channels=32: set model'),
+        ('model.head.in_channels=32', 'have D=16, the head has in_channels=32: set model'),
     ],
 )
 def test_misspelt_settings_are_one_message(own, monkeypatch, capfd, option, words):

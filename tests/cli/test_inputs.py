@@ -18,10 +18,10 @@ def test_everything_missing_is_listed_in_order(tiny_config, tmp_path):
     for transform in tiny_config.train_dataloader.dataset.pipeline:
         transform.pop('data_root', None)
     weights, images, descriptions = missing_inputs(tiny_config, training=True)
-    assert f"'{tmp_path}/clip.safetensors' is not there" in weights
-    assert 'nowhere' in images and 'python tools/prepare_bar.py' in images
+    assert f"'{tmp_path}/clip.safetensors' does not exist" in weights
+    assert 'nowhere' in images and 'mmpretrain-lmmreg prepare bar' in images
     assert f"'{tmp_path}/nowhere/descriptions.jsonl'" in descriptions
-    assert 'python tools/describe.py' in descriptions
+    assert 'mmpretrain-lmmreg describe' in descriptions
     assert missing_inputs(tiny_config, training=False) == [images]
 
 
@@ -43,7 +43,7 @@ def test_methods_that_need_descriptions(tiny_config, tmp_path, head):
         tiny_config[f'{part}_dataloader'].dataset.pipeline = [attach]
     tiny_config.model.head = dict(type=head)
     (line,) = missing_inputs(tiny_config, training=True)
-    assert f"'{tmp_path}/descriptions.jsonl' are not there" in line
+    assert f"'{tmp_path}/descriptions.jsonl' are missing" in line
     assert ('CONFIG --split all --describer' in line) == (head == 'ImageTextHead')
     if head != 'ImageTextHead':
         tiny_config.model.head.sentences = 'sentences.json'

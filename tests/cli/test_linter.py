@@ -104,7 +104,7 @@ def test_values(key, value, expected):
     ],
 )
 def test_names(key, near):
-    assert problems({key: 1}) == [(key, f'is no setting of {near}')]
+    assert problems({key: 1}) == [(key, f'is not a setting of {near}')]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_file_and_command_line_are_told_apart():
         check_settings(cfg, ['model.head.alpha', 'randomness.sed'])
     assert str(error.value).splitlines() == [
         '--cfg-options: model.head is refused: alpha=-1 must be at least 0',
-        '--cfg-options: randomness.sed is no setting of set_randomness; did you mean seed?',
+        '--cfg-options: randomness.sed is not a setting of set_randomness; did you mean seed?',
         f'{DEMO}: train_cfg.max_epochs must be a whole number, at least 1, not 0',
     ]
 

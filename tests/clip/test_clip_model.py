@@ -122,7 +122,7 @@ def test_unknown_models(tmp_path):
     fails('clip.unsupported_tower', clip_model.build_open_clip, 'small-coca')
     fails('clip.would_download', configs.embed_dim, 'hf-hub:some/model')
     message = fails('clip.missing_file', clip_model.build_visual, f'local-dir:{tmp_path}/gone')
-    assert f'{tmp_path}/gone/open_clip_config.json is not there' in message
+    assert f'{tmp_path}/gone/open_clip_config.json does not exist' in message
     (tmp_path / 'open_clip_config.json').write_text('{"embed_dim": 8}')
     fails('clip.bad_configuration', clip_model.build_visual, f'local-dir:{tmp_path}')
 
@@ -219,7 +219,7 @@ def test_timm_positions_are_interpolated_on_request(tmp_path):
 def test_missing_weights(tmp_path):
     file = tmp_path / 'gone.pt'
     message = fails('clip.missing_file', clip_model.load_visual, 'ViT-L-14-quickgelu', file)
-    assert f"'{file}' of 'ViT-L-14-quickgelu' are not there" in message and 'openai' in message
+    assert f"'{file}' of 'ViT-L-14-quickgelu' are missing" in message and 'openai' in message
     fails('clip.no_weights_named', clip_model.load_text, 'small')
 
 

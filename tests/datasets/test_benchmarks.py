@@ -107,7 +107,7 @@ def test_ucf_halves_and_shots(ucf):
 def test_ucf_missing_list_and_images(tmp_path, shared):
     with pytest.raises(MissingInputError) as caught:
         UCF101(str(tmp_path))
-    command = f'python tools/prepare_ucf101.py SOURCE {tmp_path}'
+    command = f'mmpretrain-lmmreg prepare ucf101 SOURCE {tmp_path}'
     assert (
         str(caught.value)
         == f"UCF101: no list '{tmp_path}/trainlist01.txt'. Make it with: {command}"

@@ -143,7 +143,7 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, said):
     rows = ['1.jpg,a,train,g', '2.jpg,b,train,h', '3.jpg,a,test,g']
     name = write_csv(tmp_path, *rows, header='path,label,split,group')
     samples(tmp_path, ann_file=name)
-    assert 'groups in train and test: g; accuracies on test flatter' in said
+    assert 'groups in train and test: g; accuracies on test are too high' in said
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_what_is_left_out_is_said(tmp_path, said):
     assert '3 .txt files (no images)' in text and '1 images in no class folder' in text
     assert '1 folders called @eaDir' in text and '1 folders called lost+found' in text
     assert 'empty class folders are left out: empty' in text
-    assert 'Left out, by name:' in text and 'a/notes.txt: .txt files' in text
+    assert 'Images left out:' in text and 'a/notes.txt: .txt files' in text
 
 
 def test_a_class_with_one_image_is_said(tmp_path, said):

@@ -319,7 +319,7 @@ class TestMistakes:
 def test_nothing_is_overwritten(saved, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine').write_text('precious')
-    with pytest.raises(InputError, match='out is there already: remove it, or name another'):
+    with pytest.raises(InputError, match='out already exists: remove it, or name another'):
         export(saved, tmp_path / 'out')
     assert (tmp_path / 'out' / 'mine').read_text() == 'precious'
 

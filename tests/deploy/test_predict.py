@@ -38,7 +38,7 @@ class TestFindPictures:
         assert found == [single, str(tmp_path / 'b' / 'x9.JPG'), str(tmp_path / 'b' / 'x10.png')]
 
     def test_nothing_there(self, tmp_path):
-        with pytest.raises(MissingInputError, match=r'lost\*\.jpg: no picture, folder or pattern'):
+        with pytest.raises(MissingInputError, match=r'lost\*\.jpg: no image, folder or pattern'):
             find_pictures([str(tmp_path / 'lost*.jpg')])
 
     def test_folder_without_pictures(self, tmp_path):
@@ -169,7 +169,7 @@ class TestMistakes:
     def test_missing_files(self, saved):
         with pytest.raises(MissingInputError, match=r'checkpoint: there is no file lost\.pth'):
             load_classifier(saved.config, 'lost.pth')
-        with pytest.raises(MissingInputError, match=r'config lost\.py is not there'):
+        with pytest.raises(MissingInputError, match=r'config lost\.py does not exist'):
             load_classifier('lost.py', saved.checkpoint)
 
     def test_no_checkpoint_at_all(self, saved, tmp_path):

@@ -92,7 +92,7 @@ def test_answers_about_other_images_settings_or_contents(
         with open(task.path, 'ab') as image:
             image.write(b'\0')
     call(config, *OPENAI, '--batch-read', str(read))
-    assert '4 answers kept' in (out := capsys.readouterr().out) and '2 were of no use' in out
+    assert '4 answers kept' in (out := capsys.readouterr().out) and '2 could not be used' in out
     assert len(DescriptionStore(default)) == 4
 
 

@@ -99,7 +99,7 @@ def test_reparse_asks_nobody(config, default, capsys):
             }
         )
     call(config, '--reparse')
-    assert '1 replies read better now' in capsys.readouterr().out
+    assert '1 replies are parsed better now' in capsys.readouterr().out
     assert DescriptionStore(default).get('train/cat/a 0000.png') == ['One.', 'Two.']
 
 

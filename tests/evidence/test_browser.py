@@ -113,7 +113,7 @@ def test_what_tells_methods_apart_is_not_cut_off(open_page, size, wanted):
 @pytest.mark.parametrize('scheme', ['light', 'dark'])
 def test_accessibility(open_page, size, scheme):
     if not AXE.is_file():
-        pytest.skip(f'{AXE} is not there: npm install axe-core, or set AXE_CORE to axe.min.js')
+        pytest.skip(f'{AXE} does not exist: npm install axe-core, or set AXE_CORE to axe.min.js')
     driver = open_page(size, scheme)
     driver.execute_script('for (const e of document.querySelectorAll("details")) e.open = true')
     width = driver.execute_script('return document.documentElement.scrollWidth')

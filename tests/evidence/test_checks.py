@@ -52,7 +52,7 @@ def test_a_refusal_is_no_traceback(tiny_config, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'early.py'), '--work-dir', folder])
     with pytest.raises(SystemExit, match='2'):
         runpy.run_path(str(TOOLS / 'train.py'), run_name='__main__')
-    assert 'EarlyStoppingHook would choose by test images' in capfd.readouterr().err
+    assert 'EarlyStoppingHook would select on test images' in capfd.readouterr().err
 
 
 def test_choosing_by_a_validation_list_is_allowed(tiny_config):

@@ -91,7 +91,7 @@ def test_text_tower_of_another_width(tiny_config):
 
 
 def test_head_of_another_width(tiny_config):
-    with pytest.raises(InputError, match='have D=24, the head says in_channels=20'):
+    with pytest.raises(InputError, match='have D=24, the head has in_channels=20'):
         train(tiny_config, **{'model.head.in_channels': 20})
 
 

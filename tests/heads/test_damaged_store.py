@@ -87,7 +87,7 @@ def test_what_is_no_record_of_ours_is_refused_by_line(records, weights, tmp_path
     kept = lines_of(records, tmp_path)
     for name, garbage in (('bytes', b'\xff\xfe\x80 garbage\n'), ('json', json.dumps([1]).encode())):
         with pytest.raises(
-            InputError, match=rf'line {LOST + 1}: not a JSON object.*mend or delete'
+            InputError, match=rf'line {LOST + 1}: not a JSON object.*correct or delete'
         ):
             weights(b''.join([*kept[:LOST], garbage + b'\n', *kept[LOST:]]), name)
 

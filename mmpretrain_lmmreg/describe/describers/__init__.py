@@ -21,7 +21,7 @@ UNAVAILABLE, REJECTED, TOO_LARGE, REASONED = 'unavailable', 'rejected', 'too lar
 
 NO_KEY = (
     'no endpoint to ask: set OPENAI_API_KEY, and for an endpoint of your own OPENAI_BASE_URL '
-    '(http://localhost:8000/v1, say)'
+    '(such as http://localhost:8000/v1)'
 )
 
 

@@ -185,7 +185,7 @@ def _read_config(model: str) -> Config:
         )
     config = Config.fromfile(path)
     if config.get('model', {}).get('type') != 'MiniGPT4':
-        raise InputError(f'{path}: its model is no MiniGPT4', code='describe.model')
+        raise InputError(f'{path}: its model is not a MiniGPT4', code='describe.model')
     if 'data_preprocessor' in config:
         config.model.setdefault('data_preprocessor', config.data_preprocessor)
     return config
@@ -201,7 +201,7 @@ def _put_in(config: Config, parts: dict[str, str | None], checkpoint: str | None
         'bert': [(model.q_former_model, 'model_style')],
     }
     given = {k: v for k, v in {**parts, 'checkpoint': checkpoint}.items() if v is not None}
-    missing = [f'{part}={path} is not there' for part, path in given.items() if not exists(path)]
+    missing = [f'{part}={path} does not exist' for part, path in given.items() if not exists(path)]
     for part, path in given.items():
         for place, key in places.get(part, []):
             place[key] = str(path)
