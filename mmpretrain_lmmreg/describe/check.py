@@ -105,7 +105,7 @@ class Check:
             f'{self.suspects}'
         )
         near = [each for each in self.outliers[:5] if each.ratio > 1]
-        lines += [f'{each.image}: {each.label}, reads like {each.nearest}' for each in near]
+        lines += [f'{each.image}: {each.label}, nearer to {each.nearest}' for each in near]
         return '\n'.join([*lines, self.without_training()])
 
     def without_training(self) -> str:

@@ -75,16 +75,16 @@ COLUMNS = (
         "'default' settings, or 'tuned' on a validation split",
     ),
     Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
-    Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'what it is compared with'),
+    Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'the baseline of this row'),
     Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
     Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
     Column(
         'accuracy_low',
         '95 % interval',
         lambda r: between(r, 'accuracy'),
-        'from the spread between seeds and between groups of images, each by a Student’s t of its '
-        'own (Banerjee, 1960); below three seeds of a trained method, of these trained models on '
-        'further images',
+        'from the spread between seeds and between groups of images, each with its own Student’s t '
+        '(Banerjee, 1960); with fewer than three seeds of a trained method, for these trained '
+        'models on further images',
     ),
     Column(
         'difference',
@@ -96,14 +96,14 @@ COLUMNS = (
         'difference_low',
         'Its 95 % interval',
         lambda r: between(r, 'difference', sign=True),
-        'likewise, of the difference paired by image, and by seed where there are equally many',
+        'the same for the difference, paired by image, and by seed where the numbers agree',
     ),
     Column(
         'p',
         'p',
         lambda r: p_value(r['p']),
-        'two-sided, of a difference to the baseline, by the same intervals; it speaks of further '
-        'seeds and images; – below three seeds of a trained method, whose spread is then unknown',
+        'two-sided, for the difference to the baseline, from the same intervals; about further '
+        'seeds and images; – with fewer than three seeds of a trained method',
     ),
     Column(
         'p_holm',
@@ -115,22 +115,22 @@ COLUMNS = (
         'p_runs',
         'p of these runs',
         lambda r: p_value(r['p_runs']),
-        'two-sided sign-flip test by group: of the trained models at hand on further images; says '
-        'nothing of further seeds',
+        'two-sided sign-flip test by group, for these trained models on further images; it says '
+        'nothing about further seeds',
     ),
     Column(
         'mcnemar_p',
         'McNemar p by seed',
         mcnemar,
-        'exact, each run against the baseline’s of the same seed; takes images as independent',
+        'exact; each run against the baseline’s run of the same seed; images count as independent',
     ),
     Column(
         'detectable',
         'Detectable',
         lambda r: points(r['detectable']),
-        'the smallest true difference in points that this test set shows with 80 % power at '
-        'p < 0.05, at the observed spread between seeds, discordance and design effect of groups '
-        '(Connor, 1987)',
+        'the smallest true difference in points that this test set detects with 80 % power at '
+        'p < 0.05, given the observed spread between seeds, discordance and design effect of '
+        'groups (Connor, 1987)',
     ),
     Column(
         'macro_recall',

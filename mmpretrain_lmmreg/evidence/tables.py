@@ -32,12 +32,12 @@ def verdict(row: dict) -> str:
     """What a row shows about its method, in a sentence."""
     name, other = row['method'], row['baseline']
     if other is None:
-        return f'{name} is what others are compared with.'
+        return f'{name} is the baseline.'
     if row['p_holm'] is None:
         return (
-            f'{name} and {other}: fewer than three seeds show only how these trained models '
-            f'differ, by {points(row["difference"], sign=True)} points (p {p_value(row["p_runs"])} '
-            'without adjustment), not how further ones would.'
+            f'{name} and {other}: these trained models differ by '
+            f'{points(row["difference"], sign=True)} points (p {p_value(row["p_runs"])} without '
+            'adjustment). Fewer than three seeds say nothing about further ones.'
         )
     if row['p_holm'] < LEVEL:
         better = 'better' if row['difference'] > 0 else 'worse'
@@ -47,14 +47,13 @@ def verdict(row: dict) -> str:
         )
     if row['p'] < LEVEL:
         return (
-            f'{name} and {other}: no difference shown; by itself it would be '
-            f'({points(row["difference"], sign=True)}, p {p_value(row["p"])}), but not among all '
-            f'these comparisons (p {p_value(row["p_holm"])} after Holm’s adjustment).'
+            f'{name} and {other}: no difference shown ({points(row["difference"], sign=True)}; '
+            f'p {p_value(row["p_holm"])} after Holm’s adjustment, {p_value(row["p"])} without it).'
         )
     enough = (
-        f'{points(row["detectable"])} points would have been, four times in five'
+        f'a difference of {points(row["detectable"])} points would be detected with 80 % power'
         if row['detectable']
-        else 'no difference could have been with so few test images'
+        else 'there are too few test images to detect any difference'
     )
     difference = points(row['difference'], sign=True)
     return f'{name} and {other}: no difference shown ({difference}; {enough}).'
@@ -79,15 +78,15 @@ def summary(comparison: dict) -> str:
     unknown = len(rows) - len(tested)
     rest = len(tested) - sum(row['p_holm'] < LEVEL for row in tested)
     if rest:
-        parts.append(f'no difference shown for {rest} of {len(rows)}')
+        parts.append(f'no difference shown for {rest} of {len(rows)} methods')
     if unknown:
-        parts.append(f'{unknown} of {len(rows)} with too few seeds to tell (three are needed)')
+        parts.append(f'{unknown} of {len(rows)} methods have too few seeds (three are needed)')
     if alone := [row['method'] for row in comparison['rows'] if is_alone(row, comparison)]:
         parts.append(
-            f'{", ".join(alone)}: compared with nothing, since {comparison["baseline"]} was not '
-            'tuned (give it a --grid)'
+            f'{", ".join(alone)}: not compared, because {comparison["baseline"]} was not tuned '
+            '(give it a --grid)'
         )
-    text = '; '.join(parts) or 'there is nothing to compare'
+    text = '; '.join(parts) or 'there are no methods to compare'
     return text[0].upper() + text[1:] + '.'
 
 
@@ -96,7 +95,7 @@ def markdown(comparison: dict) -> str:
     columns, constant = split_constant(comparison, COLUMNS)
     verdicts = [f'- {verdict(row)}' for row in comparison['rows'] if row['baseline']]
     notes = [f'- {c.heading}: {c.meaning}.' for c in columns if c.meaning]
-    same = [f'The same for all: {"; ".join(constant)}.', ''] if constant else []
+    same = [f'The same in all rows: {"; ".join(constant)}.', ''] if constant else []
     table = _rows(comparison, columns)
     parts = [heading(comparison), '', *same, *table, '', *verdicts, '', *notes, '']
     return '\n'.join(parts)

@@ -98,7 +98,7 @@ def test_a_wrong_label_comes_first(found, faulty):
     assert (first.image, first.label, first.nearest) == (faulty[1], 'red dog', 'cat')
     assert first.ratio > 1 and found.suspects == 1
     assert found.classes[1].nearer == 1 and found.classes[0].nearer == 0
-    assert f'{faulty[1]}: red dog, reads like cat' in str(found)
+    assert f'{faulty[1]}: red dog, nearer to cat' in str(found)
 
 
 def test_accuracy_without_training(found):
@@ -109,7 +109,7 @@ def test_accuracy_without_training(found):
 
 def test_the_page_needs_nothing_beside_it_and_escapes(found):
     page = found.html()
-    assert 'mean of another class than to its own: 1.' in page
+    assert '1 images have descriptions\nnearer to the mean of another class' in page
     assert '&lt;b&gt;all&lt;/b&gt;' in page and '<b>all' not in page
     assert page.count('src="data:image/jpeg;base64,') == len(found.outliers) == 18
     assert not re.search(r'(?:src|href)="(?!data:)|https?:|<script', page)

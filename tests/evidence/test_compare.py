@@ -322,7 +322,7 @@ def test_a_tuned_method_is_not_compared_with_an_untuned_baseline(make_run, tmp_p
         'base': True,
     }
     said = tables.summary(dict(baseline='base', rows=rows))
-    assert 'ours (tuned): compared with nothing, since base was not tuned' in said
+    assert 'ours (tuned): not compared, because base was not tuned' in said
 
 
 def test_verdicts_say_what_was_shown_and_what_would_have_been():
@@ -332,18 +332,18 @@ def test_verdicts_say_what_was_shown_and_what_would_have_been():
     worse = dict(row, difference=-0.02)
     assert 'ours is worse than base by 2.00 points' in tables.verdict(worse)
     by_itself = tables.verdict(dict(row, p_holm=0.3, p=0.01))
-    assert 'p 0.010), but not among all these comparisons (p 0.300 after Holm' in by_itself
+    assert '(+2.00; p 0.300 after Holm’s adjustment, 0.010 without it)' in by_itself
     unclear = dict(row, p_holm=0.3, p=0.1)
     assert tables.verdict(unclear) == (
-        'ours and base: no difference shown (+2.00; 2.60 points would have been, four times in '
-        'five).'
+        'ours and base: no difference shown (+2.00; a difference of 2.60 points would be detected '
+        'with 80 % power).'
     )
     few = dict(row, p_holm=None)
-    assert 'fewer than three seeds show only how these trained models differ' in tables.verdict(few)
+    assert 'these trained models differ by +2.00 points (p 0.200' in tables.verdict(few)
     base = dict(row, method='base', baseline=None)
     assert tables.summary(dict(baseline='base', rows=[base, row, worse, unclear, few])) == (
         'Shown to be better: ours (than base); shown to be worse: ours (than base); no difference '
-        'shown for 1 of 4; 1 of 4 with too few seeds to tell (three are needed).'
+        'shown for 1 of 4 methods; 1 of 4 methods have too few seeds (three are needed).'
     )
 
 
@@ -369,14 +369,14 @@ def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
     assert [float(r['accuracy']) for r in rows] == [r['accuracy'] for r in comparison['rows']]
     lines = (out / 'table.md').read_text().splitlines()
     assert lines[0] == '60 test images in 12 independent groups, 3 classes; baseline: a|b.'
-    assert lines[2].startswith('The same for all: Protocol: split 1; Against: a|b; Seeds: 2;')
+    assert lines[2].startswith('The same in all rows: Protocol: split 1; Against: a|b; Seeds: 2;')
     assert lines[7].startswith(r'| a\|b | 65.00 ± 4.71 |')
     assert (out / 'curves.png').read_bytes()[:4] == b'\x89PNG'
     assert b'<svg' in (out / 'curves.svg').read_bytes()
     printed = capsys.readouterr().out.splitlines()
     headings = [cell.strip() for cell in printed[2].strip('|').split('|')]
     assert headings == ['Method', 'Accuracy %', '95 % interval', 'Difference', 'p (Holm)']
-    assert max(map(len, printed[:7])) <= 100 and '1 of 1 with too few seeds' in printed[7]
+    assert max(map(len, printed[:7])) <= 100 and '1 of 1 methods have too few seeds' in printed[7]
     assert len({len(line) for line in printed[2:6]}) == 1 and printed[4].startswith('| ours ')
     monkeypatch.setattr(sys, 'argv', [*argv[:-3], 'nobody', *argv[-2:]])
     with pytest.raises(SystemExit, match='2'):

@@ -51,7 +51,7 @@ def test_parts_of_the_page(page):
         'Lost against',
         '2 descriptions',
         '(2 of 2)',
-        'fewer than three seeds show only how these trained models differ',
+        'Fewer than three seeds say nothing about further ones',
         'the band reaches from the worst to the best seed',
         'Wilson intervals',
         'Seeds: 2; Trained parameters: 1,234.',
@@ -148,7 +148,7 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
     )
     unused = dict(used, texts=None)  # such as fine-tuning on described images
     assert 'Descriptions</h2>' not in page_of(make_run, **unused)
-    assert 'Nobody has looked at what they are worth' in page_of(make_run, **used)
+    assert 'These descriptions have not been checked' in page_of(make_run, **used)
     kept = tmp_path / 'replies-check.json'
     kept.write_bytes(sealed(found_by_check('abc')))
     page = page_of(make_run, **used)
@@ -157,13 +157,13 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
         'what &lt;i&gt;is&lt;/i&gt; it',
         '>12.5</td>',
         '50.0 % (37.5 to\n62.5) by names',
-        'a.jpg: climbing, reads like racing',
+        'a.jpg: labelled climbing, nearer to racing',
         '&lt;b&gt;climbing',
     ):
         assert text in page
-    assert 'figures are of other descriptions' not in page
+    assert 'descriptions have changed since this check' not in page
     kept.write_bytes(sealed(found_by_check('of another time')))
-    assert 'figures are of other descriptions' in page_of(make_run, **used)
+    assert 'descriptions have changed since this check' in page_of(make_run, **used)
     kept.write_text('{')
     with refused('evidence.bad_check', match='replies-check.json'):
         page_of(make_run, **used)
