@@ -1,4 +1,4 @@
-__version__ = '0.1.0'
+__version__ = '0.2.0'
 
 # What the extras `onedl` and `openmmlab` of setup.py install, and compat.py requires. Both
 # families provide the same modules (mmengine, mmcv, mmpretrain), so only one can be there.

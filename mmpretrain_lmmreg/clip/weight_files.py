@@ -61,8 +61,9 @@ def open_weights(file: Path) -> WeightsFile:
         InputError: a file that cannot be read, holds objects that would run code, no CLIP, or
             several; one that does not fit the ``checksums.json`` beside it.
 
-    >>> open_weights(Path('epoch_3.pt')).found
-    "'state_dict' of a training checkpoint, without the prefix 'module.'"
+    Example:
+        >>> open_weights(Path('epoch_3.pt')).found  # doctest: +SKIP
+        "'state_dict' of a training checkpoint, without the prefix 'module.'"
     """
     content, scripted = read_content(file)
     where, state = _choose(dict(_state_dicts(content)), file)

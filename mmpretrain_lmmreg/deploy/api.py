@@ -28,6 +28,7 @@ class Classifier:
         leaderboard: A table of the candidates, best first; None where no fit made the folder.
 
     Example:
+        >>> from mmpretrain_lmmreg import load
         >>> classifier = load('fitted')
         >>> classifier.predict('a.jpg', topk=1)[0]['predictions'][0]['class']
         'climbing'
@@ -135,8 +136,8 @@ def load(folder: str | Path) -> Classifier:
 
     Example:
         >>> from mmpretrain_lmmreg import load
-        >>> load('fitted').embed('a.jpg').shape
-        (1, 768)
+        >>> load('fitted').classes
+        ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
     """
     folder = Path(folder).expanduser()
     exported = folder / EXPORTED

@@ -42,10 +42,12 @@ def extract_features(
     Raises:
         InputError: no image, one that cannot be read, or a model without weights.
 
-    >>> from mmpretrain_lmmreg import extract_features
-    >>> x = extract_features('lite0-minilm', ['a.jpg', np.zeros((64, 64, 3), np.uint8)])
-    >>> x.shape
-    (2, 384)
+    Example:
+        >>> import numpy as np
+        >>> from mmpretrain_lmmreg import extract_features
+        >>> x = extract_features('lite0-minilm', ['a.jpg', np.zeros((64, 64, 3), np.uint8)])
+        >>> x.shape
+        (2, 384)
     """
     found = list_images(images)
     if not found:

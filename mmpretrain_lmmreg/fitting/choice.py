@@ -42,12 +42,7 @@ def judge(candidate: Candidate, scores: Tensor, labels: Tensor, seconds: float =
 
 
 def rank(judged: list[Judged]) -> list[Judged]:
-    """Best first: by mean calibrated log-likelihood; of equals the simpler one first.
-
-    Example:
-        >>> rank([poor, good])[0] is good
-        True
-    """
+    """Best first: by mean calibrated log-likelihood; of equals the simpler one first."""
     return sorted(judged, key=lambda j: (-round(j.log_likelihood, 9), j.candidate.simple))
 
 

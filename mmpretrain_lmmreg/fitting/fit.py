@@ -91,18 +91,18 @@ def fit(
 ) -> 'Classifier':
     """Choose the best method for a folder of images by cross-validation, and train it on all.
 
-    A stopped fit goes on when it is called again with the same arguments.
+    A stopped fit continues when it is called again with the same arguments.
 
     Args:
         images: Folder of the images, as :class:`OwnImages` takes it.
-        test: Folder of other images, which are looked at once, at the end. By default the test
-            split of ``images``, or a fifth of each class drawn by seed.
+        test: Folder of test images, which are used once, at the end. By default the test split of
+            ``images``, or a fifth of each class, drawn by seed.
         out: Folder to make: the exported classifier, ``report.html``, ``leaderboard.csv``, the run.
-        model: Model's name; ``'lite0-minilm'`` needs no network.
+        model: Name of an open_clip model; ``'lite0-minilm'`` needs no network.
         pretrained: Its weights; by default those of the paper for the paper's model.
         methods: Methods to compare; by default all of :data:`CANDIDATES`.
-        minutes: For cross-validation; candidates that are not finished then are left out.
-        seed: Of the split, the folds and the training.
+        minutes: Time for cross-validation; methods that do not finish are left out.
+        seed: Seed of the split, the folds and the training.
         list_file: List of images, see :class:`OwnImages`.
         names: File with the classes' names.
         group_by: Regular expression; images with the same match in their path share a fold.
@@ -116,7 +116,8 @@ def fit(
     Example:
         >>> from mmpretrain_lmmreg import fit
         >>> classifier = fit('images', model='lite0-minilm')
-        >>> classifier.predict(['a.jpg'], topk=3)
+        >>> classifier.predict('a.jpg', topk=1)[0]['predictions'][0]['class']
+        'climbing'
     """
     from ..deploy.api import load
 

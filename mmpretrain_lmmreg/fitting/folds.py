@@ -52,8 +52,8 @@ def make_folds(
         seed: Decides the order in which units are dealt out.
 
     Example:
-        >>> make_folds([0, 0, 1, 1, 2], list('abcde'), 3).fold.tolist()
-        [1, 0, 0, 1, -1]
+        >>> make_folds([0, 0, 1, 1, 2], list('abcde'), 3).count
+        2
     """
     own: dict[int, set[str]] = defaultdict(set)
     classes: dict[str, Counter] = defaultdict(Counter)

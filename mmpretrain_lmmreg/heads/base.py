@@ -37,6 +37,7 @@ class SetUpHead:
         start: Figures of what training started from, by name, for the record of the run.
 
     Example:
+        >>> from mmpretrain.models.heads import LinearClsHead
         >>> class ConstantHead(SetUpHead, LinearClsHead):
         ...     def set_up(self, inputs):
         ...         if not inputs.trained:

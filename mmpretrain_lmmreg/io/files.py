@@ -242,7 +242,7 @@ def wrong_part(content: Any, form: Any) -> str | None:
 
     Example:
         >>> wrong_part({'runs': [{'seed': '0'}]}, {'runs': [{'seed': int}], 'note?': str})
-        'field "runs[0].seed" is '0'; it must be of type int'
+        'field "runs[0].seed" is \\'0\\'; it must be of type int'
     """
     found = _wrong_part(content, form)
     return found and f'field "{found[0].lstrip(".")}" {found[1]}'
