@@ -21,6 +21,7 @@ define_missing_torchvision_ops()  # open_clip and mmpretrain could not be import
 # where each public name is found: the module below this package, and what it calls it
 _PUBLIC = {
     'Classifier': '.deploy.api:Classifier',
+    'DescribePlan': '.describe.plan:DescribePlan',
     'compare': '.evidence:compare',
     'extract_features': '.features:extract_features',
     'fit': '.fitting.fit:fit',

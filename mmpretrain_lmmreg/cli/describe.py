@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..config import add_on
-from ..describe.describers import KINDS, NAMES, PROMPT, missing_endpoint
+from ..describe.describers import KINDS, NAMES, missing_endpoint
+from ..descriptions.samples import PROMPT
 from .options import KeyValues, command_parser, positive, price, whole
 
 KEPT = 'Replies are kept as they came; the same command continues.'

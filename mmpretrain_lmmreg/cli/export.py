@@ -24,6 +24,11 @@ def parser() -> ArgumentParser:
     p.add_argument('checkpoint', metavar='CHECKPOINT', help='a checkpoint of that run')
     p.add_argument('folder', metavar='OUT', type=Path, help='folder to make')
     p.add_argument('--onnx', action='store_true', help='also write model.onnx')
+    p.add_argument(
+        '--with-text',
+        action='store_true',
+        help='fail where the text tower, which reads descriptions, cannot come along',
+    )
     add_on(p)
     return p
 
@@ -40,7 +45,7 @@ def run(args: Namespace) -> None:
         onnx_model.require_onnx()
     with folder.new_folder(args.folder) as made:
         classifier = load_classifier(args.config, args.checkpoint, args.on)
-        print('\n'.join(export(classifier, made, args.folder, args.onnx)))
+        print('\n'.join(export(classifier, made, args.folder, args.onnx, with_text=args.with_text)))
     print(f'{args.folder} classifies images: python {args.folder / "predict.py"} IMAGE...')
 
 

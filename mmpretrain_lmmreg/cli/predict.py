@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from ..config import add_on
 from ..describe.describers import NAMES, missing_endpoint
-from ..errors import InputError, require_range
+from ..errors import InputError
 from ..io.printing import plain, plain_json
 from .options import command_parser, positive, price
 
 if TYPE_CHECKING:
-    from ..deploy.classifier import Classifier
+    from ..deploy.on_demand import Asked, Request
     from ..deploy.predict import Prediction
 
 
@@ -82,8 +82,14 @@ def run(args: Namespace) -> int:
     paths = find_pictures(images)
     classifier = load_classifier(args.classifier, checkpoint, args.on)
     broken: dict[str, str] = {}
-    if args.describer or args.store:
-        results = _on_demand(args, classifier, paths, broken)
+    if request := _request(args):
+        from ..deploy.on_demand import describe_unsure, reader_of
+
+        reader, embed = reader_of(classifier)
+        results = list(predict(classifier, paths, broken, len(classifier.classes)))
+        sources = {path: path for path in paths}
+        asked = describe_unsure(results, sources, classifier.classes, reader, embed, request)
+        _say(asked, results, args.topk)
     else:
         explainer = Explainer(classifier) if args.explain else None
         results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
@@ -104,6 +110,10 @@ def _with_folder(args: Namespace) -> int:
     classifier = load(args.classifier)
     broken: dict[str, str] = {}
     paths = find_pictures(args.images)
+    if request := _request(args):
+        results, asked = classifier.describe_unsure(paths, request, args.topk, broken=broken)
+        _say(asked, results, args.topk)
+        return _report(args, results, broken)
     results = classifier.predict(paths, args.topk, args.coverage, broken=broken)
     if args.coverage and not least_probability(classifier.held_out, args.coverage):
         print('too few training images for this coverage: each set is all classes', file=sys.stderr)
@@ -121,35 +131,29 @@ def _report(args: Namespace, results: list[Prediction], broken: dict[str, str]) 
     return 1 if broken else 0
 
 
-def _on_demand(
-    args: Namespace, classifier: Classifier, paths: Sequence[str], broken: dict[str, str]
-) -> list[Prediction]:
-    from ..deploy.on_demand import predict_on_demand
+def _say(asked: Asked, results: list[Prediction], topk: int) -> None:
+    print(asked, file=sys.stderr)
+    for result in results:
+        result['predictions'] = result['predictions'][:topk]
+
+
+def _request(args: Namespace) -> Request | None:
+    """Who is asked about how many images; None where nobody is and no answers are kept."""
+    from ..deploy.on_demand import Request
     from ..describe.plan import DescribePlan
 
+    if not args.describer and not args.store:
+        return None
     if args.describer and (missing := missing_endpoint(args.describer)):
         raise InputError(missing, code='describe.no_key')
-    require_range('--budget', args.budget, 0, 1)
-    if args.explain:
+    if args.explain or args.coverage:
         raise InputError(
-            '--explain and descriptions on demand are shown by themselves: leave one out',
+            '--explain, --coverage and descriptions on demand are shown by themselves: choose one',
             code='config.bad_option',
         )
-    count = getattr(classifier.model.head, 'descriptions', 1)
-    plan = DescribePlan(
-        args.describer or 'openai', args.lmm, count=count, max_cost=args.max_cost, price=args.price
-    )
-    return predict_on_demand(
-        classifier,
-        paths,
-        broken,
-        plan,
-        args.store or 'asked.jsonl',
-        args.budget,
-        args.target_accuracy,
-        args.topk,
-        ask=bool(args.describer),
-    )
+    limits = dict(max_cost=args.max_cost, price=args.price)
+    plan = DescribePlan(args.describer, args.lmm, **limits) if args.describer else None
+    return Request(plan, args.store or 'asked.jsonl', args.budget, args.target_accuracy)
 
 
 def _show(results: Sequence[Prediction]) -> None:

@@ -3,6 +3,7 @@
 Needs pillow and NumPy alone: exported classifiers carry a copy of this file.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ _NO_IMAGE = (  # how files begin that are called images and are none
     (b'{', 'a JSON text, not an image'),
 )
 _HEIF = (b'ftypheic', b'ftypheix', b'ftypheif', b'ftypmif1', b'ftypmsf1', b'ftyphevc')
+PIXELS = 'sha256:'  # how the name of an image's content begins
 LONGEST = 200  # times the shorter side; the resized strip would take gigabytes
 
 
@@ -152,6 +154,26 @@ def to_rgb(image: str | PathLike | Image.Image | np.ndarray) -> Image.Image:
     if isinstance(image, Image.Image):
         return _eight_bits(ImageOps.exif_transpose(image))
     return read_rgb(image)
+
+
+def pixel_key(image: str | PathLike | Image.Image | np.ndarray) -> str:
+    """The name of an image's content: ``sha256:`` and the digest of its size and RGB pixels.
+
+    Raises:
+        ValueError: It cannot be read, or is no image.
+
+    Example:
+        >>> pixel_key(Image.new('RGB', (3, 2)))[:19]
+        'sha256:632ef0513cf8'
+    """
+    try:
+        rgb = to_rgb(image)
+    except Exception as error:  # decoders raise whatever a broken file provokes
+        name = 'an image' if isinstance(image, Image.Image | np.ndarray) else image
+        raise ValueError(f'{name} cannot be read: {error}') from None
+    digest = hashlib.sha256(f'{rgb.width}x{rgb.height}\n'.encode())
+    digest.update(rgb.tobytes())
+    return PIXELS + digest.hexdigest()
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -15,6 +15,9 @@ from . import standalone
 if TYPE_CHECKING:
     import pandas
 
+    from ..describe.plan import DescribePlan
+    from .on_demand import Asked, Request
+
 EXPORTED = 'exported'  # in a fit's folder
 
 
@@ -60,6 +63,9 @@ class Classifier:
         coverage: float | None = None,
         calibrated: bool = False,
         broken: dict[str, str] | None = None,
+        describer: 'DescribePlan | None' = None,
+        budget: float = 0.2,
+        store: str | Path = 'asked.jsonl',
     ) -> list[dict[str, Any]]:
         """Classify images.
 
@@ -70,15 +76,32 @@ class Classifier:
                 this share of images like the training images; empty means none of these.
             calibrated: Divide logits by the temperature that the fit found.
             broken: Receives images that cannot be read, and why, instead of an error.
+            describer: Who is asked about the images that the classifier is unsure of, and the
+                limits. All probabilities are then calibrated.
+            budget: Share of the images that are described, rounded down.
+            store: The file of the descriptions; no image in it is asked about again.
 
         Returns:
             For each image a dict with ``image`` and ``predictions``: dicts with ``class`` and
-            ``probability``, the likeliest first.
+            ``probability``, the likeliest first. Images that are classified with their description
+            also have ``description``.
 
         Raises:
             InputError: an image that cannot be read; ``coverage`` outside of 0 to 1, or without
-                held-out scores.
+                held-out scores; a ``describer`` for a classifier that reads no descriptions; what
+                :func:`~mmpretrain_lmmreg.describe.pixels.describe_images` raises.
+
+        Example:
+            >>> from mmpretrain_lmmreg import DescribePlan, load
+            >>> plan = DescribePlan('openai', 'qwen2.5-vl', max_cost=1, price=(0.15, 0.6))
+            >>> load('fitted').predict('holiday', describer=plan)  # doctest: +SKIP
         """
+        if describer is not None:
+            from .on_demand import Request
+
+            return self.describe_unsure(
+                images, Request(describer, store, budget), topk, coverage, broken
+            )[0]
         if coverage is not None and not (0 < coverage < 1 and self._model.held_out):
             raise InputError(
                 f'coverage={coverage} must lie between 0 and 1, of a classifier that fit has made',
@@ -93,6 +116,40 @@ class Classifier:
             except ValueError as error:
                 raise InputError(str(error), code='deploy.unreadable') from error
         return results
+
+    def describe_unsure(
+        self,
+        images: Images,
+        request: 'Request',
+        topk: int = 5,
+        coverage: float | None = None,
+        broken: dict[str, str] | None = None,
+    ) -> tuple[list[dict[str, Any]], 'Asked']:
+        """As :meth:`predict` with a describer; also what asking took and is worth."""
+        from ..clip.text_tower import TextTower
+        from ..heads.describe_on_demand import embed_unit
+        from ..heads.on_demand import DescriptionReader
+        from .on_demand import describe_unsure, reads_none
+
+        model = self._model
+        if not model.described:
+            raise reads_none(str(self.folder))
+        found = list_images(images)
+        results = self.predict(found, len(self.classes), coverage, True, broken)
+        sources = {
+            str(each) if isinstance(each, Path) else f'image {i}': each
+            for i, each in enumerate(found)
+        }
+        count, prompts = model.described['count'], tuple(model.described['prompts'])
+        parts = model.text_weight, model.text_bias, model.curve
+        reader = DescriptionReader(model.described['exponent'], *parts, count, prompts)
+        tower = TextTower(f'local-dir:{self.folder}')
+        asked = describe_unsure(
+            results, sources, self.classes, reader, lambda lists: embed_unit(lists, tower), request
+        )
+        for result in results:
+            result['predictions'] = result['predictions'][:topk]
+        return results, asked
 
     def embed(self, images: Images) -> np.ndarray:
         """Embeddings (N, D) of images in the joint space of images and texts, float32."""

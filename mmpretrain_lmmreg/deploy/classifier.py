@@ -16,6 +16,7 @@ from mmpretrain.registry import TRANSFORMS
 from torch import Tensor
 
 from ..clip.backbone import OpenCLIPVisual
+from ..clip.text_tower import TextTower
 from ..config import check_files, load_config
 from ..descriptions import AttachDescriptions
 from ..errors import InputError
@@ -100,6 +101,14 @@ def _set_up(cfg: Config, model: ImageClassifier, about: dict) -> None:
     loop: Any = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     templates = cfg.get('templates') or TEMPLATES
     model.head.set_up(HeadInputs(model, [loop], templates, trained=True, **tower))
+
+
+def text_tower(cfg: Config) -> TextTower:
+    """The text tower that a config's class means come from."""
+    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
+    source = hook if hook.get('model_name') else cfg.model.backbone
+    context = hook.get('text_context')
+    return TextTower(source['model_name'], source.get('pretrained'), text_context=context)
 
 
 def _names(classes: Any, model: ImageClassifier) -> tuple[str, ...]:

@@ -8,13 +8,12 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from torch import Tensor
 
-from ..clip.text_tower import TextTower
 from ..datasets.names import check_same_classes
 from ..errors import InputError
 from ..heads.classify_by_description import ClassifyByDescriptionHead, descriptors_in
 from ..text.class_sentences import collect_descriptions
 from ..text.embedding import embed
-from .classifier import Classifier
+from .classifier import Classifier, text_tower
 
 
 class Explainer:
@@ -45,14 +44,10 @@ class Explainer:
             [classifier.classes[label] for label, counter in enumerate(counts) if index in counter]
             for index in range(len(self.texts))
         ]
-        hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-        source = hook if hook.get('model_name') else cfg.model.backbone
-        context = hook.get('text_context')
-        tower = TextTower(source['model_name'], source.get('pretrained'), text_context=context)
-        embeddings = embed(self.texts, tower)
+        embeddings = embed(self.texts, text_tower(cfg))
         if embeddings.shape[1] != model.head.in_channels:
             raise InputError(
-                f'--explain: the text tower of {source["model_name"]} gives '
+                '--explain: the text tower gives '
                 f'D={embeddings.shape[1]}, the image embeddings have D={model.head.in_channels}',
                 code='deploy.nothing_to_explain',
             )

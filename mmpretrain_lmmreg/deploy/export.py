@@ -1,6 +1,7 @@
 """Make a folder that classifies with open_clip alone."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..clip.backbone import OpenCLIPVisual
 from ..clip.configs import has_weights
 from ..clip.model import load_open_clip
 from ..errors import InputError
+from ..heads.describe_on_demand import DescribeOnDemandHead
+from ..heads.on_demand import DescriptionReader
 from ..io.checksums import write_checksums
 from . import folder, onnx_model, standalone
 from .classifier import Classifier
@@ -31,6 +34,8 @@ def export(
     out: Path,
     onnx: bool = False,
     held_out: tuple[float, list[float]] | None = None,
+    reader: DescriptionReader | None = None,
+    with_text: bool = False,
 ) -> list[str]:
     """Fill the folder ``made``, which will be called ``out``; returns lines that say what is in it.
 
@@ -44,12 +49,15 @@ def export(
         held_out: The temperature of cross-validation, and the calibrated probabilities of the
             training images' own classes by models that had not seen them. By default the
             temperature is fitted on the config's validation images.
+        reader: What descriptions change in calibrated probabilities; by default the head's.
+        with_text: Refuse to make a folder without the text tower.
 
     Raises:
-        InputError: a model that is not open_clip's image tower with a head that
-            :func:`head_form` can express, or a test pipeline that open_clip's preprocessing does
-            not equal. Found by comparing what the folder gives for two drawn pictures: pixels and
-            probabilities must agree to 1e-5, and to what float32 leaves of large logits.
+        InputError: the text tower's weights are not at hand, and ``with_text``; a model that is not
+            open_clip's image tower with a head that :func:`head_form` can express, or a test
+            pipeline that open_clip's preprocessing does not equal. Found by comparing what the
+            folder gives for two drawn pictures: pixels and probabilities must agree to 1e-5, and
+            to what float32 leaves of large logits.
     """
     _check_parts(classifier)
     model = classifier.model.cpu()
@@ -61,7 +69,18 @@ def export(
     model.backbone.visual.float()
     model.backbone.precision = 'float32'
     with _busy('writing the weights'):
-        missing_text = _write_weights(classifier, form, made, out)
+        if reader is None and isinstance(model.head, DescribeOnDemandHead):
+            reader = model.head.reader()
+            reader = replace(reader, exponent=reader.exponent * temperature)
+        missing_text = _write_weights(classifier, form, made, out, reader)
+    if missing_text and with_text:
+        raise InputError(
+            f'--with-text: the text tower cannot come along, since {missing_text}',
+            code='deploy.no_text_tower',
+        )
+    described = None
+    if reader is not None and reader.weight.any() and not missing_text:
+        described = dict(exponent=reader.exponent, count=reader.count, prompts=reader.prompts)
     settings = dict(
         classes=list(classifier.classes),
         normalize=form.normalize,
@@ -70,6 +89,7 @@ def export(
         temperature_from=fitted,
         draft=folder.draft(classifier),
         held_out=[] if held_out is None else held_out[1],
+        described=described,
     )
     folder.write_json(made / 'classifier.json', settings)
     folder.write_script(made)
@@ -80,6 +100,8 @@ def export(
         f'equal to {difference:.0e}',
         f'temperature {temperature:.4g}, {fitted}',
     ]
+    if described:
+        lines.append('reads descriptions of images: predict.py --descriptions FILE')
     if missing_text:
         lines.append(f'without the text tower, since {missing_text}')
     if onnx:
@@ -100,7 +122,9 @@ def _busy(what: str) -> Status:
     return Console(stderr=True).status(what)
 
 
-def _write_weights(classifier: Classifier, form: HeadForm, made: Path, out: Path) -> str:
+def _write_weights(
+    classifier: Classifier, form: HeadForm, made: Path, out: Path, reader: DescriptionReader | None
+) -> str:
     """Write open_clip's configuration and weights, and the head's; why there is no text, or ''."""
     config = folder.open_clip_config(classifier)
     state, missing_text = _open_clip_state(classifier.model.backbone)
@@ -114,6 +138,9 @@ def _write_weights(classifier: Classifier, form: HeadForm, made: Path, out: Path
     save_file(state, made / 'open_clip_model.safetensors')
     means = classifier.class_means
     head = form.tensors if means is None else form.tensors | dict(class_means=means)
+    if reader is not None:
+        parts = dict(text_weight=reader.weight, text_bias=reader.bias, curve=reader.curve)
+        head = head | {name: part.float().contiguous() for name, part in parts.items()}
     save_file(head, made / 'head.safetensors')
     return missing_text
 

@@ -1,106 +1,189 @@
-"""Classify images, ask about those that the classifier is unsure of, and classify these again."""
+"""Ask about the images that a classifier is unsure of, and classify these again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
-from ..clip.text_tower import TextTower
-from ..describe.pixels import describe_images, pixel_key
+from ..datasets.pictures import pixel_key
+from ..describe.pixels import describe_images
 from ..describe.plan import DescribePlan
+from ..describe.state import Tally
+from ..describe.summary import tokens
 from ..descriptions.store import DescriptionStore
-from ..errors import InputError
-from ..heads.describe_on_demand import DescribeOnDemandHead
-from ..heads.on_demand import least_sure, share_for
-from ..text.embedding import embed_lists
-from .classifier import Classifier
-from .pictures import read_batches
+from ..errors import InputError, require_range
+from ..heads.cascade_vlm import CascadeVLMHead
+from ..heads.describe_on_demand import DescribeOnDemandHead, embed_unit
+from ..heads.on_demand import Embed, Reader, share_for
+from .classifier import Classifier, text_tower
 from .predict import Prediction, top
 
 
-def predict_on_demand(
-    classifier: Classifier,
-    paths: Sequence[str],
-    broken: dict[str, str],
-    plan: DescribePlan,
-    store: str | Path,
-    budget: float = 0.2,
-    target_accuracy: float | None = None,
-    topk: int = 5,
-    ask: bool = True,
-) -> list[Prediction]:
-    """Classify images with descriptions of the unsure ones.
+@dataclass(frozen=True)
+class Request:
+    """Who is asked about how many images.
 
     Args:
-        classifier: Of the method ``describe_on_demand``.
-        paths: Image files.
-        broken: Receives those that cannot be read, and why.
-        plan: Who is asked what, and the limits.
+        plan: Who is asked, and the limits; None reads the store alone.
         store: The file of the answers, by the sha256 of the pixels; never the training images'.
         budget: Share of the images, rounded down, whose descriptions are used.
         target_accuracy: In place of ``budget``: the smallest share that reached it on held-out
             training images.
-        topk: Classes in each result.
-        ask: Whether images that the store does not hold are asked about.
-
-    Returns:
-        Predictions as of :func:`~.predict.predict`; those with the key ``description`` are by image
-        and description, the others by the image alone.
+        spent: Requests of the budget that training images took.
+        tally: What these took.
 
     Raises:
-        InputError: another method; no share reaches the accuracy; as :func:`describe_images`.
+        InputError: a budget outside of [0, 1].
+    """
 
-    Example:
-        >>> plan = DescribePlan('openai', 'qwen2.5-vl', count=1)
-        >>> predict_on_demand(classifier, ['a.jpg'], {}, plan, 'asked.jsonl')  # doctest: +SKIP
+    plan: DescribePlan | None
+    store: str | Path = 'asked.jsonl'
+    budget: float = 0.2
+    target_accuracy: float | None = None
+    spent: int = 0
+    tally: Tally | None = None
+
+    def __post_init__(self) -> None:
+        require_range('--budget', self.budget, 0, 1)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What asking took, and what it is worth.
+
+    Attributes:
+        images, described: Numbers of images.
+        tally: Of the requests; None where nobody was asked.
+        curve: See :func:`~mmpretrain_lmmreg.heads.on_demand.accuracy_curve`.
+        price: Of a million tokens, in and out.
+    """
+
+    images: int
+    described: int
+    tally: Tally | None
+    curve: Tensor
+    price: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        lines = [f'{self.described} of {self.images} images classified with their descriptions']
+        tally = self.tally
+        if tally is not None:
+            lines[0] += f'; {tally.asked} asked, {tokens(tally, price=self.price)}'
+            if tally.spent:
+                lines[0] += f', ended by {tally.spent}'
+        if self.curve.any():
+            lines += ['share described: held-out accuracy, the same at random, tokens of the share']
+            lines += [self._row(*row) for row in self.curve[::2].tolist()]
+        return '\n'.join(lines)
+
+    def _row(self, share: float, _threshold: float, accuracy: float) -> str:
+        first, last = self.curve[0, 2].item(), self.curve[-1, 2].item()
+        text = f'{share:4.0%}: {accuracy:.1%}, {first + share * (last - first):.1%}'
+        if not self.tally or not self.tally.answers:
+            return text
+        factor = share * self.images / self.tally.answers
+        return f'{text}, {tokens(self.tally, factor, self.price)}'
+
+
+def reader_of(classifier: Classifier) -> tuple[Reader, Embed]:
+    """What answers change in a classifier's probabilities, and its text tower.
+
+    Raises:
+        InputError: a method that reads no answers.
     """
     head = classifier.model.head
-    if not isinstance(head, DescribeOnDemandHead):
-        raise InputError(
-            f'{type(head).__name__} reads no descriptions of the images that it classifies: train '
-            'the method describe_on_demand',
-            code='deploy.reads_no_descriptions',
+    if not isinstance(head, DescribeOnDemandHead | CascadeVLMHead):
+        raise reads_none(type(head).__name__)
+    return (
+        head.reader(classifier.classes),
+        lambda lists: embed_unit(lists, text_tower(classifier.cfg)),
+    )
+
+
+def reads_none(name: str) -> InputError:
+    """The error of a classifier that reads no descriptions."""
+    return InputError(
+        f'{name} reads no descriptions of the images that it classifies: train the method '
+        'describe_on_demand',
+        code='deploy.reads_no_descriptions',
+    )
+
+
+def describe_unsure(
+    results: list[Prediction],
+    sources: Mapping[str, Any],
+    classes: Sequence[str],
+    reader: Reader,
+    embed: Embed,
+    request: Request,
+) -> Asked:
+    """Ask about unsure images; what was learned replaces their ``predictions``.
+
+    Args:
+        results: Of all images, with the probabilities of all classes; those with the key
+            ``description`` are afterwards by image and description, the others by image alone.
+        sources: The images by their name in ``results``: paths, PIL images or arrays.
+        classes: N_c names.
+        reader: What answers change.
+        embed: Texts -> unit vectors.
+        request: Who is asked about how many images.
+
+    Returns:
+        What asking took.
+
+    Raises:
+        InputError: no share reaches the accuracy; as :func:`describe_images`.
+    """
+    price = request.plan.price if request.plan else None
+    if not results:
+        return Asked(0, 0, request.tally, reader.curve, price)
+    by_name = ({p['class']: p['probability'] for p in r['predictions']} for r in results)
+    probabilities = torch.tensor([[each[name] for name in classes] for each in by_name])
+    share = request.budget
+    if request.target_accuracy is not None:
+        share = share_for(reader.curve, request.target_accuracy)
+    most = max(int(share * len(results) + 1e-9) - request.spent, 0)
+    rows = reader.unsure(probabilities, share)[:most]
+    lists, tally = _answers(
+        [sources[results[i]['image']] for i in rows.tolist()],
+        reader.prompts_for(probabilities[rows]),
+        reader.count,
+        request,
+    )
+    answered = [i for i, texts in enumerate(lists) if texts]
+    if answered:
+        which, replies = rows[answered], [lists[i][: reader.count] for i in answered]
+        found = reader.read(probabilities[which], replies, embed)
+        for row, p, texts in zip(which.tolist(), found, replies, strict=True):
+            results[row]['predictions'] = top(p, len(classes), classes)
+            results[row]['description'] = ' '.join(texts)
+    return Asked(len(results), len(answered), tally, reader.curve, price)
+
+
+def _answers(
+    images: list, prompts: Sequence[Sequence[str]], count: int, request: Request
+) -> tuple[list[list[str]], Tally | None]:
+    """Descriptions of each image, from the store where it has them."""
+    lists: list[list[str]] = [[] for _ in images]
+    if images and Path(request.store).exists():
+        kept = DescriptionStore(request.store)
+        for i, (key, asked) in enumerate(zip(map(pixel_key, images), prompts, strict=True)):
+            lists[i] = next(filter(None, (kept.get(key, prompt) for prompt in asked)), [])
+    if request.plan is None:
+        return lists, None
+    left = [i for i, texts in enumerate(lists) if not texts]
+    tally = request.tally or Tally()
+    if left:
+        found = describe_images(
+            [images[i] for i in left],
+            replace(request.plan, count=count),
+            request.store,
+            prompts=[prompts[i][0] for i in left],
+            tally=tally,
         )
-    share = budget if target_accuracy is None else share_for(head.curve.cpu(), target_accuracy)
-    names, found = [], []
-    workers = classifier.cfg.test_dataloader.get('num_workers', 0)
-    for batch in read_batches(paths, classifier.read, workers):
-        broken.update((path, reason) for path, reason in batch if isinstance(reason, str))
-        good = [(path, image) for path, image in batch if not isinstance(image, str)]
-        if good:
-            names += [path for path, _ in good]
-            found.append(classifier([image for _, image in good])[1])
-    if not names:
-        return []
-    probabilities = torch.cat(found)
-    rows = least_sure(probabilities, share).tolist() if head.text_weight.any() else []
-    asked = [names[row] for row in rows]
-    if not asked:
-        lists: list[list[str]] = []
-    elif ask:
-        lists = describe_images(asked, plan, store).descriptions
-    else:
-        kept = DescriptionStore(store)
-        lists = [kept.get(pixel_key(path), plan.prompt) or [] for path in asked]
-    pairs = zip(rows, lists, strict=True)
-    described = {row: texts[: head.descriptions] for row, texts in pairs if texts}
-    if described:
-        which = list(described)
-        means = [each.mean(0) for each in embed_lists(list(described.values()), _tower(classifier))]
-        logits = probabilities[which].clamp_min(1e-30).log().to(head.text_weight)
-        product = head.combined(logits, F.normalize(torch.stack(means), dim=1))
-        probabilities[which] = product.softmax(1).to(probabilities)
-    return [
-        dict(image=name, predictions=top(row, topk, classifier.classes))
-        | ({'description': ' '.join(described[i])} if i in described else {})
-        for i, (name, row) in enumerate(zip(names, probabilities, strict=True))
-    ]
-
-
-def _tower(classifier: Classifier) -> TextTower:
-    cfg = classifier.cfg
-    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-    source = hook if hook.get('model_name') else cfg.model.backbone
-    context = hook.get('text_context')
-    return TextTower(source['model_name'], source.get('pretrained'), text_context=context)
+        for i, texts in zip(left, found.descriptions, strict=True):
+            lists[i] = texts
+    return lists, tally

@@ -5,7 +5,8 @@
 
 Prints a JSON object an image, or with --table a table. --calibrated divides the logits by the
 fitted temperature. --coverage 0.95 adds the smallest set of classes that holds the right one for
-95 % of images like the training images. Exit code 1: some images were skipped.
+95 % of images like the training images. --descriptions FILE classifies images with their
+descriptions, where the folder reads any. Exit code 1: some images were skipped.
 """
 
 import argparse
@@ -14,13 +15,14 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
-from ..datasets.pictures import Images, list_images, read_rgb, to_rgb
+from ..datasets.pictures import Images, list_images, pixel_key, read_rgb, to_rgb
 from ..io.checksums import check_file
 from ..io.printing import plain, plain_json
 from ..torchvision_ops import define_missing_torchvision_ops
@@ -52,6 +54,7 @@ class Classifier(torch.nn.Module):
         self.classes, self.normalize = settings['classes'], settings['normalize']
         self.temperature, self.draft = settings['temperature'], settings['draft']
         self.on_trunk, self.held_out = settings['on_trunk'], settings['held_out']
+        self.folder, self.described = folder, settings['described']
         logging.disable(logging.WARNING)  # open_clip warns of weights that are loaded below
         model, _, self.preprocess = open_clip.create_model_and_transforms(
             f'local-dir:{folder}', load_weights=False, text_cfg=NO_TEXT
@@ -71,6 +74,9 @@ class Classifier(torch.nn.Module):
     keys: torch.Tensor  # of unit length, with them key_values and key_sharpness
     key_values: torch.Tensor
     key_sharpness: torch.Tensor
+    text_weight: torch.Tensor  # with text_bias and curve, where descriptions are read
+    text_bias: torch.Tensor
+    curve: torch.Tensor
 
     def read(self, image: Any) -> torch.Tensor:
         """An image of any kind, upright and in RGB, as the image tower takes it: (3, H, W).
@@ -99,6 +105,28 @@ class Classifier(torch.nn.Module):
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Probabilities (B, N_c) of logits divided by the fitted temperature."""
         return (logits / self.temperature).softmax(dim=1)
+
+    @cached_property
+    def _text(self) -> tuple[Any, Any]:
+        """The text tower and its tokenizer, loaded when the first description is read."""
+        name = f'local-dir:{self.folder}'
+        return open_clip.create_model(name).eval(), open_clip.get_tokenizer(name)
+
+    @torch.no_grad()
+    def with_descriptions(self, logits: torch.Tensor, lists: list[list[str]]) -> torch.Tensor:
+        """Probabilities (B, N_c) of images by logits (B, N_c) and by their descriptions.
+
+        Images with an empty list keep their calibrated probabilities.
+        """
+        probabilities = self.calibrated(logits)
+        model, tokenizer = self._text
+        for row, texts in enumerate(lists):
+            if texts := texts[: self.described['count']]:
+                mean = model.encode_text(tokenizer(texts)).mean(0)
+                text = torch.nn.functional.normalize(mean, dim=0) @ self.text_weight.T
+                image = self.described['exponent'] * probabilities[row].clamp_min(1e-30).log()
+                probabilities[row] = (image + text + self.text_bias).softmax(0)
+        return probabilities
 
     def sets(self, logits: torch.Tensor, coverage: float) -> list[list[str]]:
         """The smallest set of classes for each row of logits, the likeliest first."""
@@ -150,18 +178,40 @@ def read_settings(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{file} is not JSON: {str(error)[:100]}') from None
-    found = {'on_trunk': False, 'held_out': []} | found if isinstance(found, dict) else {}
+    defaults = {'on_trunk': False, 'held_out': [], 'described': None}
+    found = defaults | found if isinstance(found, dict) else {}
     checks = {
         'classes': lambda v: _all(v, str) and len(v) > 1,
         'normalize': lambda v: isinstance(v, bool),
         'temperature': lambda v: _is_number(v) and v > 0,
         'draft': lambda v: v is None or (isinstance(v, int) and v > 0),
         'on_trunk': lambda v: isinstance(v, bool),
+        'described': lambda v: v is None or (isinstance(v, dict) and _is_number(v.get('exponent'))),
         'held_out': lambda v: isinstance(v, list) and all(_is_number(x) and 0 <= x <= 1 for x in v),
     }
     for name, check in checks.items():
         if name not in found or not check(found[name]):
             raise ValueError(f'{file}: the field {name!r} is missing or not what it should be')
+    return found
+
+
+def read_descriptions(file: Path, prompts: Sequence[str]) -> dict[str, list[str]]:
+    """Descriptions by image, of JSON lines; replies to other prompts than these are left out.
+
+    Raises:
+        ValueError: A line is no object with ``image`` and ``descriptions``.
+    """
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
+        try:
+            record = json.loads(line)
+            image, texts = record['image'], record['descriptions']
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(
+                f'{file}, line {number}: no JSON object with "image" and "descriptions"'
+            ) from None
+        if texts and record.get('prompt', prompts[0]) in prompts:
+            found[image] = texts
     return found
 
 
@@ -180,6 +230,7 @@ def predict(
     coverage: float | None = None,
     calibrated: bool = False,
     broken: dict[str, str] | None = None,
+    descriptions: dict[str, list[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Classify images in batches.
 
@@ -190,6 +241,8 @@ def predict(
         coverage: Also give the set of classes that holds the right one for this share of images.
         calibrated: Divide logits by the temperature.
         broken: Receives images that cannot be read, and why; without it they are a ValueError.
+        descriptions: Of images, by path or by :func:`pixel_key`; these images are classified with
+            them, all others by calibrated probabilities.
 
     Returns:
         For each image a dict with ``image`` (its path or number), ``predictions`` (``class`` and
@@ -197,12 +250,14 @@ def predict(
     """
     found, results = list_images(images), []
     for start in range(0, len(found), BATCH):
-        names, pixels = [], []
+        names, pixels, texts = [], [], []
         for number, image in enumerate(found[start : start + BATCH], start):
             name = str(image) if isinstance(image, Path) else f'image {number}'
             try:
                 pixels.append(classifier.read(image))
                 names.append(name)
+                if descriptions is not None:
+                    texts.append(descriptions.get(name) or descriptions.get(pixel_key(image), []))
             except Exception as error:  # whatever a decoder raises
                 if broken is None:
                     raise ValueError(f'{name} cannot be read: {error}') from error
@@ -210,7 +265,10 @@ def predict(
         if not pixels:
             continue
         logits, probabilities = classifier(torch.stack(pixels))
-        probabilities = classifier.calibrated(logits) if calibrated else probabilities
+        if descriptions is not None:
+            probabilities = classifier.with_descriptions(logits, texts)
+        elif calibrated:
+            probabilities = classifier.calibrated(logits)
         sets = classifier.sets(logits, coverage) if coverage is not None else [None] * len(names)
         for name, row, chosen in zip(names, probabilities, sets, strict=True):
             best = row.topk(min(topk or len(row), len(row)))
@@ -230,6 +288,12 @@ def main() -> int:
     parser.add_argument('--table', action='store_true', help='print a table: image, class, ...')
     parser.add_argument('--calibrated', action='store_true', help='use the fitted temperature')
     parser.add_argument('--coverage', type=float, metavar='C', help='also print sets of classes')
+    parser.add_argument(
+        '--descriptions',
+        type=Path,
+        metavar='FILE',
+        help='JSON lines with "image" and "descriptions", such as predict --store keeps',
+    )
     args = parser.parse_args()
     if args.coverage is not None and not 0 < args.coverage < 1:
         parser.error('--coverage must lie between 0 and 1')
@@ -241,9 +305,17 @@ def main() -> int:
         parser.exit(2, 'error: --coverage needs a folder that mmpretrain-lmmreg fit has made\n')
     if args.coverage and least_probability(classifier.held_out, args.coverage) == 0:
         print('too few training images for this coverage: each set is all classes', file=sys.stderr)
+    texts = None
+    if args.descriptions:
+        if not classifier.described:
+            parser.exit(2, 'error: --descriptions needs a folder that reads descriptions\n')
+        try:
+            texts = read_descriptions(args.descriptions, classifier.described['prompts'])
+        except (OSError, ValueError) as error:
+            parser.exit(2, f'error: {error}\n')
     broken: dict[str, str] = {}
-    topk = 1 if args.table else None
-    for result in predict(classifier, args.images, topk, args.coverage, args.calibrated, broken):
+    topk, options = 1 if args.table else None, (args.coverage, args.calibrated)
+    for result in predict(classifier, args.images, topk, *options, broken, texts):
         best = result['predictions'][0]
         named = {p['class']: p['probability'] for p in result['predictions']}
         line = {'image': result['image'], 'probabilities': named}

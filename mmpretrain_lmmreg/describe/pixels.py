@@ -1,15 +1,14 @@
 """Images known by their pixels, asked about from Python."""
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..datasets.pictures import to_rgb
+from ..datasets.pictures import PIXELS, pixel_key, to_rgb
 from ..descriptions.lines import RANKS, Record, scan
 from ..descriptions.store import complete
 from ..errors import InputError
@@ -17,8 +16,6 @@ from .plan import DescribePlan
 from .run import opened
 from .state import Tally
 from .tasks import Loaded, Task
-
-_PREFIX = 'sha256:'
 
 
 @dataclass(frozen=True)
@@ -47,6 +44,8 @@ def describe_images(
     plan: DescribePlan,
     store: str | os.PathLike,
     report: Callable[[Tally], None] = lambda tally: None,
+    prompts: Sequence[str] | None = None,
+    tally: Tally | None = None,
 ) -> Described:
     """Ask about images, and keep the replies in a store of their own.
 
@@ -59,6 +58,8 @@ def describe_images(
         plan: What is asked of whom. Its prompt must not name a class.
         store: A descriptions file; made where it is not there.
         report: Called with the tally after each image.
+        prompts: One for each image, in place of the plan's; those of one prompt are asked together.
+        tally: Goes on where other calls have ended, so that limits hold for all.
 
     Raises:
         InputError: An image cannot be read; the endpoint refuses, or no image is answered. Replies
@@ -71,40 +72,32 @@ def describe_images(
         [['A dog runs on a beach.'], ['Two people climb a wall.']]
     """
     sources = list(images)
-    keys = [pixel_key(source) for source in sources]
+    try:
+        keys = [pixel_key(source) for source in sources]
+    except ValueError as error:
+        raise InputError(str(error), code='describe.image') from None
     by_key = dict(zip(keys, sources, strict=True))
 
     def load(key: str, prepare: Callable, wanted: Callable) -> Loaded:
-        sha256 = key.removeprefix(_PREFIX)
+        sha256 = key.removeprefix(PIXELS)
         return Loaded(sha256, prepare(to_rgb(by_key[key])) if wanted(sha256) else None)
 
-    best: dict[str, Record] = {}
-    with opened(plan, Path(store), load=load, report=report) as run:
-        tally = run([Task(key, key) for key in by_key])
-        for _, line in scan(Path(store)):
-            if line['image'] in by_key and run.answered.counts(line):
-                record = complete(line)
-                old = best.setdefault(record['image'], record)
-                if RANKS[record['status']] <= RANKS[old['status']]:
-                    best[record['image']] = record
-    return Described(keys, [best.get(key) for key in keys], tally)
-
-
-def pixel_key(image: str | os.PathLike | Image.Image | NDArray) -> str:
-    """The name of an image's content: ``sha256:`` and the digest of its size and RGB pixels.
-
-    Raises:
-        InputError: It cannot be read, or is no image.
-
-    Example:
-        >>> pixel_key(Image.new('RGB', (3, 2)))[:19]
-        'sha256:632ef0513cf8'
-    """
-    try:
-        rgb = to_rgb(image)
-    except Exception as error:  # decoders raise whatever a broken file provokes
-        name = 'an image' if isinstance(image, Image.Image) or hasattr(image, 'dtype') else image
-        raise InputError(f'{name} cannot be read: {error}', code='describe.image') from None
-    digest = hashlib.sha256(f'{rgb.width}x{rgb.height}\n'.encode())
-    digest.update(rgb.tobytes())
-    return _PREFIX + digest.hexdigest()
+    asked: dict[str, list[str]] = {}
+    for number, key in enumerate(keys):
+        asked.setdefault(prompts[number] if prompts else plan.prompt, []).append(key)
+    best: dict[tuple[str, str], Record] = {}
+    tally, describer = tally or Tally(), plan.build()
+    for prompt, group in asked.items():
+        one = replace(plan, prompt=prompt)
+        with opened(
+            one, Path(store), describer=describer, load=load, report=report, tally=tally
+        ) as run:
+            run([Task(key, key) for key in dict.fromkeys(group)])
+            for _, line in scan(Path(store)):
+                if line['image'] in by_key and run.answered.counts(line):
+                    record = complete(line)
+                    old = best.setdefault((record['image'], prompt), record)
+                    if RANKS[record['status']] <= RANKS[old['status']]:
+                        best[record['image'], prompt] = record
+    pairs = ((key, prompts[i] if prompts else plan.prompt) for i, key in enumerate(keys))
+    return Described(keys, [best.get(pair) for pair in pairs], tally)

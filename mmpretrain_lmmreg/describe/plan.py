@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..descriptions.samples import CLASS, names_class
+from ..descriptions.samples import CLASS, default_prompt, names_class
 from ..errors import InputError
-from .describers import KINDS, NAMES, ONE, PROMPT, Describer, build_describer
+from .describers import KINDS, NAMES, Describer, build_describer
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DescribePlan:
                 code='describe.no_describer',
             )
         if not self.prompt:
-            object.__setattr__(self, 'prompt', PROMPT.format(self.count) if self.count > 1 else ONE)
+            object.__setattr__(self, 'prompt', default_prompt(self.count))
         price = self.price or (0, 0)
         if not all(0 <= each < math.inf for each in price):
             raise InputError(

@@ -1,6 +1,7 @@
 """The transform that hands a sample its descriptions."""
 
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,8 +11,10 @@ from mmpretrain.registry import TRANSFORMS
 
 from ..errors import InputError
 from .lines import open_for_reading
-from .samples import Sample, names_class, rel_path_of, root_of
+from .samples import ONE, PROMPT, Sample, names_class, rel_path_of, root_of
 from .store import DescriptionStore
+
+_OWN = re.compile(rf'{PROMPT.format("[0-9]+")}|{re.escape(ONE)}')
 
 
 @TRANSFORMS.register_module()
@@ -30,7 +33,8 @@ class AttachDescriptions(BaseTransform):
         missing: ``'error'`` refuses an image that was never described; ``'warn'``, in the configs
             here, gives it no descriptions, and training warns how many are described; ``'skip'``
             does so without a warning, also for all images where there is no file.
-        prompts: Take the replies to these prompts alone; by default to all in the file.
+        prompts: Take the replies to these prompts alone, in this order. By default those to the
+            requests that ``describe`` has of its own, or to all prompts of a file without any.
 
     Raises:
         InputError: An image is missing from the file; names both and the command that
@@ -99,10 +103,13 @@ def texts_of(
 ) -> list[str] | None:
     """Descriptions of an image by all prompts that do (not) name its class; None without any.
 
-    Empty ones, as another tool may have written, are left out; so are other prompts than ``only``.
+    Empty ones, as another tool may have written, are left out; so are other prompts than ``only``,
+    see :class:`AttachDescriptions`.
     """
-    prompts = [p for p in store.prompts if names_class(p) == named and p in (only or [p])]
-    found = [texts for prompt in prompts if (texts := store.get(image, prompt)) is not None]
+    if only is None:
+        every = [prompt for prompt in store.prompts if names_class(prompt) == named]
+        only = [prompt for prompt in every if _OWN.fullmatch(prompt)] or every
+    found = [texts for prompt in only if (texts := store.get(image, prompt)) is not None]
     return [text for texts in found for text in texts if text.strip()] if found else None
 
 

@@ -8,6 +8,11 @@ from ..errors import InputError
 
 Sample = dict[str, Any]
 
+PROMPT = 'Give {} semantic descriptions for the image'
+"""The paper's request for so many descriptions."""
+ONE = 'Describe the image in one sentence.'
+"""The other style of request, for a single description."""
+
 CLASS = '{class}'
 """Stands for the name of the image's class in a prompt."""
 
@@ -15,6 +20,16 @@ CLASS = '{class}'
 def names_class(prompt: str) -> bool:
     """Whether a prompt gives the LMM the name of the image's class."""
     return CLASS in prompt
+
+
+def default_prompt(count: int) -> str:
+    """What is asked for so many descriptions: one sentence, or the paper's request.
+
+    Example:
+        >>> default_prompt(10)
+        'Give 10 semantic descriptions for the image'
+    """
+    return PROMPT.format(count) if count > 1 else ONE
 
 
 def root_of(sample: Sample, data_root: str | os.PathLike | None = None) -> Path:

@@ -2,6 +2,7 @@ from .. import compat  # noqa: F401  first, since it lets torchvision be importe
 
 # isort: split
 from .caps_adapter import CapSAdapterHead
+from .cascade_vlm import CascadeVLMHead
 from .clap import CLAPHead
 from .class_mean_reg import ClassMeanRegHead
 from .classify_by_description import ClassifyByDescriptionHead
@@ -30,6 +31,7 @@ __all__ = [
     'CLAPHead',
     'CLIPASelfHead',
     'CapSAdapterHead',
+    'CascadeVLMHead',
     'ClassMeanRegHead',
     'ClassifyByDescriptionHead',
     'CoCoOpHead',

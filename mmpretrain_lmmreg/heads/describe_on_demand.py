@@ -13,14 +13,16 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from ..clip.text_tower import TextTower
 from ..datasets.samples import transforms_of
 from ..descriptions.attach import AttachDescriptions
+from ..descriptions.samples import default_prompt
 from ..errors import InputError, require_range
 from ..features.embeddings import image_embeddings
 from ..text.embedding import embed_lists
 from .base import SetUpHead, class_counts
 from .inputs import HeadInputs
-from .on_demand import Product, accuracy_curve, fit_product
+from .on_demand import DescriptionReader, Product, accuracy_curve, fit_product
 from .stacking import fold_numbers, stacking_weights
 
 FOLDS = 5
@@ -46,6 +48,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         in_channels: D, the width of image and text embeddings.
         classifier: Settings of the image classifier's head, without sizes.
         descriptions: Descriptions of an image that are read, the first ones; 1 by default.
+        prompts: Whose replies are read; ``predict`` asks the first one. By default the request
+            for so many descriptions (of one: a sentence), and the paper's for ten.
         cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
 
     Raises:
@@ -62,6 +66,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         in_channels: int,
         classifier: dict,
         descriptions: int = 1,
+        prompts: Sequence[str] | None = None,
         cache: str | None = None,
         **kwargs,
     ) -> None:
@@ -75,7 +80,9 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
             )
         self.num_classes, self.in_channels = num_classes, in_channels
         self.descriptions = descriptions
-        self.attach = AttachDescriptions(cache, missing='skip')
+        asked = prompts or (default_prompt(descriptions), default_prompt(10))
+        self.prompts = tuple(dict.fromkeys(asked))
+        self.attach = AttachDescriptions(cache, missing='skip', prompts=self.prompts)
         sizes = dict(num_classes=num_classes, in_channels=in_channels)
         self.classifier = MODELS.build({**classifier, **sizes})
         if isinstance(self.classifier, SetUpHead) and self.classifier.inputs_at_test:
@@ -110,7 +117,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         """Fit what is fitted, or hold out what the exponents are found on after each epoch."""
         found = self._described(inputs)
         described = torch.tensor(sorted(found), dtype=torch.long)
-        texts = embed_unit([found[i] for i in described.tolist()], inputs) if found else None
+        lists = [found[i] for i in described.tolist()]
+        texts = embed_unit(lists, inputs.text_tower) if found else None
         every = torch.arange(len(inputs.groups))
         if any(p.requires_grad for p in self.classifier.parameters()):
             labels = torch.tensor([inputs.dataset.get_data_info(i)['gt_label'] for i in every])
@@ -165,7 +173,11 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         """Find scale, exponents and curve from held-out scores (N, N_c)."""
         self.scale.fill_(max(stacking_weights([scores], labels)[0], 1e-6))
         if texts is None:
-            print_log('no training image is described: descriptions have the exponent 0', 'current')
+            print_log(
+                f'no training image has a reply to {" or ".join(map(repr, self.prompts))} '
+                '(model.head.prompts): descriptions have the exponent 0',
+                'current',
+            )
             return
         prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
         image, own = scores[described], labels[described]
@@ -219,10 +231,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         own = [t for t in transforms_of(inputs.dataset) if isinstance(t, AttachDescriptions)]
         attach = self.attach
         if own and not attach.cache:
-            names = ('cache', 'data_root', 'named', 'prompts')
-            attach = AttachDescriptions(
-                **{name: getattr(own[0], name) for name in names}, missing='skip'
-            )
+            attach = AttachDescriptions(own[0].cache, own[0].data_root, 'skip', False, self.prompts)
         found = {}
         for i in range(len(inputs.dataset)):
             texts = attach.find(inputs.dataset.get_data_info(i))
@@ -238,15 +247,11 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         """The embeddings, (B, D)."""
         return self.classifier.pre_logits(feats)
 
-    def combined(self, logits: Tensor, texts: Tensor) -> Tensor:
-        """Logits of the product, (B, N_c).
-
-        Args:
-            logits: Of :meth:`forward`, (B, N_c).
-            texts: Unit embeddings of the images' descriptions, (B, D).
-        """
-        image = self.exponents[0] / self.scale * logits
-        return image + F.linear(texts.to(logits), self.text_weight, self.text_bias)
+    def reader(self, classes: Sequence[str] = ()) -> DescriptionReader:
+        """What descriptions change in calibrated probabilities."""
+        exponent = (self.exponents[0] / self.scale).item()
+        weight, bias, curve = self.text_weight.cpu(), self.text_bias.cpu(), self.curve.cpu()
+        return DescriptionReader(exponent, weight, bias, curve, self.descriptions, self.prompts)
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """The image classifier's, without the images that the exponents are found on."""
@@ -273,7 +278,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         return {**cache, 'key_values': self.scale * cache['key_values']} if cache else {}
 
 
-def embed_unit(lists: Sequence[Sequence[str]], inputs: Any) -> Tensor:
+def embed_unit(lists: Sequence[Sequence[str]], tower: TextTower) -> Tensor:
     """Unit vectors of each list's mean text embedding, (N, D)."""
-    means = [each.mean(0) for each in embed_lists(lists, inputs.text_tower)]
+    means = [each.mean(0) for each in embed_lists(lists, tower)]
     return F.normalize(torch.stack(means), dim=1)

@@ -3,7 +3,9 @@
 N: images; N_c: classes; D: width of the embeddings.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from .stacking import Classifier, left_out_scores, stacking_weights, text_classifier
 
+Embed = Callable[[Sequence[Sequence[str]]], Tensor]  # lists of texts -> unit vectors (N, D)
 C, FOLDS, STEPS = 10.0, 5, 20  # of the logistic regression; of its held-out scores; of the curve
 
 
@@ -94,6 +97,61 @@ def learned_text_classifier(texts: Tensor, labels: Tensor, classes: int) -> Clas
     bias[:] = b.min().to(bias)
     weight[there], bias[there] = w.to(weight), b.to(bias)
     return weight, bias
+
+
+class Reader(Protocol):
+    """Who reads replies about single images: :class:`DescriptionReader`, or CascadeVLM's."""
+
+    @property
+    def count(self) -> int:
+        """Descriptions of an image that are read, the first ones."""
+
+    @property
+    def curve(self) -> Tensor:
+        """See :func:`accuracy_curve`; all zeros where it is not known."""
+
+    def unsure(self, probabilities: Tensor, share: float) -> Tensor:
+        """Rows of the images (N, N_c) that are asked about, the least sure first."""
+
+    def prompts_for(self, probabilities: Tensor) -> Sequence[Sequence[str]]:
+        """For each image the prompts whose replies are read; the first one is asked."""
+
+    def read(self, probabilities: Tensor, replies: Sequence[Sequence[str]], embed: Embed) -> Tensor:
+        """Probabilities (n, N_c) of images by theirs without replies, and their replies."""
+
+
+@dataclass(frozen=True)
+class DescriptionReader:
+    """Probabilities in proportion to ``image ** exponent * exp(weight @ text + bias)``.
+
+    Attributes:
+        exponent: Of the image classifier's probabilities.
+        weight, bias: (N_c, D) and (N_c,), see :class:`Product`.
+        curve: See :func:`accuracy_curve`.
+        count: Descriptions of an image that are read, the first ones.
+        prompts: Whose replies are read; the first one is asked.
+    """
+
+    exponent: float
+    weight: Tensor
+    bias: Tensor
+    curve: Tensor
+    count: int
+    prompts: tuple[str, ...]
+
+    def unsure(self, probabilities: Tensor, share: float) -> Tensor:
+        """Those of the smallest margin; none where the text has no weight."""
+        return least_sure(probabilities, share if self.weight.any() else 0)
+
+    def prompts_for(self, probabilities: Tensor) -> Sequence[Sequence[str]]:
+        """The same for all images."""
+        return [self.prompts] * len(probabilities)
+
+    def read(self, probabilities: Tensor, replies: Sequence[Sequence[str]], embed: Embed) -> Tensor:
+        """The product with the mean embedding of the first descriptions."""
+        texts = embed([each[: self.count] for each in replies]).to(self.weight)
+        logits = self.exponent * probabilities.clamp_min(1e-30).log().to(self.weight)
+        return (logits + F.linear(texts, self.weight, self.bias)).softmax(1)
 
 
 def margins(probabilities: Tensor) -> Tensor:

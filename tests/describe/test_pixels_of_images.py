@@ -8,7 +8,8 @@ from loopback import Loopback
 from PIL import Image
 from refused import refused
 
-from mmpretrain_lmmreg.describe.pixels import describe_images, pixel_key
+from mmpretrain_lmmreg.datasets.pictures import pixel_key
+from mmpretrain_lmmreg.describe.pixels import describe_images
 from mmpretrain_lmmreg.describe.plan import DescribePlan
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 
@@ -61,4 +62,4 @@ def test_within_a_running_loop_as_in_a_notebook(images, tmp_path, endpoint):
 def test_what_is_no_image(tmp_path):
     for wrong in (tmp_path / 'none.jpg', np.zeros((2, 2)), 7):
         with refused('describe.image'):
-            pixel_key(wrong)
+            describe_images([wrong], PLAN, tmp_path / 'asked.jsonl')

@@ -11,11 +11,6 @@ from PIL import Image
 
 from ...errors import InputError
 
-PROMPT = 'Give {} semantic descriptions for the image'
-"""The paper's prompt, for 10."""
-ONE = 'Describe the image in one sentence.'
-"""The other style of request, for a single description."""
-
 UNAVAILABLE, REJECTED, TOO_LARGE, REASONED = 'unavailable', 'rejected', 'too large', 'reasoned'
 """Faults that other images may share: no answer, a refused request or size, thoughts alone."""
 
