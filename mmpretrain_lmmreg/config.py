@@ -130,17 +130,32 @@ def _read(path: str | Path) -> Config:
 
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, re.error) as error:
+    except (SyntaxError, re.error, FileNotFoundError) as error:
         raise InputError(
-            f'the config {path} cannot be read: {error}. Where it has {{{{$NAME:default}}}}, '
-            "a quote or backslash in the variable's value breaks it: write "
-            "os.environ['NAME'] instead",
+            f'the config {path} cannot be read: {error}{_broken_by(path)}',
             code='config.unreadable',
         ) from error
     if _ASKS_ON.search(cfg.text) and os.environ.get(ON):
         cfg.env_variables[ON] = os.environ[ON]
     check_braces(cfg)
     return cfg
+
+
+def _broken_by(path: str | Path) -> str:
+    """What mmengine pastes into a config's text that is no plain text there, as a hint."""
+    if not Path(path).is_file():
+        return ''
+    text = Path(path).read_text('utf-8', 'replace')
+    values = {f'${name}': os.environ.get(name, '') for name in re.findall(r'\{\{\$(\w+)', text)}
+    if '{{ fileDirname' in text or '{{fileDirname' in text:
+        values['fileDirname'] = os.path.dirname(os.path.abspath(path))
+    broken = [name for name, value in values.items() if re.search(r'[\'"\\\n]', value)]
+    return (
+        f'. mmengine pastes {", ".join(broken)} into its text, where a quote, backslash or line '
+        "break changes it: rename the folder, or write __import__('os').environ['NAME'] + '/...'"
+        if broken
+        else ''
+    )
 
 
 def check_braces(cfg: Config) -> None:

@@ -208,11 +208,27 @@ def test_names_that_mmengine_would_replace_are_refused(pictures, tmp_path, monke
     on.write_text(OTHER)
     with refused('config.unreadable', match='a::b'):
         load_config(method_file('gda'), on)
-    monkeypatch.setenv('LMMREG_CONFIGS', "/Ann's")
-    on = tmp_path / 'pasted.py'
-    on.write_text(OTHER)
-    with refused('config.unreadable', match='pasted.py.*LMMREG|pasted.py.*NAME'):
-        load_config(on)
+
+
+@pytest.mark.parametrize('name', AWKWARD)
+def test_what_mmengine_pastes_works_or_is_named(name, tmp_path, monkeypatch):
+    """``{{$LMMREG_CONFIGS:configs}}`` and ``{{ fileDirname }}`` become a part of Python text."""
+    (folder := tmp_path / name).mkdir()
+    (folder / 'configs').symlink_to(CONFIGS)
+    monkeypatch.setenv('LMMREG_CONFIGS', str(folder / 'configs'))
+    here = "_base_ = '{{ fileDirname }}/configs/lmmreg_demo.py'\nmethod = 'x'\n"
+    for pasted, text in (('LMMREG_CONFIGS', OTHER), ('fileDirname', here)):
+        (folder / 'pasted.py').write_text(text)
+        if set(name) & set("'\\\n"):  # ends the text, or stands for something else in it
+            with refused('config.unreadable', match=rf'(?s)pasted\.py.*pastes \$?{pasted} into'):
+                load_config(folder / 'pasted.py')
+        else:
+            assert load_config(folder / 'pasted.py').train_pipeline
+    by_hand = OTHER.replace(
+        "'{{$LMMREG_CONFIGS:configs}}/", "__import__('os').environ['LMMREG_CONFIGS'] + '/"
+    )
+    (folder / 'by_hand.py').write_text(by_hand)
+    assert load_config(folder / 'by_hand.py').templates == ['a drawing of {}.']
 
 
 def test_work_folders(other, monkeypatch):
