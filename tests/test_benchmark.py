@@ -77,6 +77,7 @@ def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monk
     assert result['on_disk'] and 0.1 < result['gib'] < 10
 
 
+@pytest.mark.slow
 def test_the_peak_is_the_process_s_own():
     held = torch.ones(2**28)  # a GiB that a child does not have
     code = 'from dev.benchmarks.memory import peak_gib; print(peak_gib())'
@@ -162,6 +163,7 @@ def test_growth_of_a_stage(monkeypatch, tmp_path):
     assert time.correct == {'result': False}
 
 
+@pytest.mark.slow
 def test_a_stage_runs_in_a_process_of_its_own(tmp_path):
     found = scale.in_process('missing_descriptions', tmp_path / 'new', 50)
     assert found['right'] and found['cpu'] > 0 and 0 <= found['gib'] < 0.1
@@ -191,12 +193,6 @@ def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(
         name='train_vs_torch', measured=2.0, against=1.0, ratio=2.0, target=1.05
     )
     assert '(`train_vs_torch`) | 2 | 1 | 2 | ≤ 1.05, not' in capsys.readouterr().out
-
-
-def test_too_few_images(monkeypatch, tmp_path, capsys):
-    with pytest.raises(SystemExit, match='2'):
-        run_tool(monkeypatch, 'trunk', '--images', tmp_path)
-    assert f'--images {tmp_path}: 0 images, at least 32 are needed' in capsys.readouterr().err
 
 
 def test_all_that_is_missing_is_named_before_anything_is_measured(monkeypatch, tmp_path, capsys):

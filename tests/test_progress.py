@@ -1,41 +1,9 @@
-"""A live bar on a terminal, a line now and then elsewhere."""
-
-import os
-import pty
-import subprocess
-import sys
+"""A line now and then in a log; tests/cli/test_start.py looks at the bar of a terminal."""
 
 import pytest
 
 from mmpretrain_lmmreg import progress as module
 from mmpretrain_lmmreg.progress import Progress, duration, track
-
-SCRIPT = """
-import time
-import mmpretrain_lmmreg.register
-from mmpretrain_lmmreg.progress import track
-for _ in track(range(3), 'pieces', 3):
-    time.sleep(0.3)
-"""
-
-
-def test_a_live_bar_on_a_terminal_after_all_imports():
-    """An import that redirects stdout must not switch rich's bars off for good."""
-    ours, theirs = pty.openpty()
-    environment = {**os.environ, 'TERM': 'xterm'}
-    process = subprocess.Popen([sys.executable, '-c', SCRIPT], stderr=theirs, env=environment)
-    os.close(theirs)
-    seen = b''
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    assert process.wait() == 0
-    assert b'pieces' in seen and b'1/3' in seen and b'2/3' in seen and b'0:00:0' in seen
 
 
 @pytest.fixture

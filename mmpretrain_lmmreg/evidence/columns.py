@@ -1,8 +1,7 @@
 """The columns of a comparison, and how their figures read."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .stats import BINS
 
@@ -10,14 +9,13 @@ MISSING = '–'
 LEVEL = 0.05
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the table: its heading, the text of a row's cell, and what it sorts by."""
+class Column(NamedTuple):
+    """A column of the table: its heading, the text of a row's cell, and what it means."""
 
     key: str
     heading: str
     text: Callable[[dict], str]
-    meaning: str
+    meaning: str = ''
 
     def value(self, row: dict) -> Any:
         """What rows are sorted by."""
@@ -38,46 +36,37 @@ def between(row: dict, name: str, sign: bool = False) -> str:
     return MISSING if low is None else f'{points(low, sign)} to {points(high, sign)}'
 
 
+def number(value: float | None, form: str = '.3f') -> str:
+    """A number, by default with three decimals."""
+    return MISSING if value is None else f'{value:{form}}'
+
+
 def p_value(p: float | None) -> str:
     """Three decimals, or '<0.001'."""
-    if p is None:
-        return MISSING
-    return '<0.001' if p < 0.001 else f'{p:.3f}'
+    return '<0.001' if p is not None and p < 0.001 else number(p)
 
 
-def decimals(value: float | None) -> str:
-    """Three decimals."""
-    return MISSING if value is None else f'{value:.3f}'
-
-
-def accuracy(row: dict) -> str:
-    """Mean ± standard deviation over seeds."""
+def _accuracy(row: dict) -> str:
     sd = '' if row['accuracy_sd'] is None else f' ± {points(row["accuracy_sd"])}'
     return points(row['accuracy']) + sd
 
 
-def mcnemar(row: dict) -> str:
-    """McNemar's p of each seed."""
+def _by_seed(row: dict) -> str:
     return ', '.join(p_value(p) for p in row['mcnemar_p'].values()) or MISSING
 
 
-def count(value: float | None) -> str:
-    """A whole number."""
-    return MISSING if value is None else f'{value:,.0f}'
-
-
 COLUMNS = (
-    Column('method', 'Method', lambda r: r['method'], ''),
+    Column('method', 'Method', lambda r: r['method']),
     Column(
         'tuning',
         'Tuning',
         lambda r: r['tuning'] or MISSING,
         "'default' settings, or 'tuned' on a validation split",
     ),
-    Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING, ''),
+    Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING),
     Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'the baseline of this row'),
     Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
-    Column('accuracy', 'Accuracy %', accuracy, 'mean ± sample standard deviation over seeds'),
+    Column('accuracy', 'Accuracy %', _accuracy, 'mean ± sample standard deviation over seeds'),
     Column(
         'accuracy_low',
         '95 % interval',
@@ -121,7 +110,7 @@ COLUMNS = (
     Column(
         'mcnemar_p',
         'McNemar p by seed',
-        mcnemar,
+        _by_seed,
         'exact; each run against the baseline’s run of the same seed; images count as independent',
     ),
     Column(
@@ -138,17 +127,19 @@ COLUMNS = (
         lambda r: points(r['macro_recall']),
         'recall averaged over classes',
     ),
-    Column('nll', 'NLL', lambda r: decimals(r['nll']), 'negative log-likelihood in nats'),
+    Column('nll', 'NLL', lambda r: number(r['nll']), 'negative log-likelihood in nats'),
     Column(
-        'ece', 'ECE', lambda r: decimals(r['ece']), f'expected calibration error, {BINS} equal bins'
+        'ece', 'ECE', lambda r: number(r['ece']), f'expected calibration error, {BINS} equal bins'
     ),
     Column(
-        'trained_parameters', 'Trained parameters', lambda r: count(r['trained_parameters']), ''
+        'trained_parameters',
+        'Trained parameters',
+        lambda r: number(r['trained_parameters'], ',.0f'),
     ),
     Column(
         'train_seconds',
         'Training s',
-        lambda r: count(r['train_seconds']),
+        lambda r: number(r['train_seconds'], ',.0f'),
         'seconds in training epochs, mean over seeds',
     ),
 )

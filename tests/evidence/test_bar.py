@@ -50,6 +50,7 @@ def bar_slice(shared, tmp_path_factory):
 
 @pytest.fixture
 def bar_config(lite0, bar_slice, monkeypatch, tmp_path):
+    monkeypatch.setenv('LMMREG_CACHE', str(bar_slice.with_name('bar-cache')))  # of both tests
     monkeypatch.setattr(lite0_minilm, 'folder', lambda: lite0)
     monkeypatch.setenv('BAR_ROOT', str(bar_slice))
     cfg = Config.fromfile(CONFIGS / 'lmmreg_bar_lite0.py')

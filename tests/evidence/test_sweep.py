@@ -317,21 +317,8 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
             transform.pop('data_root', None)
     cfg.dump(tmp_path / 'ours.py')
     out = tmp_path / 'out'
-    argv = [
-        'sweep.py',
-        str(tmp_path / 'ours.py'),
-        '--seeds',
-        '0',
-        '1',
-        '--select',
-        'val',
-        '--grid',
-        'model.head.alpha=0.0,0.5',
-        '--jobs',
-        '2',
-        '--out',
-        str(out),
-    ]
+    argv = ['sweep.py', str(tmp_path / 'ours.py'), '--seeds', '0', '1', '--select', 'val']
+    argv += ['--grid', 'model.head.alpha=0.0,0.5', '--jobs', '2', '--out', str(out)]
     monkeypatch.setattr(sys, 'argv', argv)
     runpy.run_path(str(TOOLS / 'sweep.py'), run_name='__main__')
     one_by_one = [*argv[:-1], str(tmp_path / 'one'), '--jobs', '1']
