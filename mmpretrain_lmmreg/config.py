@@ -146,9 +146,10 @@ def _broken_by(path: str | Path) -> str:
     if not Path(path).is_file():
         return ''
     text = Path(path).read_text('utf-8', 'replace')
-    values = {f'${name}': os.environ.get(name, '') for name in re.findall(r'\{\{\$(\w+)', text)}
-    if '{{ fileDirname' in text or '{{fileDirname' in text:
-        values['fileDirname'] = os.path.dirname(os.path.abspath(path))
+    values = {
+        name: os.environ.get(name[1:], '') if name[0] == '$' else os.path.abspath(path)
+        for name in re.findall(r'\{\{[\'"]?\s*(\$\w+|file\w+)', text)
+    }
     broken = [name for name, value in values.items() if re.search(r'[\'"\\\n]', value)]
     return (
         f'. mmengine pastes {", ".join(broken)} into its text, where a quote, backslash or line '

@@ -46,10 +46,10 @@ def write_config(cfg: Config, folder: Path) -> Path:
     """Write a run's config, unless it is there; see :func:`check_config`."""
     path = check_config(cfg, folder)
     if not path.is_file():
-        settings = cfg.to_dict().items()
-        lines = [f'{k} = {pformat(v, width=100, sort_dicts=False)}\n' for k, v in settings]
         with save_atomic(path) as file:
-            file.write(''.join(lines).encode())
+            for key, value in cfg.to_dict().items():
+                text = pformat(value, width=100, sort_dicts=False)
+                file.write(f'{key} = {text}\n'.encode())
     return path
 
 

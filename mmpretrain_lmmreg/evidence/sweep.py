@@ -98,25 +98,23 @@ class Sweep:
         own = {self.load(source, {}, 0).method for source in sources}
         files = [method_file(name) for name in self.put_on if name not in own]
         sources += [Source(file, config) for config in self.configs for file in files]
-        names = [self.load(source, {}, 0).method for source in sources]
-        for name in names:
-            if names.count(name) > 1:
+        methods: dict[str, Source] = {}
+        for source in sources:
+            name = self.load(source, {}, 0).method
+            if name in methods:
                 raise InputError(
-                    f'{names.count(name)} configs are the method {name!r}: give one '
-                    'another `method` variable',
+                    f'{methods[name]} and {source} are both the method {name!r}: give one another '
+                    '`method` variable',
                     code='evidence.same_method',
                 )
-        return dict(zip(names, sources, strict=True))
+            methods[name] = source
+        return methods
 
     def runs_of(self, trials: dict[str, list[Options]], part: str) -> list[dict[str, Any]]:
         """The runs of every method, setting and seed, with their folders below ``out/part``."""
         return [
-            dict(
-                folder=f'{part}/{name}/{slug(options)}/seed{seed}',
-                method=name,
-                seed=seed,
-                options=options,
-            )
+            dict(folder=f'{part}/{name}/{slug(options)}/seed{seed}', method=name, seed=seed)
+            | dict(options=options)
             for name, each in trials.items()
             for options in each
             for seed in self.seeds
@@ -231,9 +229,8 @@ class Sweep:
         """
         tried: list[dict[str, Any]] = []
         for options in trials:
-            runs = [
-                self.out / 'select' / method / slug(options) / f'seed{seed}' for seed in self.seeds
-            ]
+            folder = self.out / 'select' / method / slug(options)
+            runs = [folder / f'seed{seed}' for seed in self.seeds]
             each = [load_predictions(run, load_run(run)['curve_split']) for run in runs]
             of_label = [p.probs[np.arange(len(p.label)), p.label] for p in each]
             accuracy = [float(p.correct.mean()) for p in each]
