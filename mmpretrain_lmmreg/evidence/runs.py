@@ -194,8 +194,11 @@ def check_same_images(runs: Sequence[FinishedRun]) -> None:
             raise InputError(pair + what, code='evidence.other_images')
         counts = [each.predictions.probs.shape[1] for each in (runs[0], run)]
         names = {tuple(each.record.get('classes') or ()) for each in (runs[0], run)} - {()}
-        if counts[0] != counts[1] or len(names) > 1:
-            what = f'they have {counts[0]} and {counts[1]} classes, or name or order them otherwise'
+        if counts[0] != counts[1]:
+            what = f'they have {counts[0]} and {counts[1]} classes'
+            raise InputError(pair + what, code='evidence.other_classes')
+        if len(names) > 1:
+            what = 'their classes are named or ordered differently'
             raise InputError(pair + what, code='evidence.other_classes')
 
 
