@@ -1,9 +1,11 @@
 """The whole way from a folder to a classifier that works by itself."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,11 +97,13 @@ def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path
     assert 'left out: logreg C=1' in capsys.readouterr().out
 
 
-def test_test_images_may_lie_elsewhere(images, tmp_path):
+def test_test_images_may_lie_elsewhere(images, tmp_path, monkeypatch):
     _draw(tmp_path / 'test', 2, seed=1)
     shutil.rmtree(tmp_path / 'test' / 'red one')
     shutil.copy(images / 'blue' / '0.png', tmp_path / 'test' / 'blue' / 'again.png')
-    found = find_images(images, tmp_path / 'test')
+    monkeypatch.chdir(tmp_path)
+    found = find_images(os.path.relpath(images), 'test')
+    assert {Path(s['img_path']).is_absolute() for s in found.train + found.test} == {True}
     assert len(found.train) == 36 and len(found.test) == 5
     assert found.twice == ['blue/again.png']
     assert {found.classes[s['gt_label']] for s in found.test} == {"grün's", 'blue'}
