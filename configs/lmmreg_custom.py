@@ -6,7 +6,9 @@
 Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (tools/describe.py)
 prompts with the class names make the class means; ``CUSTOM_NAMES``, a JSON object or a CSV file
 with the columns label,name, says what folders or labels that are no words are called in them.
-Which of configs/methods to put on it by --on is in the README, "Which method".
+``CUSTOM_COLUMNS='path=photo,label=species'`` says which columns of the list are meant, where they
+are not called as usual. Which of configs/methods to put on it by --on is in the README, "Which
+method".
 """
 
 _base_ = [
@@ -21,9 +23,16 @@ from mmpretrain_lmmreg.datasets import find_classes
 
 data_root = os.environ.get('CUSTOM_ROOT') or 'data/custom'
 ann_file = os.environ.get('CUSTOM_LIST', '')
+columns = os.environ.get('CUSTOM_COLUMNS', '')
 class_names = os.environ.get('CUSTOM_NAMES', '')
 data = dict(
-    dataset=dict(type='OwnImages', data_root=data_root, ann_file=ann_file, class_names=class_names)
+    dataset=dict(
+        type='OwnImages',
+        data_root=data_root,
+        ann_file=ann_file,
+        columns=columns,
+        class_names=class_names,
+    )
 )
 train_dataloader = dict(
     dataset=dict(
@@ -39,6 +48,6 @@ val_dataloader = data
 test_dataloader = data
 
 method = 'lmmreg'
-model = dict(head=dict(num_classes=len(find_classes(data_root, ann_file))))
+model = dict(head=dict(num_classes=len(find_classes(data_root, ann_file, columns))))
 default_hooks = dict(class_means=dict(source='auto'))
 keep_descriptions = True  # where they are missing, they are skipped

@@ -14,8 +14,6 @@ SIDE = ['version', 'torchvision_ops', 'compat', 'errors', 'config', 'progress'] 
 ROOMS = ['io', 'demo', 'clip', 'descriptions', 'datasets', 'text', 'features', 'heads', 'hooks']
 ROOMS += ['describe', 'deploy', 'evidence', 'runner', 'fitting', 'cli', 'register', '__main__']
 RANKS = dict.fromkeys(SIDE, 0) | {room: rank for rank, room in enumerate(ROOMS, 1)}
-#: rooms in which errors may still lack a code; none may be added
-WITHOUT_CODES = {'datasets'}
 
 
 @cache
@@ -91,9 +89,7 @@ def codes_of_errors() -> list[tuple[str, str, object]]:
 
 
 def test_every_error_has_a_code_that_is_listed():
-    wrong = {place for room, place, code in codes_of_errors()
-             if code not in CODES and room not in WITHOUT_CODES}  # fmt: skip
-    assert not wrong
+    assert not {place for _, place, code in codes_of_errors() if code not in CODES}
 
 
 def test_every_code_is_used():

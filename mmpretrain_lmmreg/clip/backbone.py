@@ -8,7 +8,7 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..errors import InputError, require_one_of
 from ..io.files import digest_tensors
 from .configs import has_weights
 from .model import build_visual, load_visual
@@ -86,27 +86,18 @@ class OpenCLIPVisual(BaseBackbone):
         self.train()
 
     def _check_arguments(self) -> None:
-        if self.trainable not in TRAINABLE:
-            raise InputError(
-                f"trainable='{self.trainable}' is unknown; choose one of {TRAINABLE}",
-                code='clip.bad_setting',
-            )
-        if self.precision not in PRECISIONS:
-            raise InputError(
-                f"precision='{self.precision}' is unknown; choose one of {tuple(PRECISIONS)}",
-                code='clip.bad_setting',
-            )
+        require_one_of('trainable', self.trainable, TRAINABLE)
+        require_one_of('precision', self.precision, PRECISIONS)
+        require_one_of('output', self.output, OUTPUTS)
         if self.precision != 'float32' and not self.trunk_is_frozen:
             raise InputError(
                 f"precision='{self.precision}' is for a frozen trunk, but "
                 f"trainable='{self.trainable}' trains it; use precision='float32'",
                 code='clip.bad_setting',
             )
-
-        if self.output not in OUTPUTS or (self.output == 'trunk' and self.trainable != 'none'):
+        if self.output == 'trunk' and self.trainable != 'none':
             raise InputError(
-                f"output='{self.output}' with trainable='{self.trainable}': choose one of "
-                f"{OUTPUTS}, and trainable='none' with 'trunk'",
+                f"output='trunk' needs trainable='none', not '{self.trainable}'",
                 code='clip.bad_setting',
             )
 

@@ -1,7 +1,6 @@
 """What open_clip calls a model, and how it describes it."""
 
 import difflib
-import json
 from pathlib import Path
 
 import open_clip
@@ -9,6 +8,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from ..demo import CLIP_FOLDER
 from ..errors import InputError, MissingInputError
+from ..io.files import parse_json
 from . import lite0_minilm
 
 LOCAL_DIR = 'local-dir:'
@@ -104,10 +104,10 @@ def _folder_config(model_name: str) -> dict:
             'open_clip_config.json beside the weights',
             code='clip.missing_file',
         )
+    config = parse_json(file.read_bytes(), file)
     try:
-        config = json.loads(file.read_text(encoding='utf-8'))
         text = config['model_cfg']['text_cfg']
-    except (ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise InputError(
             f"{file} is not an open_clip configuration with 'model_cfg'",
             code='clip.bad_configuration',

@@ -1,6 +1,5 @@
 """Text towers that are a language model of a Hugging Face folder with an adapter, as LLM2CLIP's."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import InputError, MissingInputError
-from ..io.files import digest
+from ..errors import InputError, MissingInputError, require_one_of
+from ..io.files import digest, parse_json
 from .adapter import build_adapter, is_llm2clip
 from .weight_files import read_tensors
 
@@ -197,30 +196,21 @@ def read_settings(file: Path) -> dict[str, Any]:
             f'tokenizer and {SETTINGS}, which may have {", ".join(DEFAULTS)}',
             code='clip.missing_file',
         )
-    try:
-        found = dict(json.loads(file.read_text(encoding='utf-8')))
-    except (ValueError, TypeError) as error:
+    found = parse_json(file.read_bytes(), file)
+    known = {name: OPTIONAL.get(name, type(value)) for name, value in DEFAULTS.items()}
+    if not isinstance(found, dict) or not found.keys() <= known.keys():
         raise InputError(
-            f'{file} is not a JSON object: {error}', code='clip.bad_configuration'
-        ) from None
+            f'{file}: {found!r:.200} is no object with any of {", ".join(known)} alone',
+            code='clip.bad_configuration',
+        )
     for name, value in found.items():
-        if name not in DEFAULTS:
+        if type(value) is not known[name] and not (name in OPTIONAL and value is None):
             raise InputError(
-                f'{file}: {name!r} is unknown; known are {", ".join(DEFAULTS)}',
-                code='clip.bad_configuration',
-            )
-        expected = OPTIONAL.get(name, type(DEFAULTS[name]))
-        if type(value) is not expected and not (name in OPTIONAL and value is None):
-            raise InputError(
-                f'{file}: {name}={value!r} must be a {expected.__name__}',
+                f'{file}: {name}={value!r} must be a {known[name].__name__}',
                 code='clip.bad_configuration',
             )
     settings = DEFAULTS | found
-    if settings['pooling'] not in POOLINGS:
-        raise InputError(
-            f'{file}: pooling={settings["pooling"]!r} must be one of {POOLINGS}',
-            code='clip.bad_configuration',
-        )
+    require_one_of(f'{file}: pooling', settings['pooling'], POOLINGS)
     return settings
 
 

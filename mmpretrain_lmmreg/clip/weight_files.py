@@ -117,7 +117,9 @@ def read_content(file: Path) -> tuple[Any, bool]:
             f'{file}: {error}; export, install or fetch the folder again', code='clip.damaged'
         ) from error
     try:
-        if file.suffix == '.safetensors':
+        with open(file, 'rb') as opened:
+            start = opened.read(9)
+        if file.suffix == '.safetensors' or start[8:] == b'{':  # whatever the file is called
             return load_file(file), False
         if _is_torchscript(file):
             return torch.jit.load(file, map_location='cpu').state_dict(), True

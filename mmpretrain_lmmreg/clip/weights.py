@@ -19,6 +19,7 @@ from torch import nn
 
 from ..errors import InputError, MissingInputError
 
+SUFFIXES = ('.safetensors', '.bin', '.pth', '.pt')
 STEMS = ('open_clip_model', 'open_clip_pytorch_model', 'model', 'pytorch_model')
 _POSITIONS = 'visual.positional_embedding'
 
@@ -99,11 +100,11 @@ def sibling(name: str, quick_gelu: bool) -> str:
 
 def folder_file(folder: Path) -> Path:
     """Return the one weights file of a folder, or the one named as open_clip or transformers do."""
-    files = sorted(f for f in folder.iterdir() if f.suffix in ('.safetensors', '.bin', '.pth'))
+    files = sorted(f for f in folder.iterdir() if f.suffix in SUFFIXES)
     named = [f for f in files if f.stem in STEMS]
     if not files:
         raise MissingInputError(
-            f'no weights (.safetensors, .bin or .pth) lie in {folder}', code='clip.missing_file'
+            f'no weights ({", ".join(SUFFIXES)}) lie in {folder}', code='clip.missing_file'
         )
     if len(files) > 1 and not named:
         names = ', '.join(file.name for file in files)

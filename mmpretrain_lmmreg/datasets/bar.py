@@ -11,8 +11,9 @@ from ..descriptions.lines import encode
 from ..io.files import save_atomic
 from ..progress import track
 from .base import SplitDataset
-from .files import is_image, natural_key, unreadable_images
+from .files import unreadable_images
 from .names import match_folders
+from .pictures import is_image, natural_key
 from .prepare import copy_whole, parts_of
 from .splits import Sample
 

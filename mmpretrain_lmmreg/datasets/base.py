@@ -13,10 +13,10 @@ from .. import compat  # noqa: F401  first, since it lets torchvision be importe
 
 # isort: split
 from ..descriptions.attach import open_store
-from ..errors import InputError, MissingInputError, require_range
-from .files import check_names, require_all, some_of
+from ..errors import InputError, MissingInputError, require_one_of, require_range
+from .files import require_all, some_of
 from .names import check_visible, readable_name
-from .splits import Sample, few_shot, half_of_classes, hold_out
+from .splits import Sample, check_fraction, few_shot, half_of_classes, hold_out
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 
@@ -62,14 +62,11 @@ class SplitDataset(BaseDataset):
         **kwargs,
     ) -> None:
         name = type(self).__name__
-        if split not in SPLITS:
-            raise InputError(f'{name}: split must be one of {SPLITS}, not {split!r}')
-        if shots is not None and split not in ('train', 'trainval'):
-            raise InputError(f'{name}: shots choose training images; leave it out of {split!r}')
+        require_one_of(f'{name}: split', split, SPLITS)
         if shots is not None:
+            require_one_of(f'{name}: split of shots', split, ('train', 'trainval'))
             require_range(f'{name}: shots', shots, 1)
-        if not 0 <= val_fraction < 1:
-            raise InputError(f'{name}: val_fraction={val_fraction} must be at least 0, less than 1')
+        check_fraction(f'{name}: val_fraction', val_fraction)
         self.split, self.val_fraction, self.split_seed = split, val_fraction, split_seed
         self.shots, self.shot_seed, self.class_half = shots, shot_seed, class_half
         self.described_only = described_only
@@ -112,7 +109,8 @@ class SplitDataset(BaseDataset):
         if given is not None and len(given) != len(found):
             raise InputError(
                 f'{type(self).__name__}: {len(given)} names in `classes`, but {self.data_root} '
-                f'has {len(found)} classes'
+                f'has {len(found)} classes',
+                code='data.other_class_count',
             )
         for name in given or ():
             check_visible(str(name), f'{type(self).__name__}: classes')
@@ -125,7 +123,6 @@ class SplitDataset(BaseDataset):
         samples = [s for s in samples if s['gt_label'] in new_label]
         if self.shots is not None:
             samples = self._few_shot(samples, self.shots)
-        check_names([s['rel_path'] for s in samples], self.data_root)
         paths = require_all(
             self.data_root, [s['rel_path'] for s in samples], type(self).__name__, self._remedy()
         )
@@ -165,12 +162,14 @@ class SplitDataset(BaseDataset):
         elif self.val_fraction:
             raise InputError(
                 f'{type(self).__name__}: val_fraction={self.val_fraction}, but the lists define '
-                f'a validation split; use one of the two'
+                f'a validation split; use one of the two',
+                code='data.two_validation_splits',
             )
         if self.split == 'val' and not val:
             raise InputError(
                 f'{type(self).__name__} has no validation images: set val_fraction (such as 0.2), '
-                f'for the training split also'
+                f'for the training split also',
+                code='data.no_validation_split',
             )
         return {'train': train, 'val': val, 'trainval': train + val}[self.split]
 
@@ -190,17 +189,6 @@ class SplitDataset(BaseDataset):
         return self.REMEDY.format(root=self.data_root)
 
     def _missing(self, what: str) -> None:
-        raise MissingInputError(f'{type(self).__name__}: {what}. {self._remedy()}')
-
-    def extra_repr(self) -> list[str]:
-        """The extra repr information of the dataset."""
-        body = [f'Root of dataset: \t{self.data_root}', f'Split: \t{self.split}']
-        if self.val_fraction:
-            body.append(f'Held out: \t{self.val_fraction} by seed {self.split_seed}')
-        if self.shots is not None:
-            body.append(f'Shots: \t{self.shots} by seed {self.shot_seed}')
-        if self.described_only:
-            body.append('Images: \tdescribed ones')
-        if self.class_half is not None:
-            body.append(f'Classes: \t{self.class_half} half')
-        return body
+        raise MissingInputError(
+            f'{type(self).__name__}: {what}. {self._remedy()}', code='data.not_prepared'
+        )

@@ -55,5 +55,6 @@ class DemoActions(SplitDataset):
             ]
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError(
-                f'{file} is damaged ({error}): delete {self.data_root}, it will be drawn again'
+                f'{file} is damaged ({error}): delete {self.data_root}, it will be drawn again',
+                code='data.damaged',
             ) from error

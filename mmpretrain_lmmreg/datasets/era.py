@@ -8,8 +8,9 @@ from mmpretrain.registry import DATASETS
 
 from ..errors import MissingInputError
 from .base import SplitDataset
-from .files import class_folders, is_image, natural_key
+from .files import class_folders
 from .names import match_folders
+from .pictures import is_image, natural_key
 from .prepare import parts_of, remember_position, wrong_counts
 from .splits import Sample
 from .videos import frame_position, write_frames
@@ -91,7 +92,9 @@ def prepare_era(
                     todo[video] = target / f'{video.stem}.jpg'
                     counts[part] = counts.get(part, 0) + 1
     if not todo:
-        raise MissingInputError(f'no .mp4 videos in the class folders of {source}')
+        raise MissingInputError(
+            f'no .mp4 videos in the class folders of {source}', code='data.missing_source'
+        )
     remember_position(root, frame)
     problems = write_frames(todo, frame_position(frame), workers)
     return problems + wrong_counts(counts, ERA.COUNTS)

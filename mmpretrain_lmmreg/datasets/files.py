@@ -1,7 +1,6 @@
 """Image files below a data root: which are there, and which cannot be read."""
 
 import os
-import re
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,19 +10,7 @@ from pathlib import Path
 from ..errors import InputError, MissingInputError
 from ..io.printing import plain
 from ..progress import track
-from .pictures import IMAGE_SUFFIXES, read_rgb, why_unreadable
-
-
-def natural_key(name: str) -> tuple:
-    """Sort key by which 'a_2' comes before 'a_10'; different names, as '1' and '01', differ."""
-    parts = [part for part in re.split(r'(\d+)', name) if part]
-    return [_number(part) if part.isdecimal() else (1, 0, part) for part in parts], name
-
-
-def _number(digits: str) -> tuple[int, int, str]:
-    """As numbers compare, for any number of digits."""
-    digits = digits.lstrip('0')
-    return 0, len(digits), digits
+from .pictures import SYSTEM_FOLDERS, read_rgb, why_unreadable
 
 
 def some_of(names: Sequence[str], limit: int = 3) -> str:
@@ -32,15 +19,11 @@ def some_of(names: Sequence[str], limit: int = 3) -> str:
     return ', '.join(map(str, names[:limit])) + (f' and {more} more' if more > 0 else '')
 
 
-def is_image(name: str) -> bool:
-    """Whether a file name is visible and ends as an image's does."""
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
-
-
 def class_folders(folder: Path) -> list[str]:
-    """Names of the visible folders in ``folder``, sorted."""
+    """Names of the folders in ``folder`` that are neither hidden nor a system's, sorted."""
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith('.'))
+        names = sorted(entry.name for entry in entries if entry.is_dir())
+    return [n for n in names if not n.startswith('.') and n.lower() not in SYSTEM_FOLDERS]
 
 
 def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None]:
@@ -76,37 +59,40 @@ def _key(name: str) -> str:
     return unicodedata.normalize('NFC', name).lower()
 
 
-def check_names(rel_paths: Sequence[str], root: str | os.PathLike) -> None:
-    """Raise InputError for names that are not UTF-8: no list or file of replies can hold them."""
-    wrong = [path for path in rel_paths if not _is_utf8(path)]
-    if wrong:
-        some = some_of(list(map(plain, wrong)))
-        raise InputError(
-            f'{root}: {len(wrong):,} image names are not UTF-8: {some}; '
-            'rename them (convmv does that for a whole folder)'
-        )
-
-
-def _is_utf8(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:  # Python keeps other bytes as halves of surrogate pairs
-        return False
-    return True
-
-
 def require_all(
     root: str | os.PathLike, rel_paths: Sequence[str], what: str, remedy: str
 ) -> list[str]:
-    """``locate``, with an error that counts the missing files and names the first few."""
+    """:func:`locate` of images that must be there, each under one name.
+
+    Raises:
+        MissingInputError: images are missing; their number and the first names are said.
+        InputError: a name that is not UTF-8, which no list or file of replies can hold; two names
+            of one file.
+    """
+    wrong = [path for path in rel_paths if any('\ud800' <= letter <= '\udfff' for letter in path)]
+    if wrong:
+        raise InputError(
+            f'{root}: {len(wrong):,} image names are not UTF-8: '
+            f'{some_of(list(map(plain, wrong)))}; rename them, as convmv does',
+            code='data.not_utf8',
+        )
     found = locate(root, rel_paths)
     missing = [path for path, there in zip(rel_paths, found, strict=True) if there is None]
     if missing:
+        shown = [path if path.isprintable() else ascii(path) for path in missing[:3]]
         raise MissingInputError(
             f'{what}: {len(missing):,} of {len(rel_paths):,} images are missing in '
-            f'{root}: {some_of(missing)}. {remedy}',
+            f'{root}: {some_of(shown + missing[3:])}. {remedy}',
             code='data.missing_images',
         )
+    names: dict[str | None, str] = {}
+    for path, there in zip(rel_paths, found, strict=True):
+        if names.setdefault(there, path) != path:
+            raise InputError(
+                f'{what}: {names[there]!r} and {path!r} are one image, {there!r} in {root}: list '
+                'it once',
+                code='data.listed_twice',
+            )
     return [path for path in found if path is not None]
 
 

@@ -1,45 +1,59 @@
 """Folders as Hugging Face's ``datasets`` reads and writes them: ImageFolder, Arrow, Parquet."""
 
 import io
-import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..io.files import cache_dir, digest
-from .files import natural_key, some_of
+from ..io.files import cache_dir, digest, parse_json
+from .files import some_of
 from .layouts import Found, split_word
 from .lists import COLUMNS, rows_of
+from .pictures import natural_key, walk_images
 
 _METADATA = ('metadata.csv', 'metadata.jsonl')
 _TABLES = ('*.arrow', '*.parquet')
 
 
 def read_imagefolder(root: Path) -> Found | None:
-    """Rows of ``metadata.csv`` or ``.jsonl`` beside the images, also in folders of splits.
+    """Rows of ``metadata.csv`` or ``.jsonl`` beside the images, at most two folders down.
 
     None where there is no such file, or none names labels: class folders then do.
     """
-    places: list[tuple[Path, str | None]] = [(root, None)]
-    for folder in sorted((f for f in root.iterdir() if f.is_dir()), key=lambda f: f.name):
-        word = split_word(folder.name)
-        if word and word[0] != 'unlabelled':
-            places.append((folder, word[0]))
     found = Found()
-    for folder, split in places:
-        for name in _METADATA:
-            if (folder / name).is_file():
-                try:
-                    part = rows_of(root, folder / name, folder, split=split)
-                except InputError as error:
-                    if error.code == 'data.no_column':
-                        continue
-                    raise
-                found.rows += part.rows
-                found.notes += part.notes
-    return found if found.rows else None
+    for folder, file in sorted((f.parent, f) for f in _at_most_two_down(root, 'metadata.*')):
+        if file.name not in _METADATA:
+            continue
+        try:
+            part = rows_of(root, file, folder, split=_split_of(folder.relative_to(root).parts))
+        except InputError as error:
+            if error.code == 'data.no_column':
+                continue
+            raise
+        found.rows += part.rows
+        found.notes += part.notes
+    if not found.rows:
+        return None
+    named = {row.rel_path for row in found.rows}
+    for path, why in walk_images(root):
+        if path not in named and not why:
+            found.left_out.append((path, 'images that no metadata file names'))
+    return found
+
+
+def _at_most_two_down(root: Path, pattern: str) -> Iterator[Path]:
+    for depth in ('', '*/', '*/*/'):
+        for path in root.glob(depth + pattern):
+            if not any(p.startswith(('.', 'cache-')) for p in path.relative_to(root).parts):
+                yield path
+
+
+def _split_of(names: Iterable[str]) -> str | None:
+    words = [split_word(re.split('[-.]', name)[0]) for name in names]
+    return next((word[0] for word in words if word and word[0] != 'unlabelled'), None)
 
 
 def exported_images(root: Path) -> Path | None:
@@ -66,17 +80,11 @@ def exported_images(root: Path) -> Path | None:
 
 
 def _tables(root: Path) -> list[tuple[Path, str]]:
-    """Arrow and Parquet files with their splits, at most two folders down."""
-    found = []
-    for pattern in _TABLES:
-        for depth in ('', '*/', '*/*/'):
-            for path in root.glob(depth + pattern):
-                parts = path.relative_to(root).parts
-                if not any(part.startswith(('.', 'cache-')) for part in parts):
-                    words = [split_word(part.split('-')[0].split('.')[0]) for part in parts]
-                    split = next((word[0] for word in words if word), 'train')
-                    found.append((path, split))
-    return sorted(found, key=lambda item: natural_key(str(item[0])))
+    """Arrow and Parquet files with their splits."""
+    found = [path for pattern in _TABLES for path in _at_most_two_down(root, pattern)]
+    parts = {path: path.relative_to(root).parts for path in found}
+    tables = [(path, _split_of(names) or 'train') for path, names in parts.items()]
+    return sorted(tables, key=lambda item: natural_key(str(item[0])))
 
 
 def _write_images(path: Path, number: int, folder: Path) -> None:
@@ -125,11 +133,8 @@ def _rows(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _columns(path: Path, schema: Any) -> tuple[str, str, list[str]]:
     """Names of the image's and the label's column, and of the classes."""
-    try:
-        about = json.loads((schema.metadata or {}).get(b'huggingface', b'{}'))
-        features = about.get('info', {}).get('features', {})
-    except ValueError:
-        features = {}
+    about = parse_json((schema.metadata or {}).get(b'huggingface', b'{}'), path)
+    features = about.get('info', {}).get('features', {})
     kinds = {name: f.get('_type') for name, f in features.items() if isinstance(f, dict)}
     images = [name for name, kind in kinds.items() if kind == 'Image']
     images += [n for n in ('image', 'img') if n in schema.names]

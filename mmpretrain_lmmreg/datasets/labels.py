@@ -3,24 +3,23 @@
 Configs call :func:`find_classes` while they are read, so nothing here needs torch or mm* packages.
 """
 
-import csv
-import io
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import InputError, MissingInputError
-from .files import natural_key, some_of
+from ..io.files import parse_json
+from .files import some_of
 from .hugging_face import exported_images, read_imagefolder
 from .layouts import Found, Row, read_folders
-from .lists import read_list, read_text
+from .lists import read_list, read_table, read_text
 from .names import check_visible, nfc, readable_name
+from .pictures import natural_key
 
 
 def find_classes(
-    data_root: str, ann_file: str = '', columns: Mapping[str, str] | None = None
+    data_root: str, ann_file: str = '', columns: Mapping[str, str] | str | None = None
 ) -> tuple[str, ...]:
     """Readable class names of own images, in the order of :class:`OwnImages`'s labels.
 
@@ -46,7 +45,9 @@ def image_root(data_root: str) -> Path:
     return exported_images(root) or root
 
 
-def read_rows(root: Path, ann_file: str = '', columns: Mapping[str, str] | None = None) -> Found:
+def read_rows(
+    root: Path, ann_file: str = '', columns: Mapping[str, str] | str | None = None
+) -> Found:
     """Rows of the list ``ann_file``, else of ``metadata.csv`` beside images, else of folders."""
     if ann_file:
         found = read_list(root, ann_file, columns)
@@ -141,27 +142,18 @@ def _read_names(root: Path, given: str) -> dict[str, str]:
             code='data.missing_names',
         )
     text, _ = read_text(file)
-    if file.suffix.lower() != '.json':
-        delimiter = max(',;\t', key=text.partition('\n')[0].count)
-        rows = list(
-            csv.DictReader(
-                io.StringIO(text.replace('\r\n', '\n').replace('\r', '\n')),
-                delimiter=delimiter,
-                skipinitialspace=True,
-            )
-        )
-        if not rows or not {'label', 'name'} <= set(rows[0]):
-            raise InputError(
-                f'{file} needs a first line label,name and a line for each class',
-                code='data.bad_names',
-            )
-        return {row['label']: row['name'] or '' for row in rows}
-    try:
-        names = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f'{file} is not JSON: {error}', code='data.bad_names') from None
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+    if file.suffix.lower() == '.json':
+        names = parse_json(text, file)
+        if isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
+            return names
         raise InputError(
             f'{file} must be an object {{"label": "name", ...}}', code='data.bad_names'
         )
+    names = {}
+    columns = {'label': ('label',), 'name': ('name',)}
+    for where, row in read_table(file, text, columns, columns, []):
+        label = row['label'].strip()
+        if label in names:
+            raise InputError(f'{file}, {where}: {label!r} has two names', code='data.bad_names')
+        names[label] = row['name'].strip()
     return names

@@ -1,31 +1,22 @@
 """Images in folders: which folder is a class, which a split, and what is left out."""
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import InputError
-from .files import is_image, natural_key, some_of
+from .files import class_folders, some_of
 from .names import nfc
+from .pictures import natural_key, walk_images
 
 EXPECTED = (
     'Put the images of each class into a folder of its own (CLASS/image.jpg, or train/CLASS/... '
     'and test/CLASS/...), or give a list of paths and labels as ann_file (CUSTOM_LIST=FILE for '
     'configs/lmmreg_custom.py)'
 )
-# Folders that systems make: thumbnails of NAS boxes, bins, archives' resource forks
-SYSTEM_FOLDERS = {
-    '@eadir',
-    '#recycle',
-    '$recycle.bin',
-    '__macosx',
-    'lost+found',
-    'system volume information',
-}
 _SPLITS = {
     'train': ('train', 'training'),
     'val': ('val', 'valid', 'validation', 'dev', 'eval'),
@@ -35,6 +26,7 @@ _SPLITS = {
 _SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 _ENDING = re.compile(r'(?<=.)(?:set|data|images|imgs)$')
 _FILLER = {'set', 'data', 'dataset', 'seg', 'images', 'image', 'imgs', 'img', 'split', 'folder'}
+_SERIES = re.compile(r'\D*\d+')  # fold1, split_2: parts of one data set
 
 
 class Row(NamedTuple):
@@ -65,12 +57,23 @@ class Found:
 class _Folder:
     path: str  # POSIX, below the data root; '' is the root
     images: list[str] = field(default_factory=list)  # directly in it
-    folders: list['_Folder'] = field(default_factory=list)  # with images somewhere below
-    empty: list[str] = field(default_factory=list)  # paths of folders without any
+    below: dict[str, '_Folder'] = field(default_factory=dict)  # with images, by name
 
     @property
     def name(self) -> str:
         return self.path.rpartition('/')[2]
+
+    @property
+    def folders(self) -> Sequence['_Folder']:
+        return list(self.below.values())
+
+    def add(self, path: str) -> None:
+        """Put an image below the data root into its place."""
+        folder = self
+        for name in path.split('/')[:-1]:
+            child = _Folder(f'{folder.path}/{name}'.lstrip('/'))
+            folder = folder.below.setdefault(name, child)
+        folder.images.append(path)
 
     def all_images(self) -> Iterator[str]:
         yield from self.images
@@ -87,10 +90,16 @@ def read_folders(root: Path) -> Found:
     folder called 'train' that holds images and no folders is a class beside other classes.
 
     Raises:
-        InputError: no class folders; folders of splits beside others; splits without classes.
+        InputError: no class folders; folders of splits beside others; splits without classes; a
+            series such as fold1, fold2 with the same folders in each.
     """
-    found = Found()
-    top = _unwrap(_scan(root, '', found))
+    found, whole = Found(), _Folder('')
+    for path, why in walk_images(root):
+        if not why:
+            whole.add(path)
+        elif '/' in path or not path.startswith('descriptions'):  # the store beside images
+            found.left_out.append((path, why))
+    top = _unwrap(whole)
     splits = _splits_among(top.folders)
     inner = {folder.path: _same_within(folder) for folder in top.folders}
     if any(split == 'train' and inner[path].folders for path, split in splits.items()):
@@ -106,39 +115,26 @@ def read_folders(root: Path) -> Found:
                 f'{EXPECTED}',
                 code='data.stray_folders',
             )
+        _check_inner_folders(root, top, found)
         _read_classes(root, top, None, found)
     return found
 
 
-def _scan(root: Path, path: str, found: Found) -> _Folder:
-    folder = _Folder(path)
-    here = os.path.join(root, path)
-    real = os.path.realpath(here)
-    with os.scandir(here) as entries:
-        for entry in sorted(entries, key=lambda e: natural_key(e.name)):
-            name = f'{path}/{entry.name}' if path else entry.name
-            if entry.is_dir():
-                loop = entry.is_symlink() and real.startswith(os.path.realpath(entry.path))
-                if entry.name.startswith('.') or entry.name.lower() in SYSTEM_FOLDERS or loop:
-                    found.left_out.append((name, f'folders called {entry.name}'))
-                    continue
-                child = _scan(root, name, found)
-                if child.images or child.folders:
-                    folder.folders.append(child)
-                else:
-                    folder.empty.append(name)
-            elif is_image(entry.name):
-                folder.images.append(name)
-            elif path or not entry.name.startswith('descriptions'):  # the store beside images
-                found.left_out.append((name, _why_no_image(entry.name)))
-    return folder
-
-
-def _why_no_image(name: str) -> str:
-    if name.startswith('.'):
-        return 'hidden files'
-    suffix = os.path.splitext(name)[1].lower()
-    return f'{suffix} files (no images)' if suffix else 'files without a suffix'
+def _check_inner_folders(root: Path, top: _Folder, found: Found) -> None:
+    """Say that folders within class folders are no classes; refuse what is a series of parts."""
+    several = [f for f in top.folders if len(f.folders) > 1 and not _splits_among(f.folders)]
+    if not several:
+        return
+    shared = set.intersection(*({f.name for f in folder.folders} for folder in several))
+    names = some_of(sorted(shared) or [f.name for f in several[0].folders])
+    outer = some_of([folder.path for folder in top.folders])
+    if len(shared) > 1 and len(several) > 1 and all(_SERIES.fullmatch(f.name) for f in several):
+        raise InputError(
+            f'{root}: {outer} hold the same folders ({names}), so it is not sure which are the '
+            f'classes. {EXPECTED}',
+            code='data.unsure_classes',
+        )
+    found.notes.append(f'the classes are {outer}; folders within them ({names}) are no classes')
 
 
 def _unwrap(folder: _Folder) -> _Folder:
@@ -152,10 +148,11 @@ def _unwrap(folder: _Folder) -> _Folder:
 
 
 def _same_within(folder: _Folder) -> _Folder:
-    """Go down while a folder holds nothing but one folder of its own name: 'train/train'."""
+    """Go down while a folder holds but one of its own or a general name: train/train/images."""
     while not folder.images and len(folder.folders) == 1:
         (child,) = folder.folders
-        if child.name.lower() != folder.name.lower():
+        general = child.folders and child.name.lower() in _FILLER
+        if child.name.lower() != folder.name.lower() and not general:
             break
         folder = child
     return folder
@@ -233,8 +230,9 @@ def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> 
             code='data.no_class_folders',
         )
     _leave_out(top.images, 'images in no class folder', found)
-    if top.empty:
-        found.notes.append(f'empty class folders are left out: {some_of(top.empty)}')
+    empty = [name for name in class_folders(root / top.path) if name not in top.below]
+    if empty:
+        found.notes.append(f'empty class folders are left out: {some_of(empty)}')
     for folder in top.folders:
         within = _splits_among(folder.folders)
         by_split = split is None and not folder.images and 'train' in within.values()

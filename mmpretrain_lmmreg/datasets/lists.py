@@ -1,13 +1,16 @@
 """Lists of images and labels as people have them: CSV of any kind, JSON, JSON lines."""
 
 import csv
-import json
+import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
-from ..errors import InputError, MissingInputError
+from ..errors import InputError, MissingInputError, require_one_of
+from ..io.files import parse_json
 from .files import some_of
 from .layouts import Found, Row
 from .names import nfc
@@ -30,6 +33,9 @@ _SPLITS = {
     **dict.fromkeys(('val', 'valid', 'validation', 'dev'), 'val'),
     **dict.fromkeys(('test', 'testing'), 'test'),
 }
+# A drive of Windows, or an address: no path below a folder of this machine
+_ELSEWHERE = re.compile(r'[A-Za-z]:[\\/]|[A-Za-z]+://')
+_BINARY = (b'PK\x03\x04', b'\xd0\xcf\x11\xe0', b'\x1f\x8b', b'PAR1')
 _DELIMITERS = (',', ';', '\t', '|')
 _BOMS = (
     (b'\xef\xbb\xbf', 'utf-8-sig'),
@@ -49,9 +55,11 @@ def read_text(file: Path) -> tuple[str, str]:
         InputError: it is no text.
     """
     content = file.read_bytes()
-    if content.startswith((b'PK\x03\x04', b'\xd0\xcf\x11\xe0')):
+    if content.startswith(_BINARY):
         raise InputError(
-            f'{file} is a workbook: save it as "CSV UTF-8" and give that', code='data.not_text'
+            f'{file} is a workbook, an archive or a Parquet file: save the table as "CSV UTF-8" '
+            'and give that',
+            code='data.not_text',
         )
     guesses = [encoding for bom, encoding in _BOMS if content.startswith(bom)]
     if not guesses and b'\x00' in content[:4]:
@@ -66,7 +74,7 @@ def read_text(file: Path) -> tuple[str, str]:
     raise InputError(f'{file} is not a text file; save it as UTF-8', code='data.not_text')
 
 
-def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | None = None) -> Found:
+def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | str | None = None) -> Found:
     """Rows of a list; paths are relative to ``root``.
 
     Args:
@@ -75,7 +83,8 @@ def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | None = Non
             an object a line, anything else a table whose first line names the columns, divided by
             commas, semicolons, tabs or ``|``.
         columns: Names of the columns that are called otherwise than usual, such as
-            ``{'path': 'photo', 'label': 'species'}``; see :data:`COLUMNS`.
+            ``{'path': 'photo', 'label': 'species'}`` or ``'path=photo,label=species'``; see
+            :data:`COLUMNS`.
 
     Raises:
         MissingInputError: there is no such list.
@@ -86,6 +95,11 @@ def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | None = Non
         raise MissingInputError(
             f'no list {ann_file!r}, neither in {root} nor by itself', code='data.missing_list'
         )
+    if isinstance(columns, str):
+        pairs = (pair.partition('=') for pair in columns.split(',') if pair.strip())
+        columns = {role.strip(): name.strip() for role, _, name in pairs}
+    for role in columns or ():
+        require_one_of('columns', role, COLUMNS)
     return rows_of(root, file, root, columns)
 
 
@@ -123,104 +137,104 @@ def _entries(file: Path, columns: Mapping[str, str], found: Found) -> list[Entry
     text, encoding = read_text(file)
     if encoding in ('cp1252', 'latin-1'):
         found.notes.append(f'{file} is not UTF-8 and was read as {encoding}')
+    usual = {**COLUMNS, **{role: (name.lower(),) for role, name in columns.items()}}
     kind = file.suffix.lower()
-    if kind in ('.json', '.jsonl', '.ndjson'):
-        return list(_json_entries(file, text, columns, lines=kind != '.json'))
-    return list(_csv_entries(file, text, columns))
+    if kind not in ('.json', '.jsonl', '.ndjson'):
+        return list(read_table(file, text, usual, {'path': 1, 'label': 1, **columns}, found.notes))
+    if kind == '.json':
+        content = parse_json(text, file)
+        objects = content if isinstance(content, list) else [None]
+        numbered = [(f'entry {n}', each) for n, each in enumerate(objects, 1)]
+    else:
+        lines = [(f'line {n}', line) for n, line in enumerate(text.split('\n'), 1) if line.strip()]
+        numbered = [(at, parse_json(line, f'{file}, {at}')) for at, line in lines]
+    for where, entry in numbered:
+        if not isinstance(entry, dict):
+            raise InputError(
+                f'{file}, {where}: not an object {{"path": ..., "label": ...}}',
+                code='data.bad_line',
+            )
+    places = [_named(list(entry), usual) for _, entry in numbered]
+    return [
+        (where, {role: entry[name] for role, name in its.items()})
+        for (where, entry), its in zip(numbered, places, strict=True)
+    ]
 
 
-def _csv_entries(file: Path, text: str, columns: Mapping[str, str]) -> Iterator[Entry]:
-    lines = text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
-    while lines and not lines[0].strip():
-        lines.pop(0)
-    header = next(iter(lines), '')
-    delimiter = max(
-        _DELIMITERS, key=lambda mark: len(_named(_split_line(header, mark), columns, file))
-    )
-    names = _split_line(header, delimiter)
-    places = _named(names, columns, file)
-    _require_columns(file, places, names)
-    reader = csv.reader(lines[1:], delimiter=delimiter, skipinitialspace=True)
+def read_table(
+    file: Path,
+    text: str,
+    usual: Mapping[str, Sequence[str]],
+    required: Collection[str],
+    notes: list[str],
+) -> Iterator[Entry]:
+    """Where each row of a table stands, and its fields by role, as text.
+
+    Args:
+        file: Its name, for errors.
+        text: The table; its first line names the columns, divided by one of :data:`_DELIMITERS`.
+        usual: For each role the names that its column may have, in lower case.
+        required: Roles that must have a column.
+        notes: Gets a line where several columns could have one role.
+    """
+    lines = list(io.StringIO(text.replace('\r\n', '\n').replace('\r', '\n')))
+    first = 0
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    if re.match('sep=.$', ''.join(lines[first : first + 1])):  # which Excel writes
+        first += 1
+    header = ''.join(lines[first : first + 1])
+    delimiter = max(_DELIMITERS, key=lambda mark: len(_named(_fields(header, mark), usual)))
+    names = _fields(header, delimiter)
+    places = _named(names, usual)
+    missing = [role for role in required if role not in places]
+    twice = [name for name in places.values() if names.count(name) > 1]
+    if missing or twice:
+        what = f'no column for {" and ".join(missing)}' if missing else f'two columns {twice[0]!r}'
+        raise InputError(
+            f'{file} has {what} among {",".join(names)!r}. The first line names the columns '
+            f'{",".join(usual)}, of which {" and ".join(required)} are needed'
+            + "; others by columns=dict(path='...', label='...')"
+            * ('path' in usual),
+            code='data.no_column',
+        )
+    for role, name in places.items():
+        if others := [n for n in names if n.lower() in usual[role] and n != name]:
+            notes.append(f'{file}: the {role} is taken from {name!r}, not from {some_of(others)}')
+    reader = csv.reader(lines[first + 1 :], delimiter=delimiter, skipinitialspace=True)
+    start = 0
     try:
         for fields in reader:
-            if not any(field.strip() for field in fields):
-                continue
-            where = f'line {reader.line_num + 1}'
+            where, start = f'line {first + start + 2}', reader.line_num
+            while len(fields) > len(names) and not fields[-1].strip():
+                fields.pop()
             if len(fields) > len(names):
                 raise InputError(
                     f'{file}, {where}: more fields than columns; a {delimiter!r} within a field '
                     'needs quotation marks around it',
                     code='data.bad_line',
                 )
-            yield where, {name: _at(fields, names.index(at)) for name, at in places.items()}
+            if any(field.strip() for field in fields):
+                fields += [''] * (len(names) - len(fields))
+                yield where, {role: fields[names.index(name)] for role, name in places.items()}
     except csv.Error as error:
         raise InputError(
-            f'{file}, line {reader.line_num + 1}: {error}', code='data.bad_line'
+            f'{file}, line {first + reader.line_num + 1}: {error}', code='data.bad_line'
         ) from None
 
 
-def _split_line(line: str, delimiter: str) -> list[str]:
+def _fields(line: str, delimiter: str) -> list[str]:
     try:
         return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
     except csv.Error:
         return []
 
 
-def _at(fields: Sequence[str], place: int) -> str:
-    return fields[place] if place < len(fields) else ''
-
-
-def _named(names: Sequence[str], columns: Mapping[str, str], file: Path) -> dict[str, str]:
-    """Which of a list's names are path, label, split and group."""
+def _named(names: Sequence[str], usual: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Which of a table's column names has which role: the likeliest first."""
     lower = {name.lower(): name for name in reversed(names)}
-    places = {}
-    for role, usual in COLUMNS.items():
-        wanted = (columns[role].lower(),) if role in columns else usual
-        found = next((lower[name] for name in wanted if name in lower), None)
-        if found is not None:
-            places[role] = found
-    return places
-
-
-def _require_columns(file: Path, places: Mapping[str, str], names: Sequence[str]) -> None:
-    missing = [role for role in ('path', 'label') if role not in places]
-    if missing:
-        raise InputError(
-            f'{file} has no column for {" and ".join(missing)} among {",".join(names)!r}. '
-            'The first line names the columns path,label[,split][,group]; other names by '
-            "columns=dict(path='...', label='...')",
-            code='data.no_column',
-        )
-
-
-def _json_entries(
-    file: Path, text: str, columns: Mapping[str, str], lines: bool
-) -> Iterator[Entry]:
-    if lines:
-        numbered = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-        objects = [(f'line {n}', _parse(line, f'{file}, line {n}')) for n, line in numbered]
-    else:
-        content = _parse(text, str(file))
-        objects = (
-            [(f'entry {n}', each) for n, each in enumerate(content, 1)]
-            if isinstance(content, list)
-            else [('the whole', None)]
-        )
-    for where, entry in objects:
-        if not isinstance(entry, dict):
-            raise InputError(
-                f'{file}, {where}: not an object {{"path": ..., "label": ...}}',
-                code='data.bad_line',
-            )
-        places = _named(list(entry), columns, file)
-        yield where, {role: entry[name] for role, name in places.items()}
-
-
-def _parse(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f'{where} is not JSON: {error}', code='data.not_json') from None
+    places = {role: [lower[n] for n in each if n in lower] for role, each in usual.items()}
+    return {role: found[0] for role, found in places.items() if found}
 
 
 def _check_complete(file: Path, entries: list[Entry]) -> None:
@@ -242,10 +256,16 @@ def _text(entry: Mapping[str, Any], role: str) -> str:
 
 
 def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) -> Row:
-    label = entry['label']
+    label, path = entry['label'], entry['path']
     if isinstance(label, list | tuple | dict) or any(mark in str(label) for mark in ';|'):
         raise InputError(
             f'{where}: several labels, {label!r}. {_MULTI_LABEL}', code='data.multi_label'
+        )
+    if not isinstance(path, str) or any(mark in f'{path}{label}' for mark in '\x00\n'):
+        raise InputError(
+            f'{where}: path {path!r} or label {label!r} is not text of one line; is a quotation '
+            'mark not closed?',
+            code='data.bad_line',
         )
     given = _text(entry, 'split')
     if given and given.lower() not in _SPLITS:
@@ -253,7 +273,7 @@ def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) 
             f'{where}: split must be train, val or test, not {given!r}', code='data.bad_split'
         )
     return Row(
-        _rel_path(root, base, _text(entry, 'path'), where),
+        _rel_path(root, base, path.strip(), where),
         nfc(str(label).strip()),
         _SPLITS.get(given.lower()) or split,
         nfc(_text(entry, 'group')) or None,
@@ -261,14 +281,18 @@ def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) 
 
 
 def _rel_path(root: Path, base: Path, given: str, where: str) -> str:
-    """A path below the data root, with backslashes turned where the file's name has none."""
-    if '\x00' in given:
-        raise InputError(f'{where}: {given!r} is not a path', code='data.bad_line')
+    """A path below the data root.
+
+    Backslashes become slashes, and %20 a space, where there is no file of the name as it is.
+    """
     if '\\' in given and not os.path.lexists(os.path.join(base, given)):
         given = given.replace('\\', '/')
+    if '%' in given and not os.path.lexists(os.path.join(base, given)):
+        given = unquote(given)
     path = os.path.relpath(os.path.join(os.path.abspath(base), given), os.path.abspath(root))
-    if path.split(os.sep)[0] == os.pardir:
+    if path.split(os.sep)[0] == os.pardir or _ELSEWHERE.match(given):
         raise InputError(
-            f'{where}: {given!r} is outside of the data root {root}', code='data.outside_root'
+            f'{where}: {given!r} is outside of the data root {root}: write paths relative to it',
+            code='data.outside_root',
         )
     return Path(path).as_posix()

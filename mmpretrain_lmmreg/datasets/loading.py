@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
 
-from ..errors import InputError
+from ..errors import require_range
 from .pictures import check_regular, read_rgb, why_unreadable
 
 
@@ -26,8 +26,8 @@ class LoadPicture(BaseTransform):
     """
 
     def __init__(self, backend_args: dict | None = None, draft: int | None = None) -> None:
-        if draft is not None and draft < 1:
-            raise InputError(f'LoadPicture.draft is {draft}: a number of pixels, or None')
+        if draft is not None:
+            require_range('LoadPicture.draft', draft, 1)
         self.backend_args = backend_args
         self.draft = draft
 

@@ -27,7 +27,7 @@ def check_visible(name: str, where: str) -> None:
     Raises:
         InputError: it is blank, or holds control characters or marks of width zero.
     """
-    control = any(unicodedata.category(letter) in ('Cc', 'Cs') for letter in name)
+    control = any(unicodedata.category(letter) in ('Cc', 'Cs', 'Zl', 'Zp') for letter in name)
     if not name.strip() or control or _INVISIBLE.search(name):
         raise InputError(
             f'{where}: the class name {ascii(name)} is blank or holds invisible characters; '
@@ -69,10 +69,14 @@ def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> d
     if unknown:
         raise InputError(
             f'{where} has folders that are no class: {some_of(unknown)}. '
-            f'The classes are {", ".join(classes)}.'
+            f'The classes are {", ".join(classes)}.',
+            code='data.unknown_label',
         )
     if len(set(found.values())) < len(found):
-        raise InputError(f'{where} has two folders for one class among: {", ".join(folders)}')
+        raise InputError(
+            f'{where} has two folders for one class among: {", ".join(folders)}',
+            code='data.similar_labels',
+        )
     return {folder: label for folder, label in found.items() if label is not None}
 
 
@@ -96,7 +100,8 @@ def check_same_classes(trained: Sequence[str], data: Sequence[str], what: str) -
             f'{what}: class {name!r} is number {label} in the checkpoint, but {place[name]} in the '
             f'data ({len(moved)} such classes): these are other data, or classes were added, '
             'renamed or taken away since training; give the data `classes` in the order of the '
-            'checkpoint, or train again'
+            'checkpoint, or train again',
+            code='data.moved_classes',
         )
     pairs = [pair for pair in zip(trained, data, strict=False) if pair[0] != pair[1]]
     if not pairs:

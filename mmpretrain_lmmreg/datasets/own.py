@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmpretrain.registry import DATASETS
 
 from ..errors import InputError, require_range
@@ -50,7 +50,7 @@ class OwnImages(SplitDataset):
         ann_file: str = '',
         class_names: Mapping[str, str] | str = '',
         test_fraction: float = 0.2,
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[str, str] | str | None = None,
         skip_unreadable: bool = False,
         **kwargs,
     ) -> None:
@@ -75,14 +75,29 @@ class OwnImages(SplitDataset):
         found = self._found
         self._parts = self._divide()
         if self.split in ('train', 'trainval'):
-            _report(found.notes, found.left_out, found.summary())
+            for note in found.notes:
+                self._say(note, logging.WARNING)
+            self._say_left_out(found.summary(), found.left_out)
         samples = super().load_data_list()
         del self._parts, self._found  # not to be copied into every loader's worker
         if not self.skip_unreadable:
             return samples
         self.unreadable = _unreadable(self.data_root, tuple(s['rel_path'] for s in samples))
-        _report([], list(self.unreadable.items()), _summary_of(self.unreadable))
+        shown = some_of([f'{path} ({why})' for path, why in self.unreadable.items()])
+        summary = f'{len(self.unreadable)} unreadable images are left out: {shown}'
+        self._say_left_out(summary * bool(self.unreadable), list(self.unreadable.items()))
         return [sample for sample in samples if sample['rel_path'] not in self.unreadable]
+
+    def _say(self, line: str, level: int = logging.INFO) -> None:
+        _say_once(MMLogger.get_current_instance().instance_name, self.data_root, line, level)
+
+    def _say_left_out(self, summary: str, left_out: list[tuple[str, str]]) -> None:
+        """One line on the terminal; the names of all that was left out go into the log file."""
+        if summary:
+            self._say(summary)
+            names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
+            logger = MMLogger.get_current_instance()
+            _write_once(logger.instance_name, self.data_root, f'Images left out:\n{names}')
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The samples of a part, as :meth:`load_data_list` divided them."""
@@ -126,19 +141,19 @@ def _unreadable(root: str, rel_paths: tuple[str, ...]) -> dict[str, str]:
     return unreadable_images(root, rel_paths)
 
 
-def _summary_of(unreadable: Mapping[str, str]) -> str:
-    shown = some_of([f'{path} ({why})' for path, why in unreadable.items()])
-    return f'{len(unreadable)} unreadable images are left out: {shown}' if unreadable else ''
+@cache
+def _say_once(_run: str, _root: str, line: str, level: int) -> None:
+    """Log a line once a run, which builds its data sets several times."""
+    print_log(line, logger='current', level=level)
 
 
-def _report(notes: list[str], left_out: list[tuple[str, str]], summary: str) -> None:
-    """Log what a user should know; the names of all that was left out go into the log file."""
-    for note in notes:
-        print_log(note, logger='current', level=logging.WARNING)
-    if summary:
-        print_log(summary, logger='current', level=logging.INFO)
-        names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
-        print_log(f'Images left out:\n{names}', logger='current', level=logging.INFO)
+@cache
+def _write_once(run: str, _root: str, text: str) -> None:
+    """Write a text into a run's log file, but not to the terminal."""
+    record = logging.LogRecord(run, logging.INFO, __file__, 0, text, None, None)
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:

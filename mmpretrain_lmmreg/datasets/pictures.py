@@ -1,12 +1,13 @@
-"""The one way in which a picture file becomes pixels, for training, prediction and describing.
+"""Which files are images, and the one way in which they become pixels.
 
 Needs pillow and NumPy alone: exported classifiers carry a copy of this file.
 """
 
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -20,6 +21,11 @@ Images: TypeAlias = 'str | PathLike | Image.Image | np.ndarray | Sequence[Images
 IMAGE_SUFFIXES = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.bmp', '.webp', '.tif', '.tiff', '.gif'),
     *('.ppm', '.pgm', '.avif', '.heic', '.heif'),  # the last two with pillow-heif
+)
+#: Folders that systems make: thumbnails of NAS boxes, bins, archives' resource forks
+SYSTEM_FOLDERS = (
+    *('@eadir', '#recycle', '$recycle.bin', '__macosx', 'lost+found'),
+    'system volume information',
 )
 _NO_IMAGE = (  # how files begin that are called images and are none
     (b'<!doctype', 'a web page, not an image'),
@@ -125,8 +131,61 @@ def _open(file: str | PathLike | IO[bytes]) -> Image.Image:
         return Image.open(file)
 
 
+def is_image(name: str) -> bool:
+    """Whether a file name is visible and ends as an image's does."""
+    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith('.')
+
+
+def natural_key(name: str) -> tuple:
+    """Sort key by which 'a_2' comes before 'a_10'; different names, as '1' and '01', differ."""
+    parts = [part for part in re.split(r'(\d+)', name) if part]
+    return [_number(part) if part.isdecimal() else (1, 0, part) for part in parts], name
+
+
+def _number(digits: str) -> tuple[int, int, str]:
+    """As numbers compare, for any number of digits."""
+    digits = digits.lstrip('0')
+    return 0, len(digits), digits
+
+
+def walk_images(
+    root: str | PathLike, path: str = '', above: tuple[str, ...] = ()
+) -> Iterator[tuple[str, str]]:
+    """What lies below a folder, in natural order: POSIX path, and why it is no image, or ''.
+
+    Not entered, but named, are hidden folders, those of :data:`SYSTEM_FOLDERS`, and links that
+    lead back to a folder above.
+
+    Args:
+        root: The folder.
+        path: A folder below it, from which to start.
+        above: Real paths of the folders that lead to it.
+    """
+    here = os.path.join(root, path)
+    above = (*above, os.path.realpath(here))
+    with os.scandir(here) as entries:
+        found = sorted(entries, key=lambda entry: natural_key(entry.name))
+    for entry in found:
+        name = f'{path}/{entry.name}' if path else entry.name
+        if not entry.is_dir():
+            yield name, '' if is_image(entry.name) else _why_no_image(entry.name)
+        elif entry.name.startswith('.') or entry.name.lower() in SYSTEM_FOLDERS:
+            yield name, f'folders called {entry.name}'
+        elif entry.is_symlink() and os.path.realpath(entry.path) in above:
+            yield name, 'links to a folder above'
+        else:
+            yield from walk_images(root, name, above)
+
+
+def _why_no_image(name: str) -> str:
+    if name.startswith('.'):
+        return 'hidden files'
+    suffix = os.path.splitext(name)[1].lower()
+    return f'{suffix} files (no images)' if suffix else 'files without a suffix'
+
+
 def list_images(images: Images) -> Sequence[Path | Image.Image | np.ndarray]:
-    """Single images out of what people have: those of a folder sorted by path.
+    """Single images out of what people have: those of a folder as :func:`walk_images` finds them.
 
     >>> list_images(['a.jpg', 'b.jpg'])
     [PosixPath('a.jpg'), PosixPath('b.jpg')]
@@ -135,7 +194,7 @@ def list_images(images: Images) -> Sequence[Path | Image.Image | np.ndarray]:
         path = Path(images)
         if not path.is_dir():
             return [path]
-        return sorted(p for p in path.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+        return [path / name for name, why in walk_images(path) if not why]
     if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
         return [images]
     return [image for part in images for image in list_images(part)]

@@ -21,7 +21,7 @@ from .videos import frame_position
 def files_below(folder: str) -> list[Path]:
     """All files below a folder, sorted."""
     if not os.path.isdir(folder):
-        raise MissingInputError(f'no folder {str(folder)!r}')
+        raise MissingInputError(f'no folder {str(folder)!r}', code='data.missing_source')
     return [Path(at, name) for at, _, names in sorted(os.walk(folder)) for name in sorted(names)]
 
 
@@ -30,7 +30,9 @@ def parts_of(source: str, *names: str) -> list[Path]:
     found = locate(source, names)
     missing = [name for name, there in zip(names, found, strict=True) if there is None]
     if missing:
-        raise MissingInputError(f'no folder {" or ".join(missing)} in {str(source)!r}')
+        raise MissingInputError(
+            f'no folder {" or ".join(missing)} in {str(source)!r}', code='data.missing_source'
+        )
     return [Path(source, there) for there in found if there]
 
 
@@ -43,7 +45,8 @@ def remember_position(root: Path, frame: str) -> None:
     elif json.loads(note.read_text()) != taken:
         raise InputError(
             f'{note} says that the frames there were taken at {note.read_text()}, not at '
-            f'{json.dumps(taken)}: use another DATA_ROOT'
+            f'{json.dumps(taken)}: use another DATA_ROOT',
+            code='data.other_frames',
         )
 
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from mmcv.transforms import BaseTransform
@@ -34,7 +33,8 @@ def transforms_of(dataset: Any) -> list[Any]:
     if any(other != described[0] for other in described[1:]):
         raise InputError(
             'the concatenated data sets have different pipelines; give them the same '
-            "one, or train on images (train_cfg=dict(type='EpochBasedTrainLoop'))"
+            "one, or train on images (train_cfg=dict(type='EpochBasedTrainLoop'))",
+            code='data.other_pipelines',
         )
     return pipelines[0]
 
@@ -52,11 +52,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(each) for key, each in value.items()}
     return describe_transform(value) if isinstance(value, BaseTransform) else value
-
-
-def rel_path(info: dict) -> str:
-    """A sample's name: its POSIX path below the data root, or its own path if it has none."""
-    return info.get('rel_path') or Path(info['img_path']).as_posix()
 
 
 def same_files(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, require_one_of, require_range
 
 Sample = dict[str, Any]
 
@@ -18,6 +18,13 @@ Sample = dict[str, Any]
 def seeded_rank(seed: object, name: str) -> bytes:
     """Sort key that puts names in an order which only the seed decides; letter case is ignored."""
     return hashlib.sha256(f'{seed}/{name.casefold()}'.encode(errors='surrogateescape')).digest()
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Raise InputError where a share of images is not in [0, 1)."""
+    require_range(name, value, 0)
+    if value >= 1:
+        raise InputError(f'{name}={value} must be less than 1', code='config.out_of_range')
 
 
 def hold_out(
@@ -29,8 +36,7 @@ def hold_out(
     long as that brings the classes nearer to ``fraction``. Each class keeps an image. Both
     parts keep the order of ``samples``.
     """
-    if not 0 <= fraction < 1:
-        raise InputError(f'the fraction of images to hold out must be in [0, 1), not {fraction}')
+    check_fraction('the fraction of images to hold out', fraction)
     if not fraction:
         return list(samples), []
     units: dict[str, Counter[int]] = defaultdict(Counter)
@@ -63,8 +69,7 @@ def few_shot(samples: Sequence[Sample], shots: int, seed: object) -> list[Sample
 
     With one seed, the choice for fewer shots is part of the choice for more.
     """
-    if shots < 1:
-        raise InputError(f'shots must be at least 1, not {shots}')
+    require_range('shots', shots, 1)
     taken: Counter[int] = Counter()
     chosen: set[str] = set()
     for sample in sorted(samples, key=lambda s: seeded_rank(seed, s['rel_path'])):
@@ -78,6 +83,5 @@ def half_of_classes(num_classes: int, half: str) -> range:
     """Labels of the ``'base'`` or ``'new'`` half: base has the first ceil(n / 2), as in CoCoOp."""
     middle = (num_classes + 1) // 2
     halves = {'base': range(middle), 'new': range(middle, num_classes)}
-    if half not in halves:
-        raise InputError(f"class_half must be 'base' or 'new', not {half!r}")
+    require_one_of('class_half', half, halves)
     return halves[half]

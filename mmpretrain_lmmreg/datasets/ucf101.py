@@ -1,6 +1,5 @@
 """UCF-101, one frame a video: names, lists, data set and preparation."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -8,8 +7,8 @@ from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
-from ..errors import InputError, MissingInputError
-from ..io.files import save_atomic
+from ..errors import InputError, MissingInputError, require_one_of
+from ..io.files import parse_json, save_atomic
 from .base import SplitDataset
 from .files import some_of
 from .names import bare_name
@@ -52,7 +51,10 @@ def video_sample(path: str, where: str) -> Sample:
     match = _VIDEO.fullmatch(stem)
     label = _LABELS.get(bare_name(match[1])) if match else None
     if match is None or label is None:
-        raise InputError(f'{where}: {path!r} is not named as a UCF-101 video (v_Class_g01_c01)')
+        raise InputError(
+            f'{where}: {path!r} is not named as a UCF-101 video (v_Class_g01_c01)',
+            code='data.bad_line',
+        )
     name = UCF101_CLASSES[label]
     return {
         'rel_path': f'frames/{name}/{stem}.jpg',
@@ -69,14 +71,16 @@ def read_official_list(file: Path) -> list[Sample]:
 
 def read_coop_lists(file: Path) -> dict[str, list[Sample]]:
     """Samples of ``'train'``, ``'val'`` and ``'test'`` in ``split_zhou_UCF101.json``."""
+    parts = parse_json(file.read_bytes(), file)
     try:
-        parts = json.loads(file.read_text(encoding='utf-8'))
         return {
             part: [video_sample(path, file.name) for path, *_ in parts[part]]
             for part in ('train', 'val', 'test')
         }
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{file} is not CoOp's list of UCF-101: {error!r}") from None
+    except (LookupError, TypeError) as error:
+        raise InputError(
+            f"{file} is not CoOp's list of UCF-101: {error!r}", code='data.bad_list'
+        ) from None
 
 
 @DATASETS.register_module()
@@ -104,8 +108,7 @@ class UCF101(SplitDataset):
     REMEDY = 'Make it with: mmpretrain-lmmreg prepare ucf101 SOURCE {root}'
 
     def __init__(self, data_root: str, *args, lists: str = 'official', **kwargs) -> None:
-        if lists not in ('official', 'coop'):
-            raise InputError(f"UCF101: lists must be 'official' or 'coop', not {lists!r}")
+        require_one_of('UCF101: lists', lists, ('official', 'coop'))
         self.lists = lists
         super().__init__(data_root, *args, **kwargs)
 
@@ -138,7 +141,9 @@ def prepare_ucf101(
     samples, coop = _read_ucf_lists([lists] if lists else [source, data_root])
     videos = {path.stem.lower(): path for path in files if path.suffix.lower() == '.avi'}
     if not videos:
-        raise MissingInputError(f'no .avi videos below {source}: unpack UCF101.rar there')
+        raise MissingInputError(
+            f'no .avi videos below {source}: unpack UCF101.rar there', code='data.missing_source'
+        )
     root = Path(data_root)
     remember_position(root, frame)
     todo, missing = {}, []
@@ -165,7 +170,8 @@ def _read_ucf_lists(places: Sequence[str]) -> tuple[dict[str, list[Sample]], Pat
     if coop is None:
         raise MissingInputError(
             f'neither {" and ".join(LIST_FILES.values())} nor {COOP_FILE} below '
-            f'{" or ".join(map(str, places))}: get the official lists, or give --lists FOLDER'
+            f'{" or ".join(map(str, places))}: get the official lists, or give --lists FOLDER',
+            code='data.missing_source',
         )
     parts = read_coop_lists(coop)
     whole = {'train': parts['train'] + parts['val'], 'test': parts['test']}

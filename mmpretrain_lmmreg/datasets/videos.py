@@ -22,7 +22,10 @@ def frame_position(text: str) -> float:
     except ValueError:
         position = -1.0
     if not 0 <= position < 1:
-        raise InputError(f"frame must be 'middle', 'first' or a fraction in [0, 1), not {text!r}")
+        raise InputError(
+            f"frame must be 'middle', 'first' or a fraction in [0, 1), not {text!r}",
+            code='config.unknown_value',
+        )
     return position
 
 
@@ -39,17 +42,19 @@ def read_frame(video: str | os.PathLike, position: float = 0.5) -> Image.Image:
             declared = stream.frames
             frames = sum(1 for packet in container.demux(stream) if packet.size)
         if frames < 0.95 * declared:  # headers of whole files are off by a frame or two
-            raise InputError(f'ends after {frames} of {declared} frames')
+            raise InputError(f'ends after {frames} of {declared} frames', code='data.damaged_video')
         wanted = int(position * frames)
         with av.open(str(video)) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 if index == wanted:
                     return frame.to_image()
     except IndexError:
-        raise InputError('has no frames, only sound') from None
+        raise InputError('has no frames, only sound', code='data.damaged_video') from None
     except av.FFmpegError as error:
-        raise InputError(f'cannot be decoded: {error.strerror}') from None
-    raise InputError(f'frame {wanted} of {frames} cannot be decoded')
+        raise InputError(
+            f'cannot be decoded: {error.strerror}', code='data.damaged_video'
+        ) from None
+    raise InputError(f'frame {wanted} of {frames} cannot be decoded', code='data.damaged_video')
 
 
 def import_av():
@@ -58,17 +63,11 @@ def import_av():
         import av
     except ImportError:
         raise InputError(
-            "reading videos needs PyAV: pip install 'mmpretrain_lmmreg[video]' (or: pip install av)"
+            "reading videos needs PyAV: pip install 'mmpretrain_lmmreg[video]' (or av)",
+            code='data.package_missing',
         ) from None
     av.logging.set_level(av.logging.PANIC)  # what goes wrong is raised, and reported once
     return av
-
-
-def write_frame(video: Path, image: Path, position: float) -> None:
-    """Write one frame of a video as JPEG, whole or not at all."""
-    frame = read_frame(video, position)
-    with save_atomic(image) as file:
-        frame.save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
 
 
 def write_frames(
@@ -80,12 +79,16 @@ def write_frames(
     outside of Python's lock: threads are as fast as processes here.
     """
     import_av()
+
+    def write(video: Path, image: Path) -> None:
+        frame = read_frame(video, position)
+        with save_atomic(image) as file:
+            frame.save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
+
     todo = {video: image for video, image in videos.items() if not image.exists()}
     problems = {}
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        jobs = {
-            pool.submit(write_frame, video, image, position): video for video, image in todo.items()
-        }
+        jobs = {pool.submit(write, video, image): video for video, image in todo.items()}
         try:
             for job in track(as_completed(jobs), 'frames', len(jobs)):
                 try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..datasets.files import IMAGE_SUFFIXES, is_image, natural_key
+from ..datasets.pictures import IMAGE_SUFFIXES, is_image, list_images, natural_key
 from ..errors import InputError, MissingInputError
 
 BATCH = 16
@@ -28,7 +28,7 @@ def find_pictures(arguments: Sequence[str]) -> list[str]:
         if path.is_file():
             found = [str(path)]
         elif path.is_dir():
-            found = [str(p) for p in path.rglob('*') if is_image(p.name)]
+            found = list(map(str, list_images(path)))
             if not found:
                 raise InputError(
                     f'no image ({", ".join(IMAGE_SUFFIXES)}) is in the folder {argument}',

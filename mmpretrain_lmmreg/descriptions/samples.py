@@ -44,10 +44,23 @@ def root_of(sample: Sample, data_root: str | os.PathLike | None = None) -> Path:
     return Path(root)
 
 
-def rel_path_of(sample: Sample, data_root: str | os.PathLike | None = None) -> str:
-    """A sample's POSIX path relative to its data root: the key of its descriptions.
+def image_name(sample: Sample, data_root: str | os.PathLike | None = None) -> str:
+    """The name of an image in all that is kept: its POSIX path below its data root.
 
-    Taken from ``rel_path`` where the data set gives one, else from ``img_path``.
+    Taken from ``rel_path`` where the data set gives one, else from ``img_path``; below the root of
+    the file system where no data root is known.
+
+    >>> image_name({'img_path': 'data/train/a.jpg'}, 'data')
+    'train/a.jpg'
+    """
+    if 'rel_path' in sample:
+        return sample['rel_path']
+    root = os.path.abspath(data_root or sample.get('data_root') or '/')
+    return Path(os.path.relpath(os.path.abspath(sample['img_path']), root)).as_posix()
+
+
+def rel_path_of(sample: Sample, data_root: str | os.PathLike | None = None) -> str:
+    """:func:`image_name` of a sample that must have one: the key of its descriptions.
 
     Raises:
         InputError: The sample has no path at all (an image handed over in memory), or one
@@ -63,11 +76,11 @@ def rel_path_of(sample: Sample, data_root: str | os.PathLike | None = None) -> s
             code='descriptions.no_path',
         )
     root = root_of(sample, data_root)
-    relative = Path(os.path.relpath(sample['img_path'], root))
-    if relative.parts[0] == '..':
+    name = image_name(sample, root)
+    if name.startswith('../'):
         raise InputError(
             f'{sample["img_path"]} is not below the data root {root}: set data_root to a folder '
             'above it',
             code='descriptions.outside_root',
         )
-    return relative.as_posix()
+    return name

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..datasets.samples import iter_infos, rel_path, transforms_of
+from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
+from ..descriptions.samples import image_name
 from .keys import content_of
 
 
@@ -47,7 +48,7 @@ class ImagesOf(Dataset):
         try:
             if self.view is None:
                 return path, self._prepare(results), content_of(path)
-            with drawn_by(f'{self.view}/{rel_path(results)}'):
+            with drawn_by(f'{self.view}/{image_name(results)}'):
                 return path, self._prepare(results), content_of(path)
         except Exception as error:  # whatever a decoder raises
             return path, f'{path}: {type(error).__name__}: {error}', ''

@@ -18,7 +18,7 @@ from ..clip.backbone import OpenCLIPVisual
 from ..clip.text_tower import TextTower
 from ..clip.timm_trunk import TimmTrunk
 from ..datasets.names import prompt_names
-from ..datasets.samples import rel_path
+from ..descriptions.samples import image_name
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.embeddings import embed_images, image_embeddings
@@ -127,7 +127,7 @@ class HeadInputs:
         """Number of each image's source, (N,): a video's frames have one number."""
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
         numbers: dict[str, int] = {}
-        names = [info.get('group') or rel_path(info) for info in infos]
+        names = [info.get('group') or image_name(info) for info in infos]
         return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
 
     @cached_property

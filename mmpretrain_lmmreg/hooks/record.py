@@ -25,7 +25,7 @@ from ..clip import OpenCLIPVisual
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
 from ..descriptions.attach import texts_of
-from ..descriptions.samples import rel_path_of
+from ..descriptions.samples import image_name, rel_path_of
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..features.dataset import FeatureLoader, features_as_inputs, source_of
@@ -128,7 +128,8 @@ def data_record(dataset: Any) -> dict:
         ``descriptions_fingerprint`` and ``described``, see :func:`count_described`.
     """
     infos = list(iter_infos(dataset))
-    names = sample_names(infos, data_root_of(dataset, infos))
+    root = data_root_of(dataset, infos) or '/'
+    names = [image_name(info, root) for info in infos]
     labels = [np.asarray(info.get('gt_label', -1)).tolist() for info in infos]
     result: dict[str, Any] = dict(train_fingerprint=digest(list(zip(names, labels, strict=True))))
     for leaf in leaf_datasets(dataset):
@@ -266,15 +267,6 @@ def data_root_of(dataset: Any, infos: list[dict]) -> str | None:
     return None
 
 
-def sample_names(infos: list[dict], data_root: str | None) -> list[str]:
-    """POSIX paths below the data root, or below the file system's where there is none."""
-    return [
-        info.get('rel_path')
-        or Path(os.path.relpath(os.path.abspath(info['img_path']), data_root or '/')).as_posix()
-        for info in infos
-    ]
-
-
 def join_rows(
     rows: dict[str, tuple], infos: list[dict], split: str, data_root: str | None = None
 ) -> Predictions:
@@ -296,7 +288,7 @@ def join_rows(
             f'{missing[0]} among them; ResultsHook needs the whole split',
             code='hooks.images_not_predicted',
         )
-    names = sample_names(infos, data_root)
+    names = [image_name(info, data_root or '/') for info in infos]
     return Predictions(
         rel_path=np.array(names),
         label=np.array([rows[path][0] for path in paths], dtype=np.int64),

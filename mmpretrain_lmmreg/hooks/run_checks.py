@@ -13,7 +13,8 @@ from mmpretrain.registry import DATASETS, HOOKS
 from mmpretrain.utils import get_ori_model
 
 from ..datasets.names import check_same_classes
-from ..datasets.samples import iter_infos, leads_out, rel_path, same_files
+from ..datasets.samples import iter_infos, leads_out, same_files
+from ..descriptions.samples import image_name
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.finite import damage
@@ -136,7 +137,7 @@ def _model_line(runner: Runner) -> str:
 
 def _samples(dataset: Any) -> set[tuple[str, str]]:
     return {
-        (str(Path(info.get('data_root', '')).absolute()), rel_path(info))
+        (str(Path(info.get('data_root', '')).absolute()), image_name(info))
         for info in iter_infos(dataset)
     }
 

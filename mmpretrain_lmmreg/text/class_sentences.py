@@ -1,6 +1,5 @@
 """Sentences about classes: the LMM's own of their images, or an LLM's from a file."""
 
-import json
 import logging
 import re
 from collections import Counter, defaultdict
@@ -15,6 +14,7 @@ from ..datasets.names import bare_name, nfc
 from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, MissingInputError
+from ..io.files import parse_json
 
 
 def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
@@ -162,14 +162,9 @@ def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
             '[sentence, ...]}, or None for the descriptions',
             code='text.no_sentences_file',
         )
-    try:
-        found = json.loads(path.read_text(encoding='utf-8-sig'))
-        lists = list(found.values())
-        good = all(isinstance(each, list) for each in lists)
-        good = good and all(isinstance(text, str) for each in lists for text in each)
-    except (ValueError, AttributeError, RecursionError):
-        good = False
-    if not good:
+    found = parse_json(path.read_bytes(), path)
+    lists = list(found.values()) if isinstance(found, dict) else [None]
+    if not all(isinstance(each, list) and all(isinstance(t, str) for t in each) for each in lists):
         raise InputError(
             f'{file} is not a JSON file of the form {{class: [sentence, ...]}}: write it so',
             code='text.sentences_form',

@@ -240,15 +240,17 @@ def test_the_trunk_is_hashed_once(vit, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'kwargs',
+    ('kwargs', 'code'),
     [
-        dict(trainable='head'),
-        dict(precision='fp8'),
-        dict(precision='bfloat16', trainable='all'),
+        (dict(trainable='head'), 'config.unknown_value'),
+        (dict(precision='fp8'), 'config.unknown_value'),
+        (dict(output='tokens'), 'config.unknown_value'),
+        (dict(output='trunk'), 'clip.bad_setting'),
+        (dict(precision='bfloat16', trainable='all'), 'clip.bad_setting'),
     ],
 )
-def test_bad_arguments(vit, kwargs):
-    with refused('clip.bad_setting'):
+def test_bad_arguments(vit, kwargs, code):
+    with refused(code):
         build(vit, **kwargs)
 
 

@@ -199,7 +199,7 @@ def without_adapter(folder):
         (lambda folder: 'hf-dir:none', 'clip.missing_file', 'text_tower.json'),
         (without_adapter, 'clip.missing_file', 'adapter.safetensors'),
         (lambda folder: folder(pool='last'), 'clip.bad_configuration', "'pool'"),
-        (lambda folder: folder(pooling='max'), 'clip.bad_configuration', 'max'),
+        (lambda folder: folder(pooling='max'), 'config.unknown_value', 'max'),
         (lambda folder: folder(max_length='9'), 'clip.bad_configuration', 'max_length'),
         (lambda folder: folder(normalize='yes'), 'clip.bad_configuration', 'normalize'),
         (lambda folder: folder(instruction='a ' * 40, max_length=20), 'clip.text_context', '20'),

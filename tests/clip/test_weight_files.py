@@ -250,6 +250,7 @@ def test_the_class_in_a_pickle_is_named(name, tmp_path):
 
 def test_a_tensor_in_safetensors_is_found_below_a_prefix(model, name, tmp_path):
     state = prefixed('model.', {k: t.contiguous() for k, t in model.state_dict().items()})
-    save_file(state, tmp_path / 'file.safetensors')
-    loaded = load_visual(name, tmp_path / 'file.safetensors')
-    assert torch.equal(loaded.conv1.weight, model.visual.conv1.weight)
+    for file in (tmp_path / 'file.safetensors', tmp_path / 'called otherwise.bin'):
+        save_file(state, file)
+        loaded = load_visual(name, file)
+        assert torch.equal(loaded.conv1.weight, model.visual.conv1.weight)

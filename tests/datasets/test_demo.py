@@ -2,13 +2,13 @@
 
 import shutil
 
-import pytest
 from mmpretrain.registry import DATASETS
+from refused import refused
 
 from mmpretrain_lmmreg.datasets import DemoActions
 from mmpretrain_lmmreg.demo import render
 from mmpretrain_lmmreg.demo.actions import CLASSES
-from mmpretrain_lmmreg.errors import InputError, MissingInputError
+from mmpretrain_lmmreg.errors import MissingInputError
 
 
 def test_samples(drawn):
@@ -34,21 +34,10 @@ def test_val_comes_from_train_by_group_and_train_is_the_rest(drawn):
     assert groups('val', val_fraction=0.2, split_seed=1)[1] != val
 
 
-def test_few_shots(drawn):
-    dataset = DemoActions(str(drawn), shots=4)
-    assert len(dataset) == 24
-
-
-def test_without_a_root_it_is_drawn_into_the_cache(drawn, monkeypatch):
-    monkeypatch.setattr('mmpretrain_lmmreg.datasets.demo.demo_folder', lambda draw: drawn)
-    assert DemoActions().data_root == str(drawn)
-
-
 def test_a_folder_that_is_no_demo(tmp_path):
-    with pytest.raises(MissingInputError, match=r"scenes\.jsonl'.* Leave data_root empty"):
-        DemoActions(str(tmp_path))
-    with pytest.raises(MissingInputError, match='no folder .*nowhere'):
-        DemoActions(str(tmp_path / 'nowhere'))
+    for folder, missing in ((tmp_path, 'scenes.jsonl'), (tmp_path / 'nowhere', 'nowhere')):
+        with refused('data.not_prepared', MissingInputError, match=f"{missing}'.* Leave data_root"):
+            DemoActions(str(folder))
 
 
 def test_first_use_draws(monkeypatch):
@@ -63,10 +52,10 @@ def test_damaged_scenes_are_refused_by_name(drawn, tmp_path):
     whole = file.read_bytes()
     for damaged in (whole.replace(b'train/', b'trbin/', 1), whole[:1000], b'\xff', b''):
         file.write_bytes(damaged)
-        with pytest.raises(InputError, match=f'{file} is damaged .*drawn again'):
+        with refused('data.damaged', match=f'{file} '):
             DemoActions(str(tmp_path / 'demo'), 'test')
     (tmp_path / 'demo' / 'checksums.json').unlink()  # as a folder drawn by an earlier version
     for damaged in (whole[:1000], b'\xff', b'[1]\n', b'{}\n'):
         file.write_bytes(damaged)
-        with pytest.raises(InputError, match=f'{file} is damaged'):
+        with refused('data.damaged', match=f'{file} '):
             DemoActions(str(tmp_path / 'demo'), 'test')

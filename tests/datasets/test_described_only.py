@@ -5,8 +5,7 @@ import shutil
 
 import pytest
 from mmpretrain.registry import DATASETS
-
-from mmpretrain_lmmreg.errors import MissingInputError
+from refused import refused
 
 PARTS = dict(train=(8, 5), test=(4, 2))  # images of a class, and how many of them are described
 
@@ -51,5 +50,5 @@ def test_validation_images_are_a_share_of_the_described_ones(root):
 
 def test_without_descriptions(root):
     (root / 'descriptions.jsonl').unlink()
-    with pytest.raises(MissingInputError, match='descriptions.jsonl'):
+    with refused('descriptions.no_file'):
         names(root, 'test', described_only=True)

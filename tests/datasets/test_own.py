@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from refused import refused
@@ -162,6 +163,14 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, said):
         (['cats/1.jpg', 'test/cats/1.jpg'], 'data.stray_folders'),
         (['train/a/1.jpg', 'train/b/1.jpg', 'more/c/1.jpg'], 'data.stray_folders'),
         (['train/a/1.jpg', 'training/b/1.jpg'], 'data.two_folders_of_a_split'),
+        (['images/train/1.jpg', 'images/val/2.jpg'], 'data.no_class_folders'),
+        (['train/a/1.jpg', 'train/b/1.jpg', 'holdout/a/1.jpg'], 'data.stray_folders'),
+        (
+            ['fold1/a/1.jpg', 'fold1/b/1.jpg', 'fold2/a/1.jpg', 'fold2/b/2.jpg'],
+            'data.unsure_classes',
+        ),
+        (['a\u202eb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
+        (['a\nb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
     ],
 )
 def test_mistakes_in_folders(tmp_path, files, code):
@@ -197,6 +206,18 @@ def test_mistakes_in_folders(tmp_path, files, code):
         ),
         (['train/a/1.jpg', 'test/2.jpg'], {'train/a/1.jpg': 'train'}),
         (
+            ['images/TRAIN/a/1.jpg', 'images/Val1/a/2.jpg', 'labels/TRAIN/a/1.txt'],
+            {'images/TRAIN/a/1.jpg': 'train', 'images/Val1/a/2.jpg': 'val'},
+        ),
+        (
+            ['train/images/a/1.jpg', 'train/images/c/2.jpg', 'test/images/a/3.jpg'],
+            {
+                'train/images/a/1.jpg': 'train',
+                'train/images/c/2.jpg': 'train',
+                'test/images/a/3.jpg': 'test',
+            },
+        ),
+        (
             ['train_station/1.jpg', 'harbour/2.jpg'],
             {'train_station/1.jpg': None, 'harbour/2.jpg': None},
         ),
@@ -211,10 +232,18 @@ def test_layouts_of_archives(tmp_path, files, expected):
     touch(tmp_path, *files)
     rows = read_folders(tmp_path).rows
     assert {row.rel_path: row.split for row in rows} == expected
-    assert not {row.label for row in rows} & {'seg_train', 'training_set', 'archive', 'data'}
+    assert not {row.label for row in rows} & {
+        'seg_train',
+        'training_set',
+        'archive',
+        'data',
+        'images',
+    }
 
 
 def test_what_is_left_out_is_said(tmp_path, said):
+    log = tmp_path.with_suffix('.log')
+    MMLogger.get_instance(tmp_path.name, logger_name='left', log_file=str(log))
     touch(
         tmp_path,
         *('a/1.jpg', 'a/2.jfif', 'a/3.AVIF', 'b/4.heic', 'b/5.jpg'),
@@ -230,10 +259,20 @@ def test_what_is_left_out_is_said(tmp_path, said):
         'b/5.jpg',
     ]
     text = '\n'.join(said)
+    assert 'a/notes.txt' not in text
     assert '3 .txt files (no images)' in text and '1 images in no class folder' in text
     assert '1 folders called @eaDir' in text and '1 folders called lost+found' in text
     assert 'empty class folders are left out: empty' in text
-    assert 'Images left out:' in text and 'a/notes.txt: .txt files' in text
+    assert 'a/notes.txt: .txt files' in log.read_text()
+
+
+def test_folders_within_classes_are_said_to_be_no_classes(tmp_path, said):
+    touch(tmp_path, *(f'{a}/{b}/1.jpg' for a in ('colour', 'grey') for b in ('apple', 'corn')))
+    samples(tmp_path, test_fraction=0)
+    note = 'the classes are colour, grey; folders within them (apple, corn) are no classes'
+    assert said.count(note) == 1
+    samples(tmp_path, test_fraction=0)  # as a run does
+    assert said.count(note) == 1
 
 
 def test_a_class_with_one_image_is_said(tmp_path, said):
@@ -289,6 +328,8 @@ def test_unreadable_images_are_left_out_by_option(tmp_path, said):
         'id|image|class\n0|.\\1.jpg|Äpfel\n1|2.jpg|b\n'.encode(),
         'filename,width,target\n1.jpg,3,Äpfel\n\n2.jpg,4,b\n'.encode('utf-16-le'),
         '"image_path","class_name"\n"1.jpg","Äpfel"\n"2.jpg","b"\n'.encode(),
+        'sep=;\npath;label;score\n1.jpg;Äpfel;0,5\n2.jpg;b;1,25\n'.encode(),
+        'path,label,note\n1.jpg,Äpfel,"two\nlines"\n2.jpg,b,,\n'.encode('utf-16-be'),
     ],
 )
 def test_tables_of_any_kind(tmp_path, content):
@@ -328,7 +369,14 @@ def test_columns_by_option_and_notes_of_a_list(tmp_path, said):
         (['path,label,split', '1.jpg,a,train', '2.jpg,b,test'], 'data.untrained_class'),
         (['path,label', '1.jpg,a', '2.jpg,\u200b'], 'data.invisible_name'),
         (['path,label', '1.jpg,' + 'a' * 200_000], 'data.bad_line'),
+        (['path,label', '1.jpg,a', 'C:\\data\\2.jpg,b'], 'data.outside_root'),
+        (['path,label', '1.jpg,a', 'https://x.org/2.jpg,b'], 'data.outside_root'),
+        (['path,label', '1.jpg,"a', '2.jpg,b'], 'data.bad_line'),
+        (['path,label', '1.jpg,a\u2028b', '2.jpg,b'], 'data.invisible_name'),
+        (['path,label,label', '1.jpg,a,c', '2.jpg,b,c'], 'data.no_column'),
+        (['path,label', '1.jpg,a', '1.jpg,b'], 'data.listed_twice'),
         (['PK\x03\x04'], 'data.not_text'),
+        (['PAR1'], 'data.not_text'),
         (['path,label', '1.jpg,a\x00b'], 'data.not_text'),
     ],
 )
@@ -341,8 +389,10 @@ def test_mistakes_in_a_csv(tmp_path, lines, code):
 @pytest.mark.parametrize(
     'content, code',
     [
-        ('[{"path": ', 'data.not_json'),
-        ('[' * 100_000, 'data.not_json'),
+        ('[{"path": ', 'io.damaged_json'),
+        ('[' * 100_000, 'io.damaged_json'),
+        ('[{"path": "a.jpg", "label": NaN}]', 'io.damaged_json'),
+        ('[{"path": 1, "label": "a"}]', 'data.bad_line'),
         ('{"a.jpg": "cat"}', 'data.bad_line'),
         ('[{"path": "a.jpg"}]', 'data.no_column'),
         ('[{"path": "a.jpg", "label": ["a", "b"]}]', 'data.multi_label'),
@@ -354,7 +404,23 @@ def test_mistakes_in_a_json(tmp_path, content, code):
         find_classes(str(tmp_path), 'list.json')
 
 
-def test_imagefolder_with_metadata(tmp_path):
+def test_names_in_a_list_as_browsers_write_them(tmp_path):
+    touch(tmp_path, 'a b.jpg', 'c%20d.jpg')
+    (tmp_path / 'l.csv').write_text('path,label\na%20b.jpg,x\nc%20d.jpg,y\n')
+    assert paths(tmp_path, ann_file='l.csv', test_fraction=0) == ['a b.jpg', 'c%20d.jpg']
+
+
+def test_a_column_that_is_not_taken_is_said(tmp_path, said):
+    write_csv(tmp_path, '1.jpg,0,cat', '2.jpg,1,dog', header='path,label,class')
+    samples(tmp_path, ann_file='list.csv', test_fraction=0)
+    assert any("taken from 'label', not from class" in line for line in said)
+    assert find_classes(str(tmp_path), 'list.csv', 'label=class,') == ('cat', 'dog')
+    for columns, code in (('label=art', 'data.no_column'), ('kind=class', 'config.unknown_value')):
+        with refused(code):
+            find_classes(str(tmp_path), 'list.csv', columns)
+
+
+def test_imagefolder_with_metadata(tmp_path, said):
     touch(tmp_path, 'train/1.png', 'train/2.png', 'test/3.png')
     (tmp_path / 'train/metadata.jsonl').write_text(
         '{"file_name": "1.png", "label": "b"}\n{"file_name": "2.png", "label": "a"}\n'
@@ -366,6 +432,9 @@ def test_imagefolder_with_metadata(tmp_path):
         ('train/2.png', 0),
     ]
     assert paths(tmp_path, 'test') == ['test/3.png']
+    touch(tmp_path, 'train/4.png')
+    samples(tmp_path)
+    assert 'left out: 1 images that no metadata file names' in '\n'.join(said)
 
 
 def test_metadata_without_labels_leaves_the_classes_to_folders(tmp_path):
@@ -457,15 +526,19 @@ def test_given_names_are_kept_to_the_letter(flat):
         ({'aGrass': 'x\u200b'}, 'data.invisible_name'),
         ({'aGrass': ' '}, 'data.invisible_name'),
         ('nothing.json', 'data.missing_names'),
-        ('bad.json', 'data.bad_names'),
+        ('bad.json', 'io.damaged_json'),
         ('list.json', 'data.bad_names'),
-        ('bad.csv', 'data.bad_names'),
+        ('bad.csv', 'data.no_column'),
+        ('twice.csv', 'data.bad_names'),
+        ('comma.csv', 'data.bad_line'),
     ],
 )
 def test_mistakes_in_class_names(tmp_path, given, code):
     (tmp_path / 'bad.json').write_text('{')
     (tmp_path / 'list.json').write_text('[]')
     (tmp_path / 'bad.csv').write_text('folder,name\na,b\n')
+    (tmp_path / 'twice.csv').write_text('label,name\naGrass,a\naGrass,b\n')
+    (tmp_path / 'comma.csv').write_text('label,name\naGrass,a, b\n')
     with refused(code):
         own_names(given, tmp_path)
 
