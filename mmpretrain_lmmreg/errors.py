@@ -200,6 +200,7 @@ CODES: dict[str, str] = {
     # --- deploy: predict, export, load
     'deploy.damaged': 'a file of an exported folder is missing, damaged or of another form',
     'deploy.no_classifier': 'a folder or a pair of config and checkpoint holds no classifier',
+    'deploy.not_calibrated': 'exponents of descriptions cannot be found without training again',
     'deploy.no_text_tower': 'a text tower was to be exported, and its weights are not at hand',
     'deploy.no_coverage': 'sets of classes need held-out scores and a coverage between 0 and 1',
     'deploy.unreadable': 'an image cannot be read',

@@ -21,7 +21,7 @@ from ..config import add_on
 from ..describe.describers import NAMES, missing_endpoint
 from ..errors import InputError
 from ..io.printing import plain, plain_json
-from .options import command_parser, positive, price
+from .options import command_parser, positive, price, whole
 
 if TYPE_CHECKING:
     from ..deploy.on_demand import Asked, Request
@@ -51,6 +51,11 @@ def parser() -> ArgumentParser:
     add('--budget', type=float, default=0.2, metavar='X', help='share of images to describe (0.2)')
     target = 'take the smallest share that reached this accuracy on held-out training images'
     add('--target-accuracy', type=float, metavar='X', help=target)
+    calibrate = (
+        'first spend N requests of the budget on training images, which say how much descriptions '
+        'are worth (default N: five a class, at least 30)'
+    )
+    add('--calibrate', nargs='?', type=whole(1), const=0, metavar='N', help=calibrate)
     add('--price', type=price, metavar='IN,OUT', help='price of a million tokens')
     add('--max-cost', type=positive, metavar='X', help='stop before it costs more; needs --price')
     add('--store', metavar='FILE', help='file of the answers (asked.jsonl)')
@@ -83,8 +88,10 @@ def run(args: Namespace) -> int:
     classifier = load_classifier(args.classifier, checkpoint, args.on)
     broken: dict[str, str] = {}
     if request := _request(args):
-        from ..deploy.on_demand import describe_unsure, reader_of
+        from ..deploy.on_demand import calibrate, describe_unsure, reader_of
 
+        if args.calibrate is not None:
+            request = calibrate(classifier, args.calibrate, request)
         reader, embed = reader_of(classifier)
         results = list(predict(classifier, paths, broken, len(classifier.classes)))
         sources = {path: path for path in paths}
@@ -106,6 +113,12 @@ def _with_folder(args: Namespace) -> int:
             '--explain reads the descriptions of a config: give CONFIG and CHECKPOINT of the run, '
             'after mmpretrain-lmmreg describe CONFIG',
             code='deploy.nothing_to_explain',
+        )
+    if args.calibrate is not None:
+        raise InputError(
+            '--calibrate needs the training images: give CONFIG and CHECKPOINT of the run, or fit '
+            'with --describer',
+            code='deploy.not_calibrated',
         )
     classifier = load(args.classifier)
     broken: dict[str, str] = {}

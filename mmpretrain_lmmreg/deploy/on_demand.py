@@ -2,22 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from mmengine.registry import DefaultScope
+from mmpretrain.registry import DATASETS
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from ..datasets.pictures import pixel_key
+from ..datasets.samples import rel_path
+from ..describe.convergence import orders_of
 from ..describe.pixels import describe_images
 from ..describe.plan import DescribePlan
 from ..describe.state import Tally
 from ..describe.summary import tokens
+from ..describe.tasks import Task
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError, require_range
 from ..heads.cascade_vlm import CascadeVLMHead
 from ..heads.describe_on_demand import DescribeOnDemandHead, embed_unit
+from ..heads.inputs import HeadInputs
 from ..heads.on_demand import Embed, Reader, share_for
+from ..text.prompts import TEMPLATES
 from .classifier import Classifier, text_tower
 from .predict import Prediction, top
 
@@ -32,8 +42,9 @@ class Request:
         budget: Share of the images, rounded down, whose descriptions are used.
         target_accuracy: In place of ``budget``: the smallest share that reached it on held-out
             training images.
-        spent: Requests of the budget that training images took.
+        spent: Requests of the budget that training images took; see :func:`calibrate`.
         tally: What these took.
+        note: What came of them.
 
     Raises:
         InputError: a budget outside of [0, 1].
@@ -45,6 +56,7 @@ class Request:
     target_accuracy: float | None = None
     spent: int = 0
     tally: Tally | None = None
+    note: str = ''
 
     def __post_init__(self) -> None:
         require_range('--budget', self.budget, 0, 1)
@@ -59,6 +71,7 @@ class Asked:
         tally: Of the requests; None where nobody was asked.
         curve: See :func:`~mmpretrain_lmmreg.heads.on_demand.accuracy_curve`.
         price: Of a million tokens, in and out.
+        note: What came of calibration, or ''.
     """
 
     images: int
@@ -66,6 +79,7 @@ class Asked:
     tally: Tally | None
     curve: Tensor
     price: tuple[float, float] | None = None
+    note: str = ''
 
     def __str__(self) -> str:
         lines = [f'{self.described} of {self.images} images classified with their descriptions']
@@ -77,7 +91,7 @@ class Asked:
         if self.curve.any():
             lines += ['share described: held-out accuracy, the same at random, tokens of the share']
             lines += [self._row(*row) for row in self.curve[::2].tolist()]
-        return '\n'.join(lines)
+        return '\n'.join([self.note, *lines] if self.note else lines)
 
     def _row(self, share: float, _threshold: float, accuracy: float) -> str:
         first, last = self.curve[0, 2].item(), self.curve[-1, 2].item()
@@ -139,7 +153,7 @@ def describe_unsure(
     """
     price = request.plan.price if request.plan else None
     if not results:
-        return Asked(0, 0, request.tally, reader.curve, price)
+        return Asked(0, 0, request.tally, reader.curve, price, request.note)
     by_name = ({p['class']: p['probability'] for p in r['predictions']} for r in results)
     probabilities = torch.tensor([[each[name] for name in classes] for each in by_name])
     share = request.budget
@@ -160,7 +174,57 @@ def describe_unsure(
         for row, p, texts in zip(which.tolist(), found, replies, strict=True):
             results[row]['predictions'] = top(p, len(classes), classes)
             results[row]['description'] = ' '.join(texts)
-    return Asked(len(results), len(answered), tally, reader.curve, price)
+    return Asked(len(results), len(answered), tally, reader.curve, price, request.note)
+
+
+def calibrate(classifier: Classifier, count: int | None, request: Request) -> Request:
+    """Describe training images, and find the exponents of the text by them.
+
+    Args:
+        classifier: Of the method ``describe_on_demand``; its exponents change.
+        count: Training images, spread evenly over the classes; five a class and at least 30 by
+            default.
+        request: Who is asked.
+
+    Returns:
+        The request, whose budget is smaller by the training images.
+
+    Raises:
+        InputError: another method; nobody is asked; an image classifier that trains by gradient
+            steps and so has seen all training images; as :func:`describe_images`.
+    """
+    head, cfg = classifier.model.head, classifier.cfg
+    if not isinstance(head, DescribeOnDemandHead):
+        raise reads_none(type(head).__name__)
+    if request.plan is None or any(p.requires_grad for p in head.classifier.parameters()):
+        raise InputError(
+            '--calibrate needs a --describer, and an image classifier in closed form; else run '
+            'mmpretrain-lmmreg describe CONFIG --per-class 5 --count 1, and train again',
+            code='deploy.not_calibrated',
+        )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    tasks = [
+        Task(rel_path(info), info['img_path'], info['gt_label'], info.get('group'))
+        for info in infos
+    ]
+    orders = orders_of(tasks, 0).values()
+    turns = (i for turn in zip_longest(*orders) for i in turn if i is not None)
+    rows = list(islice(turns, count or max(5 * head.num_classes, 30)))
+    plan = replace(request.plan, prompt=head.prompts[0], count=head.descriptions)
+    found = describe_images([tasks[i].path for i in rows], plan, request.store)
+    lists = {i: t[: head.descriptions] for i, t in zip(rows, found.descriptions, strict=True) if t}
+    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
+    tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
+    loader = DataLoader(dataset, cfg.train_dataloader.batch_size)
+    loop: Any = SimpleNamespace(dataloader=loader)
+    inputs = HeadInputs(classifier.model, [loop], cfg.get('templates') or TEMPLATES, **tower)
+    head.set_up_with(inputs, lists)
+    names = ('image', 'class names', 'learned text')
+    shown = (f'{n} {e:.3g}' for n, e in zip(names, head.exponents.tolist(), strict=True))
+    note = f'exponents by {len(lists)} described training images: {", ".join(shown)}'
+    return replace(request, spent=len(rows), tally=found.tally, note=note)
 
 
 def _answers(

@@ -23,7 +23,7 @@ from ..text.embedding import embed_lists
 from .base import SetUpHead, class_counts
 from .inputs import HeadInputs
 from .on_demand import DescriptionReader, Product, accuracy_curve, fit_product
-from .stacking import fold_numbers, stacking_weights
+from .stacking import fold_numbers, stacking_weights, text_classifier
 
 FOLDS = 5
 
@@ -35,8 +35,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
     Without descriptions it is the image classifier, with calibrated probabilities. Exponents of
     the product are found on described training images, each with scores of classifiers that were
     fitted without it; see :func:`~.on_demand.fit_product`. Without described training images the
-    exponents of the text are 0. An image classifier that trains by gradient steps does so without
-    a fifth of the described images, on which the exponents are found.
+    text's exponent is ``exponent``. An image classifier that trains by gradient steps does so
+    without a fifth of the described images, on which the exponents are found.
 
     Buffers: ``scale`` () makes the image classifier's logits calibrated; ``exponents`` (3,) of
     image, class-name prompts and learned text classifier; ``text_weight`` (N_c, D) and
@@ -50,7 +50,9 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         descriptions: Descriptions of an image that are read, the first ones; 1 by default.
         prompts: Whose replies are read; ``predict`` asks the first one. By default the request
             for so many descriptions (of one: a sentence), and the paper's for ten.
-        cache: The descriptions file; ``<data_root>/descriptions.jsonl`` by default.
+        exponent: Of the class-name prompts where no training image is described; 0, so that text
+            is not used, by default.
+        cache: The descriptions file; by default that of the training images' pipeline.
 
     Raises:
         InputError: ``descriptions`` out of range; ``classifier`` without a type.
@@ -67,11 +69,13 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         classifier: dict,
         descriptions: int = 1,
         prompts: Sequence[str] | None = None,
+        exponent: float = 0.0,
         cache: str | None = None,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         require_range('descriptions', descriptions, 1)
+        require_range('exponent', exponent, 0)
         if 'type' not in classifier:
             raise InputError(
                 'model.head.classifier has no type: name a head, such as '
@@ -79,10 +83,10 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
                 code='config.unknown_value',
             )
         self.num_classes, self.in_channels = num_classes, in_channels
-        self.descriptions = descriptions
+        self.descriptions, self.exponent = descriptions, exponent
         asked = prompts or (default_prompt(descriptions), default_prompt(10))
         self.prompts = tuple(dict.fromkeys(asked))
-        self.attach = AttachDescriptions(cache, missing='skip', prompts=self.prompts)
+        self.cache = cache
         sizes = dict(num_classes=num_classes, in_channels=in_channels)
         self.classifier = MODELS.build({**classifier, **sizes})
         if isinstance(self.classifier, SetUpHead) and self.classifier.inputs_at_test:
@@ -115,7 +119,10 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Fit what is fitted, or hold out what the exponents are found on after each epoch."""
-        found = self._described(inputs)
+        self.set_up_with(inputs, self._described(inputs))
+
+    def set_up_with(self, inputs: HeadInputs, found: dict[int, list[str]]) -> None:
+        """As :meth:`set_up`, with descriptions of training images by their place."""
         described = torch.tensor(sorted(found), dtype=torch.long)
         lists = [found[i] for i in described.tolist()]
         texts = embed_unit(lists, inputs.text_tower) if found else None
@@ -175,11 +182,19 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         if texts is None:
             print_log(
                 f'no training image has a reply to {" or ".join(map(repr, self.prompts))} '
-                '(model.head.prompts): descriptions have the exponent 0',
+                f'(model.head.prompts): class names have the exponent {self.exponent:g}',
                 'current',
             )
-            return
+            if not self.exponent:
+                return
         prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
+        if texts is None:
+            weight, bias = text_classifier(F.normalize(prompts, dim=1), prompts)
+            exponents = [self.scale.item(), self.exponent, 0.0]
+            self._take_product(
+                Product(exponents, self.exponent * weight, self.exponent * bias, scores)
+            )
+            return
         image, own = scores[described], labels[described]
         product = fit_product(image, texts.cpu(), prompts, own, inputs.groups[described])
         self._take_product(product)
@@ -228,10 +243,10 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
 
     def _described(self, inputs: HeadInputs) -> dict[int, list[str]]:
         """The first descriptions of training images, by their place in the data set."""
-        own = [t for t in transforms_of(inputs.dataset) if isinstance(t, AttachDescriptions)]
-        attach = self.attach
-        if own and not attach.cache:
-            attach = AttachDescriptions(own[0].cache, own[0].data_root, 'skip', False, self.prompts)
+        own = (t for t in transforms_of(inputs.dataset) if isinstance(t, AttachDescriptions))
+        given = next(own, AttachDescriptions())
+        cache = self.cache or given.cache
+        attach = AttachDescriptions(cache, given.data_root, 'skip', prompts=self.prompts)
         found = {}
         for i in range(len(inputs.dataset)):
             texts = attach.find(inputs.dataset.get_data_info(i))

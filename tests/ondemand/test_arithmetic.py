@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from refused import refused
 
+from mmpretrain_lmmreg.heads.cascade_vlm import CandidateReader
 from mmpretrain_lmmreg.heads.on_demand import (
     accuracy_curve,
     fit_product,
@@ -78,3 +79,30 @@ def test_the_budget_is_kept(share, count):
     others = [i for i in range(10) if i not in rows.tolist()]
     if count and others:
         assert margins(probabilities)[rows].max() <= margins(probabilities)[others].min()
+
+
+@pytest.mark.parametrize(
+    'reply, label',
+    [
+        ('throwing', 2),
+        ('1. Pole-vaulting.', 0),
+        ('It shows pole vaulting, not a throw.', 0),
+        ('vaulting', 1),
+        ('throwing or vaulting', 0),  # two are named: CLIP's stays
+        ('a dog', 0),
+        ('climbing', 0),  # no candidate
+    ],
+)
+def test_an_answer_names_a_candidate(reply, label):
+    classes = ('pole vaulting', 'vaulting', 'throwing', 'climbing')
+    reader = CandidateReader(classes, 3, 0.0, '{candidates}?')
+    p = torch.tensor([[0.4, 0.3, 0.2, 0.1]])
+    assert reader.prompts_for(p) == [['pole vaulting, vaulting, throwing?']]
+    found = reader.read(p, [[reply]], None)
+    assert found.argmax(1) == label and found.sort().values.equal(p.sort().values)
+
+
+def test_only_entropies_above_the_threshold_are_asked_about():
+    p = torch.tensor([[0.98, 0.01, 0.01], [0.4, 0.3, 0.3], [0.6, 0.3, 0.1]])
+    assert CandidateReader('abc', 2, 0.5, '{candidates}').unsure(p, 1).tolist() == [1, 2]
+    assert CandidateReader('abc', 2, 0.0, '{candidates}').unsure(p, 0.34).tolist() == [1]

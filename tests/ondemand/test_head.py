@@ -1,0 +1,54 @@
+"""The head in training: which replies it reads, and what it does without any."""
+
+import pytest
+import torch
+
+from mmpretrain_lmmreg.descriptions.lines import encode
+from mmpretrain_lmmreg.runner import LMMRegRunner
+
+ONE, TEN = 'Describe the image in one sentence.', 'Give 10 semantic descriptions for the image'
+HEAD = dict(type='DescribeOnDemandHead', num_classes=3, in_channels=24)
+
+
+@pytest.fixture
+def train(tiny_config, pictures, tmp_path):
+    """A function: the head after training with replies to prompts, naming the class or not."""
+
+    def run(replies, **settings):
+        cache = tmp_path / 'replies.jsonl'
+        images = sorted(path.relative_to(pictures) for path in pictures.glob('train/*/*'))
+        with cache.open('wb') as file:
+            for prompt, text in replies.items():
+                for image in images:
+                    reply = text.format(image.parent.name)
+                    file.write(encode(dict(image=image.as_posix(), prompt=prompt, reply=reply)))
+        inner = dict(type='ZeroShotHead')  # of random towers: no better than chance
+        tiny_config.model.head = dict(HEAD, classifier=inner, cache=str(cache), **settings)
+        tiny_config.train_cfg.max_epochs = 1
+        runner = LMMRegRunner.from_cfg(tiny_config)
+        runner.train()
+        return runner.model.head
+
+    return run
+
+
+def test_only_replies_to_its_own_prompts_are_read(train):
+    emotions = {'Give 10 emotions': '1. {}', ONE: '1. A picture.'}
+    head = train(emotions)
+    named = train(emotions, prompts=['Give 10 emotions'])
+    assert head.curve[-1, 2] < 1 and not head.exponents[2]
+    assert named.curve[-1, 2] == 1 and named.exponents[2]
+
+
+def test_the_shorter_request_comes_first(train):
+    head = train({TEN: '1. Noise.', ONE: 'A {} one.'})
+    assert head.reader().prompts == (ONE, TEN) and head.curve[-1, 2] == 1
+
+
+@pytest.mark.parametrize('exponent', [0.0, 3.0])
+def test_without_replies_the_exponent_is_what_the_user_says(train, exponent):
+    head = train({'another prompt': '{}'}, exponent=exponent)
+    assert head.exponents[1:].tolist() == [exponent, 0]
+    assert bool(head.text_weight.any()) == bool(exponent) and not head.curve.any()
+    rows = head.reader().unsure(torch.full((4, 3), 1 / 3), 0.5)
+    assert len(rows) == (2 if exponent else 0)
