@@ -1,9 +1,15 @@
-"""Regrets of ways to choose a method: ``python dev/regrets.py scores OUT``, then ``tables OUT``.
+"""Regrets of ways to choose a method, and the coverage of sets of classes.
+
+    python dev/regrets.py scores OUT
+    python dev/regrets.py tables OUT
+    python dev/regrets.py coverage OUT
 
 ``scores`` trains every candidate of ``mmpretrain-lmmreg fit`` on the folds of the training images
 and on all of them, for each data set, number of images and seed, and keeps the logits in OUT; a
 stopped run goes on. ``tables`` prints what each way to choose loses against the best candidate in
-hindsight. Needs $BAR_ROOT and $RSSCN7_ROOT; other data sets are left out.
+hindsight. ``coverage`` prints the share of test images whose set holds the right class, of the
+average of candidates without gradient steps. Needs $BAR_ROOT and $RSSCN7_ROOT; other data sets are
+left out.
 """
 
 import argparse
@@ -15,23 +21,26 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
 import mmpretrain_lmmreg.register  # noqa: F401
-from mmpretrain_lmmreg.config import config_folder, load_config, method_file
+from mmpretrain_lmmreg.config import config_folder, load_config
 from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
+from mmpretrain_lmmreg.deploy.standalone import coverage_sets, head_logits
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
-from mmpretrain_lmmreg.fitting.choice import judge, rank
-from mmpretrain_lmmreg.fitting.folds import log_likelihoods, make_folds
+from mmpretrain_lmmreg.fitting.choice import SHRINKAGE, judge, log_likelihoods, rank, weigh
+from mmpretrain_lmmreg.fitting.cross_validation import config_of, fold_tensors, score_folds
+from mmpretrain_lmmreg.fitting.folds import make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
-from mmpretrain_lmmreg.fitting.training import held_out_scores
+from mmpretrain_lmmreg.fitting.training import train_subsets
 from mmpretrain_lmmreg.io.files import save_atomic
 
 SHOTS = (None, 16, 4)
+COVERAGES = (0.8, 0.9, 0.95)
+CHEAP = ('zero_shot', 'gda', 'logreg', 'logreg_trunk')
 DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
 RSSCN7_NAMES = dict(
     aGrass='grass',
@@ -127,14 +136,6 @@ def _write(name: str, text: str) -> str:
     return str(file)
 
 
-def config_of(candidate: Candidate, on: str) -> Config:
-    """A candidate's config put on a data set's."""
-    own = candidate.method == 'lmmreg'
-    cfg = load_config(on) if own else load_config(method_file(candidate.method), on)
-    cfg.merge_from_dict(dict(candidate.settings))
-    return cfg
-
-
 def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
     """Keep the logits of all candidates for one data set, number of images and seed."""
     kept, tests = data.divide(seed, shots)
@@ -153,10 +154,14 @@ def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
         own = parts[-1:] if candidate is DEFAULT else parts
         try:
             cfg = config_of(candidate, data.config)
-            scores = held_out_scores(cfg, data.inputs, data.features, own, seed)
+            forms = train_subsets(cfg, data.inputs, [train for train, _ in own], seed)
         except InputError as error:
             print(f'  {candidate.name}: {error}', flush=True)
             continue
+        scores = [
+            head_logits(data.features[held], form)
+            for (_, held), form in zip(own, forms, strict=True)
+        ]
         times.append(f'{candidate.name} {time.time() - began:.1f}')
         held = torch.zeros(len(rows), scores[-1].shape[1])
         for k, score in enumerate(scores[:-1]):
@@ -171,8 +176,8 @@ def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
     print(f'{file.stem}: {", ".join(times)}', flush=True)
 
 
-def choices(content: dict) -> dict[str, str]:
-    """The candidate that each rule takes, by its held-out scores."""
+def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Candidates and weights that each rule takes, by held-out scores alone; all temperatures."""
     scored = content['fold'] >= 0
     labels = torch.from_numpy(content['labels'][scored])
     names = [c.name for c in CANDIDATES if f'held {c.name}' in content]
@@ -181,18 +186,33 @@ def choices(content: dict) -> dict[str, str]:
     judged = {n: judge(known[n], scores[n], labels) for n in names}
     own = {n: log_likelihoods(judged[n].log_probabilities, labels) for n in names}
     plain = {n: log_likelihoods(scores[n].log_softmax(1), labels).mean() for n in names}
-    best = rank(list(judged.values()))[0].candidate.name
+    ranked = [each.candidate.name for each in rank(list(judged.values()))]
+    best = ranked[0]
 
     def near(name: str) -> bool:
         lost = own[best] - own[name]
         return bool(lost.mean() <= lost.std() / len(lost) ** 0.5)
 
-    return {
-        'calibrated likelihood': best,
-        'the simplest within one standard error': next(n for n in names if n == best or near(n)),
-        'accuracy': max(names, key=lambda n: judged[n].accuracy),
-        'likelihood without calibration': max(names, key=lambda n: float(plain[n])),
+    weights = {
+        f'average of the best of each family, shrinkage {SHRINKAGE:g} (kept)': SHRINKAGE,
+        'average of the best of each family, shrinkage 1': 1.0,
     }
+    rules = {
+        'calibrated likelihood': {best: 1.0},
+        'the simplest within one standard error': {
+            next(n for n in names if n == best or near(n)): 1.0
+        },
+        'accuracy': {max(names, key=lambda n: judged[n].accuracy): 1.0},
+        'likelihood without calibration': {max(names, key=lambda n: float(plain[n])): 1.0},
+        'equal average of the best three': dict.fromkeys(ranked[:3], 1.0),
+        'equal average of all within one standard error': {
+            n: 1.0 for n in names if n == best or near(n)
+        },
+    }
+    for name, shrinkage in weights.items():
+        pairs = weigh(list(judged.values()), labels, shrinkage)
+        rules[name] = {each.candidate.name: weight for each, weight in pairs}
+    return rules, {n: each.temperature for n, each in judged.items()}
 
 
 def print_tables(out: Path) -> None:
@@ -202,30 +222,90 @@ def print_tables(out: Path) -> None:
         with np.load(file) as opened:
             content = dict(opened)
         shots = file.stem.split('_')[1]
+        rules, temperatures = choices(content)
         for test in ('alike', 'own'):
             if f'test {test}' not in content:
                 continue
             labels = content[f'test {test}']
-            accuracy = {
-                key.removeprefix(f'{test} '): 100 * (value.argmax(1) == labels).mean()
+            scores = {
+                key.removeprefix(f'{test} '): value
                 for key, value in content.items()
                 if key.startswith(f'{test} ')
             }
-            default = accuracy.pop('default')
-            for rule, name in choices(content).items():
-                lost = max(accuracy.values()) - accuracy[name]
-                found[test, shots, rule].append((lost, accuracy[name] - default))
+            default = accuracy(scores.pop('default'), labels)
+            top = max(accuracy(each, labels) for each in scores.values())
+            for rule, weights in rules.items():
+                logs = sum(w / temperatures[n] * scores[n] for n, w in weights.items())
+                right = accuracy(logs, labels)
+                found[test, shots, rule].append((top - right, right - default))
     print('| test images | images a class | rule | cells | mean regret | worst | above default |')
+    print('|---|---|---|---|---|---|---|')
     for (test, shots, rule), pairs in sorted(found.items()):
         lost, gained = zip(*pairs, strict=True)
         cells = (len(pairs), f'{np.mean(lost):.1f}', f'{max(lost):.1f}', f'{np.mean(gained):+.1f}')
         print(f'| {test} | {shots} | {rule} | ' + ' | '.join(map(str, cells)) + ' |')
 
 
+def print_coverage(found: list[Data], seeds: int) -> None:
+    """Coverage and mean size of sets, by data, images a class and kind of test images."""
+    print(
+        '| data | test images | images a class | asked | coverage | lowest seed | classes a set |'
+    )
+    print('|---|---|---|---|---|---|---|')
+    for data in found:
+        for shots in (16, None):
+            cells: dict = defaultdict(list)
+            for seed in range(seeds):
+                for key, value in coverage_of(data, shots, seed).items():
+                    cells[key].append(value)
+            for (test, asked), pairs in cells.items():
+                covered, sizes = zip(*pairs, strict=True)
+                print(
+                    f'| {data.name} | {test} | {shots or "all"} | {asked:.0%} | '
+                    f'{np.mean(covered):.1%} | {min(covered):.1%} | {np.mean(sizes):.1f} |',
+                    flush=True,
+                )
+
+
+def coverage_of(data: Data, shots: int | None, seed: int) -> dict:
+    """Share of covered test images and mean size of a set, by kind of test images and coverage."""
+    kept, tests = data.divide(seed, shots)
+    rows = torch.tensor([sample['index'] for sample in kept])
+    labels = data.labels[rows]
+    units = [sample.get('group') or sample['rel_path'] for sample in kept]
+    folds = make_folds(labels.tolist(), units, int(data.labels.max()) + 1, seed)
+    parts = [(rows[train], rows[held]) for train, held in folds.parts()]
+    found, judged = {}, []
+    for candidate in CANDIDATES:
+        if candidate.method in CHEAP:
+            cfg = config_of(candidate, data.config)
+            found[candidate.name] = score_folds(cfg, data.inputs, parts, seed)
+            scores = found[candidate.name]['scores'][rows][folds.scored]
+            judged.append(judge(candidate, scores, labels[folds.scored]))
+    members = weigh(judged, labels[folds.scored])
+    logs = torch.stack([w * each.log_probabilities for each, w in members]).sum(0)
+    best = judge(DEFAULT, logs, labels[folds.scored])
+    factors = [w / each.temperature / best.temperature for each, w in members]
+    own = log_likelihoods(best.log_probabilities, labels[folds.scored]).exp()
+    tensors = fold_tensors([found[each.candidate.name] for each, _ in members], factors, own, folds)
+    results = {}
+    for test, where in tests.items():
+        for asked in COVERAGES:
+            sets = coverage_sets(data.features[where], tensors, asked)
+            right = sets.gather(1, data.labels[where][:, None]).double().mean().item()
+            results[test, asked] = right, sets.sum(1).double().mean().item()
+    return results
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """In percent."""
+    return 100 * float((scores.argmax(1) == labels).mean())
+
+
 def main() -> None:
     """Score or print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('what', choices=['scores', 'tables'])
+    parser.add_argument('what', choices=['scores', 'tables', 'coverage'])
     parser.add_argument('out', type=Path)
     parser.add_argument('--seeds', type=int, default=5)
     args = parser.parse_args()
@@ -235,6 +315,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ['REGRETS_OUT'] = str(args.out)
     found = [read() for read in find_data(args.out)]
+    if args.what == 'coverage':
+        print_coverage(found, args.seeds)
+        return
     for seed in range(args.seeds):
         for shots in SHOTS[::-1]:
             for data in found:

@@ -22,6 +22,7 @@ define_missing_torchvision_ops()  # open_clip and mmpretrain could not be import
 _PUBLIC = {
     'Classifier': '.deploy.api:Classifier',
     'DescribePlan': '.describe.plan:DescribePlan',
+    'class_means': '.features:class_means',
     'compare': '.evidence:compare',
     'extract_features': '.features:extract_features',
     'fit': '.fitting.fit:fit',

@@ -16,6 +16,7 @@ from . import compat
 from . import clip, demo, descriptions, features, heads, hooks, runner  # noqa: F401
 from .datasets import bar, era, loading, own, ucf101  # noqa: F401
 from .datasets import demo as demo_dataset  # noqa: F401
+from .fitting import average  # noqa: F401
 
 if compat.check_mm_packages() == 'openmmlab':
     from torch.serialization import add_safe_globals

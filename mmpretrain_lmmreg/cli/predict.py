@@ -106,14 +106,7 @@ def run(args: Namespace) -> int:
 def _with_folder(args: Namespace) -> int:
     from ..deploy.api import load
     from ..deploy.pictures import find_pictures
-    from ..deploy.standalone import least_probability
 
-    if args.explain:
-        raise InputError(
-            '--explain reads the descriptions of a config: give CONFIG and CHECKPOINT of the run, '
-            'after mmpretrain-lmmreg describe CONFIG',
-            code='deploy.nothing_to_explain',
-        )
     if args.calibrate is not None:
         raise InputError(
             '--calibrate needs the training images: give CONFIG and CHECKPOINT of the run, or fit '
@@ -128,7 +121,9 @@ def _with_folder(args: Namespace) -> int:
         _say(asked, results, args.topk)
         return _report(args, results, broken)
     results = classifier.predict(paths, args.topk, args.coverage, broken=broken)
-    if args.coverage and not least_probability(classifier.held_out, args.coverage):
+    for result in results if args.explain else []:
+        result['descriptions'] = classifier.explain(result['image'], args.explain)
+    if args.coverage and classifier.too_few(args.coverage):
         print('too few training images for this coverage: each set is all classes', file=sys.stderr)
     return _report(args, results, broken)
 

@@ -1,6 +1,7 @@
 """A classifier in a notebook or a program: ``load(folder).predict(images)``."""
 
 import shutil
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas
 
     from ..describe.plan import DescribePlan
+    from .explain import Explainer
     from .on_demand import Asked, Request
 
 EXPORTED = 'exported'  # in a fit's folder
@@ -27,7 +29,6 @@ class Classifier:
     Attributes:
         folder: The exported folder.
         classes: N_c names.
-        held_out: Calibrated probabilities of training images' own classes, from held-out folds.
         leaderboard: A table of the candidates, best first; None where no fit made the folder.
 
     Example:
@@ -37,14 +38,18 @@ class Classifier:
         'climbing'
     """
 
-    def __init__(self, folder: Path, leaderboard: Path | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        leaderboard: Path | None = None,
+        trained: tuple[Path, Path] | None = None,
+    ) -> None:
+        self.folder, self._trained = folder, trained
         try:
             self._model = standalone.Classifier(folder)
         except (OSError, ValueError) as error:
             raise InputError(f'{error}; export the folder again', code='deploy.damaged') from error
         self.classes: tuple[str, ...] = tuple(self._model.classes)
-        self.held_out: list[float] = self._model.held_out
         self._leaderboard = leaderboard
 
     @property
@@ -102,7 +107,7 @@ class Classifier:
             return self.describe_unsure(
                 images, Request(describer, store, budget), topk, coverage, broken
             )[0]
-        if coverage is not None and not (0 < coverage < 1 and self._model.held_out):
+        if coverage is not None and not (0 < coverage < 1 and self._model.folds is not None):
             raise InputError(
                 f'coverage={coverage} must lie between 0 and 1, of a classifier that fit has made',
                 code='deploy.no_coverage',
@@ -151,6 +156,10 @@ class Classifier:
             result['predictions'] = result['predictions'][:topk]
         return results, asked
 
+    def too_few(self, coverage: float) -> bool:
+        """Whether each set is all classes, since the fit had too few images for this coverage."""
+        return standalone.too_few(self._model.folds or {'own_fold': ()}, coverage)
+
     def embed(self, images: Images) -> np.ndarray:
         """Embeddings (N, D) of images in the joint space of images and texts, float32."""
         found, parts = list_images(images), []
@@ -165,6 +174,38 @@ class Classifier:
                 ) from error
             parts.append(self._model.embed(torch.stack(pixels)))
         return torch.cat(parts).numpy()
+
+    def explain(self, image: Images, count: int = 3) -> list[dict[str, Any]]:
+        """The descriptions of training images that lie closest to an image.
+
+        Args:
+            image: One image, see :meth:`predict`.
+            count: Of descriptions.
+
+        Returns:
+            Dicts with ``text``, ``classes`` and ``similarity``, the closest first; a method that
+            classifies by descriptors gives those of the likeliest class.
+
+        Raises:
+            InputError: nothing is described, or the classifier is an exported folder alone.
+
+        Example:
+            >>> load('fitted').explain('a.jpg')[0]['classes']
+            ['climbing']
+        """
+        return self._explainer.closest(torch.from_numpy(self.embed(image)[0]), count)
+
+    @cached_property
+    def _explainer(self) -> 'Explainer':
+        if self._trained is None:
+            raise InputError(
+                f'{self.folder} holds no descriptions: load the folder of the fit or of the run',
+                code='deploy.nothing_to_explain',
+            )
+        from .classifier import load_classifier
+        from .explain import Explainer
+
+        return Explainer(load_classifier(*map(str, self._trained)))
 
     def save(self, folder: str | Path) -> None:
         """Copy the exported folder, which works by itself.
@@ -197,14 +238,12 @@ def load(folder: str | Path) -> Classifier:
         ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
     """
     folder = Path(folder).expanduser()
-    exported = folder / EXPORTED
-    table = folder / 'leaderboard.csv'
+    exported, table = folder / EXPORTED, folder / 'leaderboard.csv'
+    trained = _trained_in(folder)
     for place in (folder, exported):
         if (place / 'classifier.json').is_file():
-            return Classifier(place, table if table.is_file() else None)
-    configs = sorted(folder.glob('*.py'))
-    last = folder / 'last_checkpoint'
-    if len(configs) != 1 or not last.is_file():
+            return Classifier(place, table if table.is_file() else None, trained)
+    if trained is None:
         raise MissingInputError(
             f'{folder} is neither an exported folder (classifier.json) nor a folder of fit '
             '(exported/) nor a work folder (one config and last_checkpoint)',
@@ -215,5 +254,14 @@ def load(folder: str | Path) -> Classifier:
     from .folder import new_folder
 
     with new_folder(exported) as made:
-        export(load_classifier(str(configs[0]), last.read_text().strip()), made, exported)
-    return Classifier(exported)
+        export(load_classifier(*map(str, trained)), made, exported)
+    return Classifier(exported, trained=trained)
+
+
+def _trained_in(folder: Path) -> tuple[Path, Path] | None:
+    """Config and last checkpoint of a work folder, or of the run in a fit's."""
+    run = folder / 'run' if (folder / 'run' / 'last_checkpoint').is_file() else folder
+    configs, last = sorted(run.glob('*.py')), run / 'last_checkpoint'
+    if len(configs) != 1 or not last.is_file():
+        return None
+    return configs[0], run / Path(last.read_text().strip()).name

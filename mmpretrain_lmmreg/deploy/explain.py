@@ -45,10 +45,10 @@ class Explainer:
             for index in range(len(self.texts))
         ]
         embeddings = embed(self.texts, text_tower(cfg))
-        if embeddings.shape[1] != model.head.in_channels:
+        if embeddings.shape[1] != model.backbone.embed_dim:
             raise InputError(
                 '--explain: the text tower gives '
-                f'D={embeddings.shape[1]}, the image embeddings have D={model.head.in_channels}',
+                f'D={embeddings.shape[1]}, the images have D={model.backbone.embed_dim}',
                 code='deploy.nothing_to_explain',
             )
         if getattr(model.head, 'normalize', False):

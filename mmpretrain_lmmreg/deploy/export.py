@@ -33,7 +33,7 @@ def export(
     made: Path,
     out: Path,
     onnx: bool = False,
-    held_out: tuple[float, list[float]] | None = None,
+    held_out: tuple[float, dict[str, Tensor]] | None = None,
     reader: DescriptionReader | None = None,
     with_text: bool = False,
 ) -> list[str]:
@@ -46,9 +46,9 @@ def export(
         made: An empty folder.
         out: Its later name.
         onnx: Also write ``model.onnx``.
-        held_out: The temperature of cross-validation, and the calibrated probabilities of the
-            training images' own classes by models that had not seen them. By default the
-            temperature is fitted on the config's validation images.
+        held_out: The temperature of cross-validation, and the tensors of
+            :func:`.standalone.coverage_sets`. By default the temperature is fitted on the config's
+            validation images, and there are no sets of classes.
         reader: What descriptions change in calibrated probabilities; by default the head's.
         with_text: Refuse to make a folder without the text tower.
 
@@ -88,12 +88,15 @@ def export(
         temperature=temperature,
         temperature_from=fitted,
         draft=folder.draft(classifier),
-        held_out=[] if held_out is None else held_out[1],
         described=described,
     )
     folder.write_json(made / 'classifier.json', settings)
     folder.write_script(made)
-    write_checksums((made / name for name in standalone.FILES), made)
+    files = [made / name for name in standalone.FILES]
+    if held_out is not None:
+        files.append(made / standalone.FOLDS)
+        save_file(held_out[1], files[-1])
+    write_checksums(files, made)
     exported, images, difference = _verify(classifier, made)
     lines = [
         f'{model.backbone.model_name}, {len(classifier.classes)} classes: with open_clip alone '

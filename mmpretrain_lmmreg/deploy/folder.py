@@ -40,8 +40,9 @@ tags:
 |---|---|
 | `open_clip_config.json` | architecture and preprocessing, in open_clip's schema |
 | `open_clip_model.safetensors` | weights under open_clip's own names: {content} |
-| `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,); if any, `class_means` (N, D) \
-and `keys` (K, D), `key_values` (K, N), `key_sharpness` |
+| `head.safetensors` | the classifier: `weight` (N, D), `bias` (N,) and, if any, `class_means` \
+(N, D), `keys`, `unit0_...`; see `head_logits` in `predict.py` |
+{folds}\
 | `classifier.json` | class names, temperature, whether embeddings are normalised, `draft`: how \
 large JPEG files are decoded at least |
 | `predict.py` | classifies images: `python predict.py IMAGE_OR_FOLDER...` |
@@ -70,6 +71,9 @@ MOVED = """
 If this folder is moved, correct `hf_model_name` in `open_clip_config.json` (the text tower's
 configuration lies in this folder) and take its line out of `checksums.json`; `predict.py` needs no
 text tower and works anywhere."""
+FOLDS = """\
+| `folds.safetensors` | the classifiers of the folds, for sets of classes (`--coverage`) |
+"""
 ONNX = """\
 | `model.onnx` | images (B, 3, H, W), preprocessed -> `logits`, `probabilities` (B, N); its \
 metadata hold `class_names`, `preprocessing` and `temperature` as JSON |
@@ -206,6 +210,7 @@ def write_readme(made: Path, model_name: str, settings: dict, missing_text: str)
         names=', '.join(settings['classes']),
         model_name=model_name.removeprefix(LOCAL_DIR),
         content='the image tower' if missing_text else 'both towers',
+        folds=FOLDS if (made / standalone.FOLDS).exists() else '',
         onnx=ONNX if (made / 'model.onnx').exists() else '',
         loading=loading + (MOVED if (made / 'config.json').exists() else ''),
         **settings,

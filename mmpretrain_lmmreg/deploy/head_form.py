@@ -1,6 +1,7 @@
-"""A head's logits as tensors that need no mm* package: a matrix, and a cache of keys if any."""
+"""A classifier's logits as tensors that need no mm* package, of ``standalone.head_logits``."""
 
 import copy
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -9,12 +10,13 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..heads.base import SetUpHead
+from .standalone import head_logits
 
 AGREE = 1e-6  # of the largest logit
 
 
 class HeadForm(NamedTuple):
-    """``weight`` (N_c, D), ``bias`` (N_c,), those of a cache; whether embeddings are normalised."""
+    """Tensors of :func:`head_logits`, and whether embeddings are normalised before."""
 
     tensors: dict[str, Tensor]
     normalize: bool
@@ -25,9 +27,7 @@ def head_form(head: Any, dim: int) -> HeadForm:
     """What gives a head's logits of embeddings (B, D), found by asking it for some.
 
     Whatever a head was learned from, over fixed classes it is most often linear in the embedding,
-    or in its unit vector. A head that is more than that has ``exported_cache()``: tensors ``keys``
-    (K, D), ``key_values`` (K, N_c) and ``key_sharpness`` (), which stand for the logits
-    exp(key_sharpness * (cos(x, keys) - 1)) @ key_values beside linear ones.
+    or in its unit vector. A head that is more than that has ``exported_cache()``.
 
     Raises:
         InputError: a head of another form, or one that needs the text of each image.
@@ -44,7 +44,7 @@ def head_form(head: Any, dim: int) -> HeadForm:
     cache = head.exported_cache() if ours else {}
 
     def logits(x: Tensor) -> Tensor:
-        return head((x,)) - (cached_logits(F.normalize(x, dim=1), **cache) if cache else 0)
+        return head((x,)) - head_logits(x, dict(weight=x.new_zeros(1, dim)) | cache)
 
     probes = torch.randn(8, dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = logits(probes)
@@ -64,6 +64,64 @@ def head_form(head: Any, dim: int) -> HeadForm:
     return HeadForm({n: t.float().contiguous() for n, t in tensors.items()}, normalize)
 
 
-def cached_logits(x: Tensor, keys: Tensor, key_values: Tensor, key_sharpness: Tensor) -> Tensor:
-    """Logits (B, N_c) that unit embeddings (B, D) get from a cache; see :func:`head_form`."""
-    return (key_sharpness * (x @ keys.T - 1)).exp() @ key_values
+@torch.no_grad()
+def trunk_form(head: Any, project: Callable | None, dims: tuple[int, int]) -> dict[str, Tensor]:
+    """A classifier's logits as tensors of :func:`head_logits` that take trunk features.
+
+    Args:
+        head: Classifies embeddings, or trunk features where there is no ``project``.
+        project: Trunk features (B, D_trunk) -> embeddings (B, D).
+        dims: D_trunk and D.
+
+    Raises:
+        InputError: what :func:`head_form` raises; a projection that is not linear.
+    """
+    if project is None:
+        return head_form(head, dims[0]).tensors
+    (tensors, normalize), matrix = head_form(head, dims[1]), _matrix(project, dims[0])
+    if not normalize:
+        weight, bias = tensors['weight'], tensors['bias']
+        return dict(weight=weight @ matrix[:, :-1], bias=bias + weight @ matrix[:, -1])
+    unit = {f'unit0_{name}': tensor for name, tensor in tensors.items() if name != 'bias'}
+    nothing = matrix.new_zeros(len(tensors['bias']), dims[0])
+    return dict(weight=nothing, bias=tensors['bias'], unit0_projection=matrix, **unit)
+
+
+def _matrix(project: Callable, dim: int) -> Tensor:
+    """A linear projection and its bias, (D, D_trunk + 1)."""
+    bias = project(torch.zeros(1, dim))
+    matrix = torch.cat([project(torch.eye(dim)) - bias, bias]).T.contiguous()
+    probes = torch.randn(8, dim, generator=torch.Generator().manual_seed(0))
+    if not torch.allclose(project(probes), F.pad(probes, (0, 1), value=1.0) @ matrix.T, 1e-3, 1e-3):
+        raise InputError(
+            'the output projection of this CLIP model is not linear: choose another model',
+            code='deploy.not_exported',
+        )
+    return matrix
+
+
+def sum_forms(forms: Sequence[dict[str, Tensor]], factors: Sequence[float]) -> dict[str, Tensor]:
+    """Tensors of :func:`head_logits` that give the weighted sum of the logits of others."""
+    pairs = list(zip(forms, factors, strict=True))
+    total = {n: torch.stack([f * form[n] for form, f in pairs]).sum(0) for n in ('weight', 'bias')}
+    units: list[dict[str, Tensor]] = []
+    for form, factor in pairs:
+        number = 0
+        while f'unit{number}_projection' in form:
+            prefix, number = f'unit{number}_', number + 1
+            unit = {n.removeprefix(prefix): t for n, t in form.items() if n.startswith(prefix)}
+            for name in {'weight', 'key_values'} & unit.keys():
+                unit[name] = factor * unit[name]
+            _add_unit(units, unit)
+    named = {f'unit{i}_{n}': t for i, unit in enumerate(units) for n, t in unit.items()}
+    return {name: tensor.contiguous() for name, tensor in (total | named).items()}
+
+
+def _add_unit(units: list[dict[str, Tensor]], unit: dict[str, Tensor]) -> None:
+    """Add a unit, to one of the same projection if there is one."""
+    for other in units:
+        both_cached = 'keys' in other and 'keys' in unit
+        if torch.equal(other['projection'], unit['projection']) and not both_cached:
+            other.update({**unit, 'weight': other['weight'] + unit['weight']})
+            return
+    units.append(dict(unit))

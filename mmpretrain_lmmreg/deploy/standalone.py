@@ -14,12 +14,13 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from ..datasets.pictures import Images, list_images, pixel_key, read_rgb, to_rgb
@@ -34,6 +35,7 @@ FILES = (
     *('classifier.json', 'open_clip_config.json'),
     *('open_clip_model.safetensors', 'head.safetensors'),
 )
+FOLDS = 'folds.safetensors'  # the classifiers of the folds, in a folder that fit has made
 # The smallest text tower there is: classifying needs none, so its weights may be missing
 NO_TEXT = dict(context_length=1, vocab_size=1, width=8, heads=1, layers=1)
 BATCH = 16
@@ -53,7 +55,10 @@ class Classifier(torch.nn.Module):
         settings = read_settings(folder / 'classifier.json')
         self.classes, self.normalize = settings['classes'], settings['normalize']
         self.temperature, self.draft = settings['temperature'], settings['draft']
-        self.on_trunk, self.held_out = settings['on_trunk'], settings['held_out']
+        self.on_trunk, self.folds = settings['on_trunk'], None
+        if (folder / FOLDS).exists():
+            check_file(folder / FOLDS)
+            self.folds = load_file(folder / FOLDS)
         self.folder, self.described = folder, settings['described']
         logging.disable(logging.WARNING)  # open_clip warns of weights that are loaded below
         model, _, self.preprocess = open_clip.create_model_and_transforms(
@@ -65,16 +70,12 @@ class Classifier(torch.nn.Module):
         self.visual = model.visual
         self.visual.load_state_dict({n.removeprefix('visual.'): weights[n] for n in names})
         for name, tensor in load_file(folder / 'head.safetensors').items():
-            self.register_buffer(name, tensor)  # weight, bias, and class_means and keys if any
-        self.projection = take_projection(self.visual) if self.on_trunk else None
+            self.register_buffer(name, tensor)  # of head_logits, and class_means if any
+        takes_trunk = self.on_trunk or self.folds is not None
+        self.projection = take_projection(self.visual) if takes_trunk else None
         self.eval().requires_grad_(False)
 
-    weight: torch.Tensor  # buffers, as is class_means
-    bias: torch.Tensor
-    keys: torch.Tensor  # of unit length, with them key_values and key_sharpness
-    key_values: torch.Tensor
-    key_sharpness: torch.Tensor
-    text_weight: torch.Tensor  # with text_bias and curve, where descriptions are read
+    text_weight: torch.Tensor  # buffers, with text_bias and curve, where descriptions are read
     text_bias: torch.Tensor
     curve: torch.Tensor
 
@@ -89,18 +90,19 @@ class Classifier(torch.nn.Module):
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D) in the joint space of images and texts, of images (B, 3, H, W)."""
-        x = self.visual(images)
+        return self._embed(self.visual(images))
+
+    def _embed(self, x: torch.Tensor) -> torch.Tensor:
         x = self.projection(x) if self.projection is not None else x
-        return torch.nn.functional.normalize(x, dim=1) if self.normalize else x
+        return F.normalize(x, dim=1) if self.normalize else x
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits and probabilities, (B, N_c) each."""
-        x = self.visual(images) if self.on_trunk else self.embed(images)
-        logits = x @ self.weight.T + self.bias
-        if 'keys' in self._buffers:
-            affinity = torch.nn.functional.normalize(x, dim=1) @ self.keys.T
-            logits = logits + (self.key_sharpness * (affinity - 1)).exp() @ self.key_values
+        logits = self._logits(self.visual(images))
         return logits, logits.softmax(dim=1)
+
+    def _logits(self, x: torch.Tensor) -> torch.Tensor:
+        return head_logits(x if self.on_trunk else self._embed(x), self._buffers)
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Probabilities (B, N_c) of logits divided by the fitted temperature."""
@@ -128,33 +130,84 @@ class Classifier(torch.nn.Module):
                 probabilities[row] = (image + text + self.text_bias).softmax(0)
         return probabilities
 
-    def sets(self, logits: torch.Tensor, coverage: float) -> list[list[str]]:
-        """The smallest set of classes for each row of logits, the likeliest first."""
-        least = least_probability(self.held_out, coverage)
-        return [
-            [self.classes[label] for label in row.argsort(descending=True) if row[label] >= least]
-            for row in self.calibrated(logits)
-        ]
+    def predict(
+        self,
+        images: torch.Tensor,
+        coverage: float | None = None,
+        calibrated: bool = False,
+        lists: list[list[str]] | None = None,
+    ) -> tuple[torch.Tensor, list[list[str]] | None]:
+        """Probabilities (B, N_c) of images (B, 3, H, W) and, with ``coverage``, sets of classes.
+
+        With ``lists`` the images are classified with these descriptions, too.
+        """
+        x = self.visual(images)
+        logits = self._logits(x)
+        if lists is not None:
+            probabilities = self.with_descriptions(logits, lists)
+        else:
+            probabilities = self.calibrated(logits) if calibrated else logits.softmax(dim=1)
+        if coverage is None or self.folds is None:
+            return probabilities, None
+        held = coverage_sets(x, self.folds, coverage)
+        ranked = logits.argsort(dim=1, descending=True).tolist()
+        pairs = zip(ranked, held.tolist(), strict=True)
+        return probabilities, [[self.classes[c] for c in order if row[c]] for order, row in pairs]
 
 
-def least_probability(held_out: Sequence[float], coverage: float) -> float:
-    """Probability from which on a class belongs to a set of the wanted coverage.
+def head_logits(x: torch.Tensor, head: Mapping[str, Any]) -> torch.Tensor:
+    """Logits (B, N_c) of a classifier that is given as tensors.
 
     Args:
-        held_out: Calibrated probabilities of each training image's own class, by models that were
-            trained without the image.
-        coverage: Share of images whose set holds the right class.
-
-    Returns:
-        The floor((n + 1) (1 - coverage))-th smallest; 0, so that a set is all classes, where n are
-        too few.
-
-    Example:
-        >>> least_probability([0.2, 0.9, 0.6, 0.8], 0.75)
-        0.2
+        x: What is classified, (B, D): embeddings, unit vectors or trunk features.
+        head: ``weight`` (N_c, D), ``bias`` (N_c,) for x @ weight.T + bias. With ``keys`` (K, D) of
+            unit length, ``key_values`` (K, N_c) and ``key_sharpness`` (), plus
+            exp(key_sharpness * (cos(x, keys) - 1)) @ key_values. With ``unit0_projection``
+            (D_0, D + 1), whose last column is a bias, plus the logits that the tensors
+            ``unit0_weight``, ... give of the unit vector of the projected x; and so on for
+            ``unit1_...``.
     """
-    rank = math.floor((len(held_out) + 1) * (1 - coverage) + 1e-9)
-    return sorted(held_out)[rank - 1] if rank >= 1 else 0.0
+    logits = x @ head['weight'].T + head.get('bias', 0.0)
+    if 'keys' in head:
+        affinity = F.normalize(x, dim=1) @ head['keys'].T
+        logits = logits + (head['key_sharpness'] * (affinity - 1)).exp() @ head['key_values']
+    number = 0
+    while f'unit{number}_projection' in head:
+        prefix = f'unit{number}_'
+        part = {k.removeprefix(prefix): v for k, v in head.items() if k.startswith(prefix)}
+        unit = F.normalize(F.pad(x, (0, 1), value=1.0) @ part['projection'].T, dim=1)
+        logits, number = logits + head_logits(unit, part), number + 1
+    return logits
+
+
+def coverage_sets(x: torch.Tensor, folds: Mapping[str, Any], coverage: float) -> torch.Tensor:
+    """Which classes belong to each image's set, (B, N_c), by CV+.
+
+    Barber, Candes, Ramdas and Tibshirani, "Predictive inference with the jackknife+", 2021: a class
+    belongs to the set unless its probability is below those of too many held-out images' own
+    classes, each compared with the classifier of its fold, which was trained without it.
+
+    Args:
+        x: Trunk features, (B, D_trunk).
+        folds: ``own_fold`` (n,) and ``own_probability`` (n,) of the held-out images, and
+            ``fold0_...``, the tensors of :func:`head_logits` of each fold's classifier, whose
+            logits are calibrated.
+        coverage: Share of images whose set holds the right class.
+    """
+    count = torch.zeros(())
+    for k in range(int(folds['own_fold'].max()) + 1):
+        prefix = f'fold{k}_'
+        head = {n.removeprefix(prefix): t for n, t in folds.items() if n.startswith(prefix)}
+        probabilities = head_logits(x, head).softmax(1)
+        own = folds['own_probability'][folds['own_fold'] == k].sort().values
+        count = count + len(own) - torch.searchsorted(own, probabilities, right=True)
+    return torch.lt(count, coverage * (len(folds['own_fold']) + 1))
+
+
+def too_few(folds: Mapping[str, Any], coverage: float) -> bool:
+    """Whether every set is all classes, since too few images were held out for a coverage."""
+    number = len(folds['own_fold'])
+    return number < coverage * (number + 1)
 
 
 def take_projection(visual: Any) -> Any:
@@ -178,8 +231,7 @@ def read_settings(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text(encoding='utf-8'))
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{file} is not JSON: {str(error)[:100]}') from None
-    defaults = {'on_trunk': False, 'held_out': [], 'described': None}
-    found = defaults | found if isinstance(found, dict) else {}
+    found = {'on_trunk': False, 'described': None} | found if isinstance(found, dict) else {}
     checks = {
         'classes': lambda v: _all(v, str) and len(v) > 1,
         'normalize': lambda v: isinstance(v, bool),
@@ -187,7 +239,6 @@ def read_settings(file: Path) -> dict[str, Any]:
         'draft': lambda v: v is None or (isinstance(v, int) and v > 0),
         'on_trunk': lambda v: isinstance(v, bool),
         'described': lambda v: v is None or (isinstance(v, dict) and _is_number(v.get('exponent'))),
-        'held_out': lambda v: isinstance(v, list) and all(_is_number(x) and 0 <= x <= 1 for x in v),
     }
     for name, check in checks.items():
         if name not in found or not check(found[name]):
@@ -264,18 +315,14 @@ def predict(
                 broken[name] = str(error)
         if not pixels:
             continue
-        logits, probabilities = classifier(torch.stack(pixels))
-        if descriptions is not None:
-            probabilities = classifier.with_descriptions(logits, texts)
-        elif calibrated:
-            probabilities = classifier.calibrated(logits)
-        sets = classifier.sets(logits, coverage) if coverage is not None else [None] * len(names)
-        for name, row, chosen in zip(names, probabilities, sets, strict=True):
+        lists = None if descriptions is None else texts
+        probabilities, sets = classifier.predict(torch.stack(pixels), coverage, calibrated, lists)
+        for i, (name, row) in enumerate(zip(names, probabilities, strict=True)):
             best = row.topk(min(topk or len(row), len(row)))
             pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ranked = [{'class': classifier.classes[c], 'probability': p} for c, p in pairs]
             result: dict[str, Any] = {'image': name, 'predictions': ranked}
-            results.append(result if chosen is None else {**result, 'set': chosen})
+            results.append({**result, 'set': sets[i]} if sets else result)
     return results
 
 
@@ -301,9 +348,9 @@ def main() -> int:
         classifier = Classifier(Path(__file__).resolve().parent)
     except (OSError, ValueError) as error:
         parser.exit(2, f'error: {error}; export the folder again\n')
-    if args.coverage and not classifier.held_out:
+    if args.coverage and classifier.folds is None:
         parser.exit(2, 'error: --coverage needs a folder that mmpretrain-lmmreg fit has made\n')
-    if args.coverage and least_probability(classifier.held_out, args.coverage) == 0:
+    if args.coverage and classifier.folds and too_few(classifier.folds, args.coverage):
         print('too few training images for this coverage: each set is all classes', file=sys.stderr)
     texts = None
     if args.descriptions:

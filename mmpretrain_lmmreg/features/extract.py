@@ -1,5 +1,6 @@
-"""Embeddings of any images, without a config or a data set."""
+"""Embeddings of any images and class means of any texts, without a config or a data set."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from PIL import Image
 
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.configs import has_weights, preprocess_config
+from ..clip.text_tower import TextTower
 from ..datasets.pictures import Images, list_images, to_rgb
 from ..errors import InputError
 from ..progress import Progress
+from ..text.embedding import embed_class_means
+from ..text.prompts import count_texts
 
 BATCH = 64
 
@@ -67,6 +71,44 @@ def extract_features(
     return torch.cat(parts).numpy()
 
 
+def class_means(
+    texts_by_class: Mapping[str, Sequence[str]],
+    model: str,
+    pretrained: str | None = None,
+    normalize: bool = False,
+) -> np.ndarray:
+    """Mean text embedding of each class (eq. 1 of the paper).
+
+    Args:
+        texts_by_class: Class names and texts about their images; a text may occur several times.
+        model, pretrained: A model's name and its weights, see :func:`extract_features`.
+        normalize: Scale each embedding to unit length before the mean.
+
+    Returns:
+        Means (N_c, D) in the space of images and texts, float32, in the order of the classes.
+
+    Raises:
+        InputError: a class without a text, or a model without weights.
+
+    Example:
+        >>> from mmpretrain_lmmreg import class_means
+        >>> class_means({'cat': ['A cat.', 'A kitten.'], 'dog': ['A dog.']}, 'lite0-minilm').shape
+        (2, 384)
+    """
+    _require_weights(model, pretrained)
+    texts, counts = count_texts(texts_by_class.values())
+    tower = TextTower(model, pretrained, get_device())
+    return embed_class_means(texts, counts, tower, normalize, tuple(texts_by_class)).cpu().numpy()
+
+
+def _require_weights(model: str, pretrained: str | None) -> None:
+    if pretrained is None and not has_weights(model):
+        raise InputError(
+            f'{model!r}: no weights are named; give pretrained=TAG or FILE',
+            code='clip.no_weights_named',
+        )
+
+
 def _read(image: Any, number: int) -> Image.Image:
     try:
         return to_rgb(image)
@@ -82,11 +124,7 @@ def _tower(model: str | ImageClassifier, pretrained: str | None) -> tuple[OpenCL
         prep, visual = classifier.data_preprocessor, classifier.backbone.visual
         own = {name: (getattr(prep, name).flatten() / 255).tolist() for name in ('mean', 'std')}
         return classifier.backbone, {**visual.preprocess_cfg, **own}
-    if pretrained is None and not has_weights(model):
-        raise InputError(
-            f'{model!r}: no weights are named; give pretrained=TAG or FILE',
-            code='clip.no_weights_named',
-        )
+    _require_weights(model, pretrained)
     backbone = OpenCLIPVisual(model, pretrained, trainable='none')
     backbone.init_weights()
     return backbone.to(get_device()), preprocess_config(model, pretrained)

@@ -1,4 +1,4 @@
-"""Folds of the training images, and scores calibrated across them."""
+"""Folds of the training images."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ..datasets.splits import seeded_rank
-from ..deploy.temperature import fit_temperature
 
 MOST = 5  # folds
 
@@ -81,17 +80,3 @@ def _leave_each_class_in_training(fold_of: dict[str, int], own: dict[int, set[st
         found = {fold_of[unit] for unit in units}
         if len(found) == 1 and found != {-1}:
             fold_of[min(units)] = -1
-
-
-def calibrate_scores(scores: Tensor, labels: Tensor) -> tuple[Tensor, float]:
-    """Log-probabilities (N, N_c) of held-out scores, and the temperature that makes them.
-
-    One temperature is fitted to all images: scores of methods are then comparable.
-    """
-    temperature = fit_temperature(scores, labels)
-    return (scores.double() / temperature).log_softmax(1), temperature
-
-
-def log_likelihoods(log_probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Log-probability of each image's own class, (N,)."""
-    return log_probabilities.gather(1, labels[:, None])[:, 0]

@@ -11,20 +11,31 @@ from ..text.class_means import class_means, sums_by_class
 from ..text.class_sentences import collect_descriptions
 from ..text.embedding import embed
 
+# what is made anew for each head and each subset
+OF_THE_HEAD = ('image_embeddings', 'embeddings', 'groups', 'descriptions', 'class_means')
+
 
 class WholeInputs(HeadInputs):
     """:class:`HeadInputs` of all images, of which subsets take their share."""
 
+    @classmethod
+    def of(cls, inputs: HeadInputs) -> 'WholeInputs':
+        """The same inputs, of which subsets can be taken."""
+        whole = cls.__new__(cls)
+        vars(whole).update({k: v for k, v in vars(inputs).items() if k not in OF_THE_HEAD})
+        return whole
+
     @cached_property
     def labels(self) -> Tensor:
-        """(N,)."""
+        """(N,), on the model's device as is :attr:`trunk`."""
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        return torch.tensor([info['gt_label'] for info in infos])
+        labels = [info['gt_label'] for info in infos]
+        return torch.tensor(labels, device=next(self.model.parameters()).device)
 
     @cached_property
     def trunk(self) -> Tensor:
         """Trunk features, (N, D_trunk)."""
-        return self.trunk_features()
+        return self.trunk_features().to(next(self.model.parameters()).device)
 
     @cached_property
     def text_rows(self) -> dict[str, Tensor]:
@@ -46,8 +57,7 @@ class SubsetInputs(WholeInputs):
     """:class:`HeadInputs` of the images ``chosen`` (n,) among those of ``whole``."""
 
     def __init__(self, whole: WholeInputs, chosen: Tensor) -> None:
-        kept = ('image_embeddings', 'embeddings', 'groups', 'descriptions', 'class_means')
-        vars(self).update({k: v for k, v in vars(whole).items() if k not in kept})
+        vars(self).update({k: v for k, v in vars(whole).items() if k not in OF_THE_HEAD})
         self.whole, self.chosen = whole, chosen
         self.text_rows = whole.text_rows
 

@@ -1,18 +1,20 @@
 """What a fit prints, and its page."""
 
 import math
+import shlex
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 from rich.console import Console
 from rich.table import Table
 
 from ..datasets.thumbnails import thumbnail
 from ..io.files import save_atomic
-from .choice import Judged, confusions, contradicted
-from .folds import Folds
+from .choice import contradicted
+from .cross_validation import Compared
 
 if TYPE_CHECKING:
     from .fit import Outcome
@@ -25,6 +27,7 @@ td:first-child, th:first-child { text-align: left } .use { background: #e6f4e6; 
 figure { display: inline-block; width: 10rem; margin: .4rem; vertical-align: top; font-size: .8rem }
 figure img { width: 100%; height: 8rem; object-fit: cover }
 """
+HEAD = ('candidate', 'held-out accuracy ± error', 'log-likelihood', 'weight', '')
 CANNOT_SEE = (
     'Folds of the training images say nothing about test images from elsewhere: other cameras, '
     'places or years. Where such images matter, give some with labels by --test, or keep images of '
@@ -32,28 +35,47 @@ CANNOT_SEE = (
 )
 
 
-def show_folds(folds: Folds, classes: tuple[str, ...]) -> None:
-    """Say how many folds there are, and which classes are never held out."""
-    print(f'{folds.count} folds of the training images')
-    if folds.unscored:
-        names = ', '.join(classes[label] for label in folds.unscored)
-        print(f'trained in every fold and never scored, since there is one image (group): {names}')
+def leaderboard(compared: Compared) -> pd.DataFrame:
+    """What is chosen, then the candidates, best first."""
+    weights = {each.candidate.name: weight for each, weight in compared.members}
+    rows = [
+        dict(
+            candidate=j.candidate.name,
+            method=j.candidate.method,
+            accuracy=j.accuracy,
+            standard_error=j.error,
+            log_likelihood=j.log_likelihood,
+            temperature=j.temperature,
+            weight=weights.get(j.candidate.name, 0.0),
+            seconds=j.seconds,
+            chosen=j is compared.best,
+        )
+        for j in compared.ranked
+    ]
+    return pd.DataFrame(rows).round(4)
 
 
-def show_progress(judged: Judged) -> None:
-    """Name a candidate that is done."""
-    print(f'  {judged.candidate.name}: {judged.accuracy:.1%}, {judged.seconds:.0f} s', flush=True)
+def _cells(compared: Compared) -> list[tuple[str, ...]]:
+    """The leaderboard as people read it."""
+    return [
+        (
+            row.candidate,
+            f'{row.accuracy:.1%} ± {row.standard_error:.1%}',
+            f'{row.log_likelihood:.3f}',
+            f'{row.weight:.2f}' if row.weight else '',
+            'use this' if row.chosen else '',
+        )
+        for row in leaderboard(compared).itertuples()
+    ]
 
 
-def show_leaderboard(outcome: 'Outcome') -> None:
+def show_leaderboard(compared: Compared) -> None:
     """Print the candidates, best first."""
-    table = Table('candidate', 'held-out accuracy', '± standard error', 'log-likelihood', '')
-    for j in outcome.ranked:
-        note = 'use this' if j is outcome.best else ''
-        cells = (f'{j.accuracy:.1%}', f'{j.error:.1%}', f'{j.log_likelihood:.3f}', note)
-        table.add_row(j.candidate.name, *cells)
+    table = Table(*HEAD)
+    for cells in _cells(compared):
+        table.add_row(*cells)
     Console(width=100).print(table)
-    for name, reason in outcome.unfinished.items():
+    for name, reason in compared.left_out.items():
         print(f'left out: {name}: {reason}')
 
 
@@ -67,7 +89,7 @@ def interval(share: float, count: int) -> tuple[float, float]:
 
 def results(outcome: 'Outcome') -> list[str]:
     """What came out, in lines."""
-    best, classes = outcome.best, outcome.images.classes
+    best, classes = outcome.compared.best, outcome.images.classes
     lines = [f'chosen: {best.candidate.name}; held-out accuracy {best.accuracy:.1%}']
     chance = 1 / len(classes)
     if outcome.test is not None:
@@ -92,24 +114,20 @@ def results(outcome: 'Outcome') -> list[str]:
 
 def show_end(outcome: 'Outcome', out: Path) -> None:
     """Print what came out, where it lies and what can be done next."""
-    from .fit import repeat_command
-
     print('\n'.join(results(outcome)))
     spent = ', '.join(f'{name} {value:.0f} s' for name, value in outcome.seconds.items())
     print(f'time: {spent}')
     print(f'{out}: exported/ (works by itself), report.html, leaderboard.csv, config.py, run/')
     print('next:')
     print(f'  mmpretrain-lmmreg predict {out} IMAGE_OR_FOLDER...')
-    print(f'  {repeat_command(out)}')
+    print(f'  mmpretrain-lmmreg train {shlex.quote(str(out / "config.py"))}')
     print(f'  mmpretrain-lmmreg describe {out / "data.py"}')
 
 
 def write(outcome: 'Outcome', out: Path) -> None:
     """Write ``report.html`` and ``leaderboard.csv``."""
-    from .fit import leaderboard_csv
-
     for name, text in (
-        ('leaderboard.csv', leaderboard_csv(outcome)),
+        ('leaderboard.csv', leaderboard(outcome.compared).to_csv(index=False)),
         ('report.html', page(outcome)),
     ):
         with save_atomic(out / name) as file:
@@ -122,7 +140,11 @@ def page(outcome: 'Outcome') -> str:
         f'<h1>{escape(str(outcome.images.root))}</h1>',
         *(f'<p>{escape(line)}</p>' for line in results(outcome)),
         '<h2>Leaderboard</h2>',
-        _leaderboard(outcome),
+        _table(HEAD, _cells(outcome.compared), 0),
+        *(
+            f'<p>Left out: {escape(name)}: {escape(why)}</p>'
+            for name, why in outcome.compared.left_out.items()
+        ),
         f'<p>{CANNOT_SEE}</p>',
         *_classes(outcome),
         *_confident_errors(outcome),
@@ -148,47 +170,30 @@ def _table(head: tuple, rows: list, used: int = -1) -> str:
     return f'<div class="wide"><table><tr>{cells}</tr>{body}</table></div>'
 
 
-def _leaderboard(outcome: 'Outcome') -> str:
-    rows = [
-        (
-            j.candidate.name + ' – use this' * (j is outcome.best),
-            f'{j.accuracy:.1%} ± {j.error:.1%}',
-            f'{j.log_likelihood:.3f}',
-        )
-        for j in outcome.ranked
-    ]
-    left = ''.join(
-        f'<p>Left out: {escape(name)}: {escape(why)}</p>'
-        for name, why in outcome.unfinished.items()
-    )
-    return _table(('candidate', 'held-out accuracy', 'log-likelihood'), rows, 0) + left
-
-
 def _classes(outcome: 'Outcome') -> list[str]:
     classes, test = outcome.images.classes, outcome.test
-    if test is None:
-        predicted, labels, of = outcome.best.log_probabilities.argmax(1), outcome.labels, 'held-out'
-    else:
-        predicted, labels, of = (
-            torch.from_numpy(test.probs.argmax(1)),
-            torch.from_numpy(test.label),
-            'test',
-        )
-    counts = confusions(predicted, labels, len(classes))
+    compared, of = outcome.compared, 'held-out'
+    predicted, labels = compared.best.log_probabilities.argmax(1), compared.labels
+    if test is not None:
+        predicted, labels = torch.from_numpy(test.probs.argmax(1)), torch.from_numpy(test.label)
+        of = 'test'
+    number = len(classes)
+    pairs = torch.bincount(labels * number + predicted, minlength=number**2)
+    counts = pairs.reshape(number, number)  # by label and prediction
     rows = [
         (name, int(counts[c].sum()), f'{int(counts[c, c]) / max(int(counts[c].sum()), 1):.0%}')
         for c, name in enumerate(classes)
     ]
     wrong = counts.clone().fill_diagonal_(0).flatten()
     order = [int(i) for i in wrong.argsort(descending=True)[:8] if wrong[i] > 0]
-    pairs = [
+    taken = [
         (f'{classes[i // len(classes)]} taken for {classes[i % len(classes)]}', int(wrong[i]))
         for i in order
     ]
     return [
         f'<h2>Classes ({of} images)</h2>',
         _table(('class', 'images', 'accuracy'), sorted(rows, key=lambda row: int(row[2][:-1]))),
-        *(['<h2>Confusions</h2>', _table(('', 'images'), pairs)] if pairs else []),
+        *(['<h2>Confusions</h2>', _table(('', 'images'), taken)] if taken else []),
     ]
 
 
@@ -218,9 +223,9 @@ def _confident_errors(outcome: 'Outcome') -> list[str]:
 
 
 def _contradictions(outcome: 'Outcome') -> list[str]:
-    rows = outcome.folds.scored.nonzero()[:, 0]
+    rows = outcome.compared.folds.scored.nonzero()[:, 0]
     classes, figures = outcome.images.classes, []
-    for i, predicted, probability in contradicted(outcome.best, outcome.labels):
+    for i, predicted, probability in contradicted(outcome.compared.best, outcome.compared.labels):
         sample = outcome.images.train[int(rows[i])]
         text = f'{sample["rel_path"]}: labelled {classes[sample["gt_label"]]}, ' + (
             f'held-out prediction {classes[predicted]} ({probability:.0%})'

@@ -19,45 +19,64 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from ..deploy.head_form import trunk_form
 from ..runner import as_long_as_the_run
 from .inputs import SubsetInputs, WholeInputs
 
 
-def held_out_scores(
-    cfg: Config,
-    inputs: WholeInputs,
-    features: Tensor,
-    parts: Sequence[tuple[Tensor, Tensor]],
-    seed: int = 0,
-) -> list[Tensor]:
-    """Train the model of a config on each part's first images, and score its second ones.
+def train_subsets(
+    cfg: Config, inputs: WholeInputs, subsets: Sequence[Tensor], seed: int = 0
+) -> list[dict[str, Tensor]]:
+    """Train the model of a config on each subset of the images.
 
     Args:
-        cfg: A method's config, put on a data set's.
-        inputs: Of all images, with a model of this backbone.
-        features: Trunk features of all images, (N, D_trunk).
-        parts: For each subset the indices of training and of scored images.
+        cfg: A method's config, put on a data set's; of it ``model.head``, ``output`` and
+            ``trainable`` of ``model.backbone``, ``optim_wrapper``, ``param_scheduler``,
+            ``train_cfg``, ``schedule_epochs`` and ``train_dataloader.batch_size``.
+        inputs: Of all images, with a model of this backbone, which is left as it was.
+        subsets: Indices of the training images of each subset.
         seed: Of initial weights and of the order of the images.
 
     Returns:
-        Logits (n, N_c) of each part's scored images.
+        Each trained classifier as tensors of :func:`head_logits` that take trunk features.
+
+    Raises:
+        InputError: what the method raises; a classifier that has no such form.
     """
-    model = inputs.model
-    model.backbone.requires_grad_(False)
-    model.backbone.output = cfg.model.backbone.get('output', 'embedding')
+    model, backbone = inputs.model, inputs.model.backbone
+    trainable = [p.requires_grad for p in backbone.parameters()]
+    before = model.head, backbone.output
+    try:
+        with torch.random.fork_rng(devices=[]):
+            return _trained_forms(cfg, inputs, subsets, seed)
+    finally:
+        model.head, backbone.output = before
+        for parameter, was in zip(backbone.parameters(), trainable, strict=True):
+            parameter.requires_grad = was
+
+
+def _trained_forms(
+    cfg: Config, inputs: WholeInputs, subsets: Sequence[Tensor], seed: int
+) -> list[dict[str, Tensor]]:
+    model, backbone = inputs.model, inputs.model.backbone
+    backbone.requires_grad_(False)
+    backbone.output = cfg.model.backbone.get('output', 'embedding')
     if cfg.model.backbone.get('trainable', 'proj') == 'proj':
-        for parameter in model.backbone.tower.projection():
+        for parameter in backbone.tower.projection():
             parameter.requires_grad = True
-    heads = [_set_up_head(cfg, inputs, train, seed) for train, _ in parts]
-    labels = inputs.labels
-    states = _train(cfg, model, heads, features, labels, [train for train, _ in parts], seed)
-    scores = []
-    for head, state, (_, scored) in zip(heads, states, parts, strict=True):
-        model.head = head.eval()
-        with torch.no_grad():
-            x = functional_call(model.backbone, state, (features[scored],))
-            scores.append(head(x).float())
-    return scores
+    heads = [_set_up_head(cfg, inputs, subset, seed) for subset in subsets]
+    states = _train(cfg, model, heads, inputs.trunk, inputs.labels, list(subsets), seed)
+    forms = []
+    for head, state in zip(heads, states, strict=True):
+
+        def project(x: Tensor, state: dict = state) -> Tensor:
+            x = x.to(inputs.trunk)
+            return functional_call(backbone, state, (x,))[0].cpu()
+
+        on_trunk = backbone.output == 'trunk'
+        dims = (backbone.trunk_dim, backbone.embed_dim)
+        forms.append(trunk_form(head, None if on_trunk else project, dims))
+    return forms
 
 
 def _set_up_head(cfg: Config, inputs: WholeInputs, train: Tensor, seed: int) -> Any:
@@ -65,7 +84,7 @@ def _set_up_head(cfg: Config, inputs: WholeInputs, train: Tensor, seed: int) -> 
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         head = MODELS.build(cfg.model.head)
     head.init_weights()
-    inputs.model.head = head
+    inputs.model.head = head.to(inputs.trunk.device)
     with torch.no_grad():
         head.set_up(SubsetInputs(inputs, train))
     return head.train()

@@ -75,11 +75,11 @@ class SetUpHead:
         """
 
     def exported_cache(self) -> dict[str, Tensor]:
-        """A part of the logits that is not linear; none by default.
+        """What the logits have beside a linear part, as tensors; none by default.
 
         Returns:
-            ``keys`` (K, D), ``key_values`` (K, N_c) and ``key_sharpness`` (), which stand for
-            exp(key_sharpness * (cos(x, keys) - 1)) @ key_values; or nothing.
+            ``keys``, ``key_values`` and ``key_sharpness``, or ``unit0_projection`` and others, as
+            :func:`mmpretrain_lmmreg.deploy.standalone.head_logits` takes them; or nothing.
         """
         return {}
 

@@ -13,7 +13,7 @@ from PIL import Image
 from refused import refused
 
 from mmpretrain_lmmreg import load
-from mmpretrain_lmmreg.fitting import fit as module
+from mmpretrain_lmmreg.fitting import cross_validation as module
 from mmpretrain_lmmreg.fitting.data import find_images
 from mmpretrain_lmmreg.fitting.fit import fit
 
@@ -47,8 +47,9 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     assert 'use this' in printed and '5 folds' in printed and 'test accuracy' in printed
     table = classifier.leaderboard
     assert table.chosen.tolist() == [True] + [False] * (len(table) - 1)
-    assert table.log_likelihood.is_monotonic_decreasing
-    assert set(table.method) == set(METHODS)
+    assert table.method.tolist()[0] == 'average' and set(table.method[1:]) == set(METHODS)
+    assert table.log_likelihood[1:].is_monotonic_decreasing
+    assert (table.weight > 0).sum() > 1
 
     path = images / 'blue' / '3.png'
     array = np.asarray(Image.open(path))
@@ -75,7 +76,7 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
 
 def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
     out, scored = tmp_path / 'fitted', []
-    original = module._score
+    original = module.score_folds
 
     def stop_at_the_third(*args):
         if len(scored) == 2:
@@ -83,12 +84,12 @@ def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
         scored.append(args)
         return original(*args)
 
-    monkeypatch.setattr(module, '_score', stop_at_the_third)
+    monkeypatch.setattr(module, 'score_folds', stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         fit(images, out=out, model='demo-clip', methods=METHODS)
-    monkeypatch.setattr(module, '_score', lambda *args: scored.append(args) or original(*args))
+    monkeypatch.setattr(module, 'score_folds', lambda *args: scored.append(args) or original(*args))
     table = fit(images, out=out, model='demo-clip', methods=METHODS).leaderboard
-    assert len(scored) == len(table)  # none twice
+    assert len(scored) == len(table) - 1  # none twice, and the average has no folds of its own
 
 
 def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path, capsys):

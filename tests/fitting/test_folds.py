@@ -1,12 +1,12 @@
-"""Folds, calibration, choice and sets of classes: plain arithmetic."""
+"""Folds, calibration, weights and sets of classes: plain arithmetic."""
 
 import pytest
 import torch
 
-from mmpretrain_lmmreg.deploy.standalone import least_probability
+from mmpretrain_lmmreg.deploy.standalone import coverage_sets, too_few
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES
-from mmpretrain_lmmreg.fitting.choice import contradicted, judge, own_probabilities, rank
-from mmpretrain_lmmreg.fitting.folds import calibrate_scores, make_folds
+from mmpretrain_lmmreg.fitting.choice import contradicted, judge, rank, weigh
+from mmpretrain_lmmreg.fitting.folds import make_folds
 
 
 def test_classes_and_groups_are_dealt_out_evenly():
@@ -44,9 +44,9 @@ def test_a_seed_decides_the_folds():
     assert not torch.equal(make_folds(*args, 3).fold, make_folds(*args, 4).fold)
 
 
-def _scores(noise: float = 1.0):
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.randint(3, (300,), generator=generator)
+def _scores(noise: float = 1.0, seed: int = 1):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(300) % 3
     right = 2 * torch.nn.functional.one_hot(labels, 3)
     return right + noise * torch.randn(300, 3, generator=generator), labels
 
@@ -55,8 +55,7 @@ def test_the_scale_of_scores_does_not_decide():
     scores, labels = _scores()
     one, large = (judge(CANDIDATES[0], s * scores, labels) for s in (1, 9))
     assert one.log_likelihood == pytest.approx(large.log_likelihood, abs=1e-3)
-    temperature = calibrate_scores(scores, labels)[1]
-    assert calibrate_scores(9 * scores, labels)[1] == pytest.approx(9 * temperature, rel=0.01)
+    assert large.temperature == pytest.approx(9 * one.temperature, rel=0.01)
 
 
 def test_the_best_likelihood_is_first_and_of_equals_the_simpler():
@@ -74,23 +73,51 @@ def test_contradicted_labels_are_named():
     assert [(i, predicted) for i, predicted, _ in found] == [(7, int(labels[7]))]
 
 
-@pytest.mark.parametrize('coverage', [0.5, 0.8, 0.95])
+def test_candidates_that_add_something_get_weight():
+    (one, labels), (other, _), (poor, _) = _scores(), _scores(seed=2), _scores(noise=30.0)
+    families = {c.simple: c for c in CANDIDATES}
+    judged = [
+        judge(candidate, scores, labels)
+        for candidate, scores in zip(families.values(), (one, other, poor), strict=False)
+    ]
+    weights = {each.candidate.simple: weight for each, weight in weigh(judged, labels)}
+    assert weights[0] == pytest.approx(weights[1], abs=0.3) and weights.get(2, 0) < 0.2
+    same = [judge(CANDIDATES[0], scores, labels) for scores in (one, poor)]
+    assert [each for each, _ in weigh(same, labels)] == [same[0]]  # one of a family
+
+
+def _cv_plus(count: int, generator) -> tuple[torch.Tensor, dict]:
+    """Images, and the classifiers of folds of others: class means of drawn classes."""
+
+    def draw(count):
+        labels = torch.randint(3, (count,), generator=generator)
+        means = 1.2 * torch.nn.functional.one_hot(labels, 4)
+        return means + torch.randn(count, 4, generator=generator), labels
+
+    x, labels = draw(count)
+    fold, own = torch.arange(count) % 5, torch.zeros(count)
+    tensors = {}
+    for k in range(5):
+        rest = fold != k
+        weight = torch.stack([x[rest & (labels == c)].mean(0).nan_to_num() for c in range(3)])
+        bias = -weight.square().sum(1) / 2
+        tensors |= {f'fold{k}_weight': weight, f'fold{k}_bias': bias}
+        probabilities = (x[~rest] @ weight.T + bias).softmax(1)
+        own[~rest] = probabilities.gather(1, labels[~rest][:, None])[:, 0]
+    return *draw(50), dict(own_fold=fold, own_probability=own, **tensors)
+
+
+@pytest.mark.parametrize('coverage', [0.5, 0.8, 0.9])
 def test_sets_cover_what_they_promise(coverage):
-    generator = torch.Generator().manual_seed(0)
-    shares = []
-    for _ in range(400):
-        own = torch.rand(60, generator=generator)
-        least = least_probability(own[:40].tolist(), coverage)
-        shares.append((own[40:] >= least).double().mean().item())
-    assert coverage - 0.005 < sum(shares) / len(shares) < coverage + 1 / 41 + 0.01
+    generator, shares = torch.Generator().manual_seed(0), []
+    for _ in range(200):
+        x, labels, tensors = _cv_plus(40, generator)
+        sets = coverage_sets(x, tensors, coverage)
+        shares.append(sets.gather(1, labels[:, None]).double().mean().item())
+    assert coverage - 0.01 < sum(shares) / len(shares) < coverage + 0.06
 
 
 def test_too_few_images_give_all_classes():
-    assert least_probability([0.9] * 18, 0.95) == 0
-    assert least_probability([0.9] * 19, 0.95) == 0.9
-
-
-def test_own_probabilities_are_probabilities():
-    scores, labels = _scores()
-    own = own_probabilities(judge(CANDIDATES[0], scores, labels), labels)
-    assert own == sorted(own) and 0 <= own[0] <= own[-1] <= 1 and len(own) == 300
+    x, _, tensors = _cv_plus(18, torch.Generator().manual_seed(0))
+    assert coverage_sets(x, tensors, 0.95).all() and too_few(tensors, 0.95)
+    assert not too_few(dict(own_fold=torch.zeros(19)), 0.95)

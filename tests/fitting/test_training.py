@@ -9,10 +9,11 @@ from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
 from mmpretrain_lmmreg.config import config_folder
+from mmpretrain_lmmreg.deploy.standalone import head_logits
 from mmpretrain_lmmreg.fitting.candidates import Candidate
-from mmpretrain_lmmreg.fitting.fit import config_of
+from mmpretrain_lmmreg.fitting.cross_validation import config_of
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
-from mmpretrain_lmmreg.fitting.training import held_out_scores
+from mmpretrain_lmmreg.fitting.training import train_subsets
 from mmpretrain_lmmreg.runner import LMMRegRunner
 
 DEMO = str(config_folder() / 'lmmreg_demo.py')
@@ -49,7 +50,8 @@ def test_a_subset_is_trained_as_a_run_trains_it(candidate, tmp_path, drawn):
     cfg.work_dir = str(tmp_path)
     inputs = _inputs(cfg)
     everything = torch.arange(len(inputs.labels))
-    scores = held_out_scores(cfg, inputs, inputs.trunk, [(everything, everything)] * 2)
+    forms = train_subsets(cfg, inputs, [everything] * 2)
+    scores = [head_logits(inputs.trunk, form) for form in forms]
     torch.testing.assert_close(scores[0], scores[1], atol=1e-4, rtol=1e-4)
 
     runner = LMMRegRunner.from_cfg(cfg)
@@ -65,6 +67,6 @@ def test_each_fold_has_a_model_of_its_own_images(drawn):
     cfg = config_of(Candidate('finetune', 'finetune', steps | {'train_cfg.max_epochs': 1}), DEMO)
     inputs = _inputs(cfg)
     rows = torch.arange(len(inputs.labels))
-    parts = [(rows[inputs.labels < 3], rows), (rows[inputs.labels >= 3], rows)]
-    low, high = held_out_scores(cfg, inputs, inputs.trunk, parts)
+    forms = train_subsets(cfg, inputs, [rows[inputs.labels < 3], rows[inputs.labels >= 3]])
+    low, high = (head_logits(inputs.trunk, form) for form in forms)
     assert (low.argmax(1) < 3).all() and (high.argmax(1) >= 3).all()
