@@ -32,11 +32,11 @@ def test_more_of_each_class_are_added_and_nothing_is_asked_twice(
         endpoint(server)
         call(config, *OPENAI, '--per-class', '2')
         first = described(default)
-        assert '4 images asked about, 0 had been' in capsys.readouterr().out
+        assert '4 images asked about, 0 kept before' in capsys.readouterr().out
         call(config, *OPENAI, '--per-class', '4')
-        assert '4 images asked about, 4 had been' in capsys.readouterr().out
+        assert '4 images asked about, 4 kept before' in capsys.readouterr().out
         call(config, *OPENAI, '--per-class', '3')
-        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+        assert '0 images asked about, 6 kept before' in capsys.readouterr().out
     assert len(server.bodies) == 8
     assert first < described(default)
     assert sum('/cat/' in name for name in first) == 2
@@ -143,7 +143,7 @@ def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, en
         endpoint(server)
         call(config, *OPENAI, '--prompt', NAMED)
         call(config, *OPENAI, '--prompt', NAMED)
-        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+        assert '0 images asked about, 6 kept before' in capsys.readouterr().out
     asked = [body['messages'][0]['content'][1]['text'] for body in server.bodies]
     assert sorted(asked) == (
         ['Say ten things about this cat'] * 3 + ['Say ten things about this red dog'] * 3
@@ -165,7 +165,7 @@ def test_other_class_names_are_asked_about_again(config, tasks, endpoint, capsys
         )
         config.write_text(text)
         call(config, *OPENAI, '--prompt', NAMED)
-    assert '6 images asked about, 0 had been' in capsys.readouterr().out
+    assert '6 images asked about, 0 kept before' in capsys.readouterr().out
     last = server.bodies[-1]['messages'][0]['content'][1]['text']
     assert last.endswith(('lion', 'fox'))
 

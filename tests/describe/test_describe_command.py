@@ -25,11 +25,11 @@ def test_describes_the_train_split_into_the_configs_file_then_sums_up(
     with Loopback() as server:
         endpoint(server)
         call(config, *OPENAI)
-        assert '6 images asked about, 0 had been' in (out := capsys.readouterr().out)
+        assert '6 images asked about, 0 kept before' in (out := capsys.readouterr().out)
         assert 'described     6 (0 with more than asked)' in out
         assert 'descriptions  60' in out
         call(config, *OPENAI)
-        assert '0 images asked about, 6 had been' in capsys.readouterr().out
+        assert '0 images asked about, 6 kept before' in capsys.readouterr().out
         call(config, *OPENAI, '--split', 'all')
     assert len(server.bodies) == len(DescriptionStore(default)) == 8
     assert server.bodies[0]['messages'][0]['content'][1]['text'] == (
@@ -62,7 +62,7 @@ def test_preview_shows_descriptions_and_projects_the_whole(config, default, endp
         call(config, *OPENAI, '--preview', '2', '--out', str(default))
         assert len(DescriptionStore(default)) == 2
         call(config, *OPENAI)
-        assert '4 images asked about, 2 had been' in capsys.readouterr().out
+        assert '4 images asked about, 2 kept before' in capsys.readouterr().out
 
 
 def test_progress_on_a_terminal(config, endpoint, monkeypatch, capfd):

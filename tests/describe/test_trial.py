@@ -81,7 +81,7 @@ def test_answers_that_are_none_end_in_three_and_are_asked_for_again(
         assert len(server.bodies) <= 8
         server.behave = lambda *_: 'ok'
         assert call(config, *OPENAI) == 0
-    assert f'{MANY} images asked about, 0 had been' in capsys.readouterr().out
+    assert f'{MANY} images asked about, 0 kept before' in capsys.readouterr().out
 
 
 def test_nobody_to_ask_is_said_by_the_parser(config, monkeypatch, capsys):

@@ -92,7 +92,7 @@ def test_the_command_says_how_many_share(config, doubled, default, endpoint, cap
         endpoint(server)
         call(config, *OPENAI)
     assert len(server.bodies) == 6
-    assert '6 images asked about, 0 had been, 3 share the replies' in capsys.readouterr().out
+    assert '6 images asked about, 0 kept before, 3 share the replies' in capsys.readouterr().out
     store = DescriptionStore(default)
     assert store.get(doubled[0].image) == store.get(doubled[3].image)
 
