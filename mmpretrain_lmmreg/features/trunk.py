@@ -113,7 +113,7 @@ def fill(
     Raises:
         UnreadableError: see :func:`trunk_features`.
     """
-    there = f'{len(paths) - len(missing)} of {len(paths)} images are there'
+    there = f'{len(paths) - len(missing)} of {len(paths)} images have features'
     which = f' ({view})' if view else ''
     print_log(f'feature table {table.folder}: {there}{which}', 'current')
     rank, world = get_dist_info()  # shares of all images: each process finds others missing
