@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..datasets.pictures import pixel_key
-from ..datasets.samples import rel_path
 from ..describe.convergence import orders_of
 from ..describe.pixels import describe_images
 from ..describe.plan import DescribePlan
 from ..describe.state import Tally
 from ..describe.summary import tokens
 from ..describe.tasks import Task
+from ..descriptions.samples import image_name
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError, require_range
 from ..heads.cascade_vlm import CascadeVLMHead
@@ -206,7 +206,7 @@ def calibrate(classifier: Classifier, count: int | None, request: Request) -> Re
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     tasks = [
-        Task(rel_path(info), info['img_path'], info['gt_label'], info.get('group'))
+        Task(image_name(info), info['img_path'], info['gt_label'], info.get('group'))
         for info in infos
     ]
     orders = orders_of(tasks, 0).values()
