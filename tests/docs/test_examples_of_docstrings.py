@@ -16,7 +16,7 @@ import mmpretrain_lmmreg
 from mmpretrain_lmmreg import fit
 from mmpretrain_lmmreg.datasets import DemoActions
 
-NEEDS_A_FIT = ('Classifier', 'load', 'predict_on_demand')
+NEEDS_A_FIT = ('Classifier', 'load')
 SLOW = ('fit', *NEEDS_A_FIT)
 
 
