@@ -49,7 +49,7 @@ class ERA(SplitDataset):
     """ERA (https://lcmou.github.io/ERA_Dataset/), one frame of each five-second video.
 
     1,473 training and 1,391 test images of 25 classes, one of them 'non-event'.
-    ``tools/prepare_era.py`` makes ``data_root/{train,test}/<class>/<video>.jpg``. The data
+    ``prepare era`` makes ``data_root/{train,test}/<class>/<video>.jpg``. The data
     set defines no validation split: see ``val_fraction`` of :class:`SplitDataset`.
 
     Args:

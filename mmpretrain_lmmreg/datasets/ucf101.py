@@ -88,7 +88,7 @@ class UCF101(SplitDataset):
     """UCF-101 (https://www.crcv.ucf.edu/data/UCF101.php), split 1, one frame a video.
 
     9,537 training and 3,783 test images of 101 classes; ``group`` is the source video that
-    clips were cut from, such as ``'Archery/g08'``. ``tools/prepare_ucf101.py`` makes ::
+    clips were cut from, such as ``'Archery/g08'``. ``prepare ucf101`` makes ::
 
         data_root
         ├── frames/Archery/v_Archery_g01_c01.jpg, ...
