@@ -42,7 +42,7 @@ class TestFindPictures:
             find_pictures([str(tmp_path / 'lost*.jpg')])
 
     def test_folder_without_pictures(self, tmp_path):
-        with pytest.raises(InputError, match=r'no picture \(\.jpg.*\) is in the folder'):
+        with pytest.raises(InputError, match=r'no image \(\.jpg.*\) is in the folder'):
             find_pictures([str(tmp_path)])
 
 
