@@ -41,7 +41,7 @@ def check_mm_packages() -> str:
     if wrong:
         raise ImportError(f'{"; ".join(wrong)}. Install what is supported: {_install(family)}')
     # with pycocotools, the original mmpretrain imports multimodal models, for older transformers
-    transformers = _version('transformers') if _version('pycocotools') else None
+    transformers = installed_version('transformers') if installed_version('pycocotools') else None
     if family == 'openmmlab' and transformers and Version(transformers) >= Version('4.53'):
         raise ImportError(
             f'mmpretrain beside pycocotools cannot be imported with transformers {transformers}: '
@@ -55,10 +55,11 @@ def _installed(family: str) -> dict[str, str | None]:
     """Version by distribution of a family, None for those that are absent."""
     names = [Requirement(text).name for text in FAMILIES[family]]
     names += [_ALTERNATIVES[name] for name in names if name in _ALTERNATIVES]
-    return {name: _version(name) for name in names}
+    return {name: installed_version(name) for name in names}
 
 
-def _version(distribution: str) -> str | None:
+def installed_version(distribution: str) -> str | None:
+    """Version of a distribution, None where it is not installed."""
     try:
         return version(distribution)
     except PackageNotFoundError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import get_rank, get_world_size
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
@@ -34,6 +35,8 @@ class SetUpHead:
         inputs_at_test: Whether :meth:`set_up` is called for testing, too, since the text of each
             image or a text tower is needed. False by default.
         reads_labels: Whether labels of training images are used. True by default.
+        any_length: Names of tensors with as many rows as the run had training images, which a
+            checkpoint decides. None by default.
         start: Figures of what training started from, by name, for the record of the run.
 
     Example:
@@ -49,6 +52,7 @@ class SetUpHead:
     state_dict: Callable[[], dict[str, Tensor]]
     inputs_at_test = False
     reads_labels = True
+    any_length: tuple[str, ...] = ()
     start: dict[str, float] = {}
 
     @classmethod
@@ -91,6 +95,10 @@ class SetUpHead:
         return samples
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        for name in self.any_length:
+            if prefix + name in state_dict:
+                own = getattr(self, name)
+                own.data = own.new_empty(len(state_dict[prefix + name]), *own.shape[1:])
         for name, expected in self.state_dict().items():
             found = state_dict.get(prefix + name)
             if found is not None and found.shape != expected.shape:
@@ -103,29 +111,21 @@ class SetUpHead:
         super()._load_from_state_dict(state_dict, prefix, *args)  # type: ignore[misc]
 
 
-def class_counts(labels: Tensor, num_classes: int) -> Tensor:
-    """Images of each class, (N_c,).
+def generator_of_step(step: int) -> torch.Generator:
+    """A generator on the CPU that depends on the run's seed, the process and this step alone."""
+    return torch.Generator().manual_seed(_seed_of_step(step))
 
-    Args:
-        labels: Of the training images, (N,).
-        num_classes: N_c.
 
-    Raises:
-        InputError: a class without images.
+@contextmanager
+def draws_of_step(step: int, device: torch.device) -> Iterator[None]:
+    """Inside, what draws without a generator, as dropout does, draws as such a generator would."""
+    with torch.random.fork_rng(devices=[device] if device.type == 'cuda' else []):
+        torch.manual_seed(_seed_of_step(step))
+        yield
 
-    Example:
-        >>> class_counts(torch.tensor([0, 1, 1]), 2)
-        tensor([1, 2])
-    """
-    counts = torch.bincount(labels, minlength=num_classes)
-    if (counts == 0).any():
-        empty = (counts == 0).nonzero().flatten().tolist()
-        raise InputError(
-            f'the classes {empty} have no training images, so they cannot be fitted: add images '
-            'of them, or take the classes out',
-            code='heads.class_without_images',
-        )
-    return counts
+
+def _seed_of_step(step: int) -> int:
+    return (torch.initial_seed() + 1_000_003 * step + 7_919 * get_rank()) % 2**63
 
 
 def not_set_up(head: SetUpHead) -> InputError:

@@ -35,6 +35,7 @@ class CapSAdapterHead(TipAdapterHead):
     """
 
     TEMPERATURE = 0.5
+    any_length = (*TipAdapterHead.any_length, 'captions')
 
     def __init__(
         self,
@@ -93,12 +94,6 @@ class CapSAdapterHead(TipAdapterHead):
         scores = self.alpha * (self.beta * (a - 1)).exp() - self.gamma * k
         values = F.one_hot(self.key_labels, self.num_classes).to(x)
         return self.logit_scale * x @ self.text_weights.T + scores @ values
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        captions = state_dict.get(prefix + 'captions')
-        if captions is not None:  # as many as the run had training images
-            self.captions = self.captions.new_empty(len(captions), self.in_channels)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def caption_means(inputs: HeadInputs) -> Tensor:

@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import require_range
 from ..text.embedding import embed_lists
-from .draws import draws_of_step
+from .base import draws_of_step
 from .inputs import HeadInputs
 from .learned_text import LearnedTextHead, sentences_of
 

@@ -9,8 +9,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from ..text.embedding import embed_together
-from .base import not_set_up
-from .draws import generator_of_step
+from .base import generator_of_step, not_set_up
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
 

@@ -19,8 +19,9 @@ from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import default_prompt
 from ..errors import InputError, require_range
 from ..features.embeddings import image_embeddings
+from ..text.class_means import class_counts
 from ..text.embedding import embed_lists
-from .base import SetUpHead, class_counts
+from .base import SetUpHead
 from .inputs import HeadInputs
 from .on_demand import DescriptionReader, Product, accuracy_curve, fit_product
 from .stacking import fold_numbers, stacking_weights, text_classifier

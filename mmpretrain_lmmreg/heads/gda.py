@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import require_range
-from .base import class_counts
+from ..text.class_means import class_counts
 from .zero_shot import ZeroShotHead
 
 

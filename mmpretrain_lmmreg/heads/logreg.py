@@ -7,7 +7,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError, require_range
-from .base import SetUpHead, class_counts, not_set_up
+from ..text.class_means import class_counts
+from .base import SetUpHead, not_set_up
 from .inputs import HeadInputs
 
 

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
-from .base import class_counts
+from ..text.class_means import class_counts
 from .zero_shot import ZeroShotHead
 
 MOMENTUM = 0.9

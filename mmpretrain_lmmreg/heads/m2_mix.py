@@ -6,8 +6,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from torch import Tensor
 
+from .base import generator_of_step
 from .class_mean_reg import ClassMeanRegHead
-from .draws import generator_of_step
 from .inputs import HeadInputs
 
 

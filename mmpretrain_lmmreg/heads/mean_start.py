@@ -9,8 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError, require_one_of
-from ..text.class_means import alignment, means_by_label
-from .base import class_counts
+from ..text.class_means import alignment, class_counts, means_by_label
 from .class_mean_reg import ClassMeanRegHead
 from .gda import gaussian_classifier
 from .inputs import HeadInputs

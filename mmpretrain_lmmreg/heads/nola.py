@@ -51,6 +51,7 @@ class NoLAHead(ZeroShotHead):
     """
 
     reads_labels = False
+    any_length = ('pseudo_labels',)
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class NoLAHead(ZeroShotHead):
         require_range('epochs', epochs, 1)
         self.sentences, self.tower = sentences, tower
         self.confident, self.epochs = confident, epochs
-        self.prototypes = nn.Parameter(torch.zeros(num_classes, in_channels))
+        self.weight = nn.Parameter(torch.zeros(num_classes, in_channels))
         self.register_buffer('pseudo_labels', torch.zeros(0, dtype=torch.long))
         self.rows: dict[str, int] = {}  # of each image file among them; not in the checkpoint
 
@@ -90,12 +91,12 @@ class NoLAHead(ZeroShotHead):
     def take_text_means(self, means: Tensor) -> None:
         """Start from these text embeddings, (N_c, D)."""
         super().take_text_means(means)
-        self.prototypes.data.copy_(self.text_weights)
+        self.weight.data.copy_(self.text_weights)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         self.check_fitted()
-        return F.linear(self.pre_logits(feats), self.prototypes)
+        return F.linear(self.pre_logits(feats), self.weight)
 
     def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list]:
         """Unique texts, and how often each is one of each class."""
@@ -108,7 +109,7 @@ class NoLAHead(ZeroShotHead):
     def label(self, inputs: HeadInputs) -> Tensor:
         """Pseudo-labels of all images, (N,), from the prototypes and the labelling tower."""
         tower = None
-        device = self.prototypes.device
+        device = self.weight.device
         if self.tower:
             tower = TimmTrunk(self.tower, inputs.model.data_preprocessor.to_rgb, device)
         features = inputs.trunk_features(tower).to(device)
@@ -142,9 +143,12 @@ class NoLAHead(ZeroShotHead):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        labels = state_dict.get(prefix + 'pseudo_labels')
-        if labels is not None:  # as many as the run had training images
-            self.pseudo_labels = self.pseudo_labels.new_empty(len(labels))
+        if prefix + 'prototypes' in state_dict:
+            raise InputError(
+                'this checkpoint of nola is of version 0.1, whose classifier met unit embeddings '
+                'by cosine; it would classify otherwise now: train it anew',
+                code='heads.older_method',
+            )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 

@@ -28,6 +28,7 @@ class TipAdapterHead(ZeroShotHead):
     """
 
     fits_images = True
+    any_length = ('keys', 'key_labels')
 
     def __init__(
         self,
@@ -68,10 +69,3 @@ class TipAdapterHead(ZeroShotHead):
         values = self.alpha * F.one_hot(self.key_labels, self.num_classes).to(self.keys)
         sharpness = self.keys.new_tensor(self.beta)
         return dict(keys=self.keys.detach(), key_values=values, key_sharpness=sharpness)
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        keys = state_dict.get(prefix + 'keys')
-        if keys is not None:  # as many as the run had training images
-            self.keys.data = self.keys.new_empty(len(keys), self.in_channels)
-            self.key_labels = self.key_labels.new_empty(len(keys))
-        super()._load_from_state_dict(state_dict, prefix, *args)

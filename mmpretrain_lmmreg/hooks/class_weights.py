@@ -1,9 +1,9 @@
 """Class weights for unbalanced training images."""
 
-from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -12,6 +12,7 @@ from mmpretrain.utils import get_ori_model
 
 from ..errors import InputError
 from ..features.dataset import source_of
+from ..text.class_means import class_counts
 from .head_set_up import head_of
 
 
@@ -31,15 +32,8 @@ def class_weights(labels: Sequence[int], num_classes: int) -> list[float]:
         >>> class_weights([0, 0, 0, 1], 2)
         [0.6666666666666666, 2.0]
     """
-    counts = Counter(int(label) for label in labels)
-    empty = [c for c in range(num_classes) if not counts[c]]
-    if empty:
-        raise InputError(
-            f'no class weights: the classes {empty} have no training image; add images of them, '
-            'or take the classes out',
-            code='heads.class_without_images',
-        )
-    return [len(labels) / (num_classes * counts[c]) for c in range(num_classes)]
+    counts = class_counts(torch.tensor(labels), num_classes)
+    return [len(labels) / (num_classes * count) for count in counts.tolist()]
 
 
 @HOOKS.register_module()

@@ -5,7 +5,6 @@ import os
 import platform
 from collections.abc import Sequence
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from torch import nn
 from torch.utils.data import BatchSampler, DataLoader
 
 from ..clip import OpenCLIPVisual
+from ..compat import installed_version
 from ..datasets.samples import iter_infos, leaf_datasets
 from ..descriptions import AttachDescriptions
 from ..descriptions.attach import texts_of
@@ -31,7 +31,6 @@ from ..errors import InputError
 from ..features.dataset import FeatureLoader, features_as_inputs, source_of
 from ..features.keys import feature_cache_key
 from ..features.loops import FrozenTrunkTrainLoop, use_all_features
-from ..heads import ClassMeanRegHead
 from ..heads.base import SetUpHead
 from ..io.files import digest
 from .run_folder import Predictions
@@ -56,14 +55,12 @@ def new_record(cfg: Config, model: nn.Module) -> dict:
     ``method`` and ``protocol`` are the config's variables of that name; a config without
     ``method`` is called by its file name.
     """
-    head = getattr(model, 'head', None)
     return dict(
         method=cfg.get('method') or Path(cfg.filename or 'unnamed').stem,
         protocol=cfg.get('protocol', ''),
         seed=cfg.get('randomness', {}).get('seed'),
-        alpha=head.alpha if isinstance(head, ClassMeanRegHead) else None,
         trained_parameters=count_trained(model),
-        versions=dict(python=platform.python_version(), **installed_versions()),
+        versions=dict(python=platform.python_version()) | _installed_versions(),
         code=code_version(),
         settings=flat_settings(cfg.to_dict()),
         start=None,  # figures of a head that starts from texts and images
@@ -79,6 +76,11 @@ def new_record(cfg: Config, model: nn.Module) -> dict:
         train_seconds=0.0,
         finished=False,
     )
+
+
+def _installed_versions() -> dict[str, str]:
+    found = {package: installed_version(package) for package in PACKAGES}
+    return {package: version for package, version in found.items() if version}
 
 
 def flat_settings(content: Any, name: str = '') -> dict[str, Any]:
@@ -229,17 +231,6 @@ def training_accuracy(runner: Runner) -> float | None:
 def count_trained(model: nn.Module) -> int:
     """Number of parameters that training changes by a gradient."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the installed ones among the packages that can change a result."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def split_name(runner: Runner, dataset: Any, mode: str) -> str:

@@ -1,40 +1,38 @@
 """What a run leaves behind for comparisons: ``results/<split>.npz`` and ``results/run.json``."""
 
-import sys
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError, MissingInputError
-from ..io.files import digest, read_sealed, save_atomic, sealed
+from ..io.files import check_fields, digest, read_sealed, save_atomic, sealed
 
 NOTHING = type(None)
 NUMBER = (int, float)
-# The fields of run.json that are read, and their types; those of OPTIONAL may be absent
-RECORD = dict(method=(str,), seed=(int, NOTHING), epochs=(list,), finished=(bool,))
-OPTIONAL = dict(
-    protocol=(str,),
-    settings=(dict,),
-    texts=(str, NOTHING),
-    code=(str,),
-    versions=(dict,),
-    descriptions=(str, NOTHING),
-    described=(dict, NOTHING),
-    classes=(list, NOTHING),
-    data_root=(str, NOTHING),
-    fingerprints=(dict,),
-    splits=(dict,),
-    curve_split=(str, NOTHING),
-    trained_parameters=(int, NOTHING),
-    train_seconds=(*NUMBER, NOTHING),
-    train_accuracy=(*NUMBER, NOTHING),
-    experiment=(str, NOTHING),
-)
-EPOCH = dict(epoch=(int,), accuracy=NUMBER, seconds=NUMBER)
+RUN = {  # the fields of run.json that are read, and their forms
+    'method': str,
+    'seed': (int, NOTHING),
+    'epochs': [{'epoch': int, 'accuracy': NUMBER, 'seconds': NUMBER}],
+    'finished': bool,
+    'splits?': {str: {'images': int, 'accuracy': NUMBER}},
+    'protocol?': str,
+    'settings?': dict,
+    'texts?': (str, NOTHING),
+    'code?': str,
+    'versions?': dict,
+    'descriptions?': (str, NOTHING),
+    'described?': (dict, NOTHING),
+    'classes?': (list, NOTHING),
+    'data_root?': (str, NOTHING),
+    'fingerprints?': dict,
+    'curve_split?': (str, NOTHING),
+    'trained_parameters?': (int, NOTHING),
+    'train_seconds?': (*NUMBER, NOTHING),
+    'train_accuracy?': (*NUMBER, NOTHING),
+    'experiment?': (str, NOTHING),
+}
 KINDS = dict(rel_path='U', label='iu', group='U', probs='f', split='U')  # NumPy's, by array
 
 
@@ -166,13 +164,8 @@ def belongs(predictions: Predictions, run: dict, origin: dict) -> bool:
 
 
 def save_run(work_dir: str | Path, run: dict) -> Path:
-    """Write ``<work_dir>/results/run.json``, whole or not at all.
-
-    Raises:
-        InputError: A number is not finite, which JSON cannot hold; names its field.
-    """
+    """Write ``<work_dir>/results/run.json``, whole or not at all."""
     path = Path(work_dir) / 'results' / 'run.json'
-    _check_finite(run, path)
     with save_atomic(path) as file:
         file.write(sealed(run))
     return path
@@ -193,63 +186,8 @@ def load_run(work_dir: str | Path) -> dict:
             code='hooks.no_record',
         )
     try:
-        run = read_sealed(path)
+        run = read_sealed(path, RUN)
+        check_fields({'classes': run.get('classes') or []}, {'classes': [str]}, path)
     except InputError as error:
         raise InputError(f'{error}; train this run again', code='hooks.bad_record') from error
-    if wrong := _wrong_part(run):
-        raise InputError(f'{path}: {wrong}; train this run again', code='hooks.bad_record')
-    _check_finite(run, path)
     return run
-
-
-def _wrong_part(run: dict) -> str | None:
-    """The first field of ``run.json`` that is missing or of another type, None without any."""
-    optional = {name: kinds for name, kinds in OPTIONAL.items() if name in run}
-    if wrong := wrong_field(run, RECORD | optional):
-        return wrong
-    split = dict(images=(int,), accuracy=NUMBER)
-    parts = [(f'epochs[{i}]', each, EPOCH) for i, each in enumerate(run['epochs'])]
-    parts += [(f'splits.{name}', each, split) for name, each in run.get('splits', {}).items()]
-    found = (wrong_field(each, kinds, f'{name}.') for name, each, kinds in parts)
-    if wrong := next(filter(None, found), None):
-        return wrong
-    if not all(isinstance(name, str) for name in run.get('classes') or ()):
-        return 'classes are not all text'
-    return None
-
-
-def wrong_field(content: Any, kinds: Mapping[str, tuple[type, ...]], where: str = '') -> str | None:
-    """What is wrong with a JSON object that should have these fields; None where nothing is.
-
-    Args:
-        content: What was read.
-        kinds: Possible types by field; bool is no int.
-        where: Stands before a field's name.
-    """
-    if not isinstance(content, dict):
-        return f'{where.rstrip(".") or "it"} is not a JSON object'
-    for name, allowed in kinds.items():
-        if name not in content:
-            return f'{where}{name} is missing'
-        value = content[name]
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-            names = ' or '.join('null' if kind is NOTHING else kind.__name__ for kind in allowed)
-            return f'{where}{name} is {type(value).__name__}, not {names}'
-    return None
-
-
-def _check_finite(run: dict, path: Path) -> None:
-    """Raise InputError where a number is not finite, which JSON cannot hold, or beyond float."""
-    waiting: list[tuple[str, Any]] = [('', run)]
-    while waiting:
-        name, content = waiting.pop()
-        if isinstance(content, int | float) and not abs(content) <= sys.float_info.max:
-            raise InputError(
-                f'{path}: {name.lstrip(".")} is not a finite number; the model’s scores are not '
-                'either, so train this run again',
-                code='hooks.not_finite',
-            )
-        if isinstance(content, list):
-            content = dict(enumerate(content))
-        if isinstance(content, dict):
-            waiting += [(f'{name}.{key}', value) for key, value in content.items()]

@@ -46,15 +46,44 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
     Raises:
         InputError: a class without any description, by name.
     """
-    empty = (totals == 0).nonzero().flatten().tolist()
-    if empty:
-        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+    if not totals.all():
         raise InputError(
-            f'no training image of class {names} has a description, so it has no class mean: '
-            'describe its images (mmpretrain-lmmreg describe CONFIG)',
+            f'no training image of class {_named(totals, classes)} has a description, so it has '
+            'no class mean: describe its images (mmpretrain-lmmreg describe CONFIG)',
             code='text.class_not_described',
         )
     return (sums / totals[:, None]).float()
+
+
+def class_counts(labels: Tensor, num_classes: int, classes: Sequence[str] | None = None) -> Tensor:
+    """Images of each class, (N_c,).
+
+    Args:
+        labels: Of the training images, (N,).
+        num_classes: N_c.
+        classes: Their names, for the message.
+
+    Raises:
+        InputError: a class without images.
+
+    Example:
+        >>> class_counts(torch.tensor([0, 1, 1]), 2)
+        tensor([1, 2])
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    if not counts.all():
+        raise InputError(
+            f'class {_named(counts, classes)} has no training image: add images of it, or take '
+            'the class out',
+            code='heads.class_without_images',
+        )
+    return counts
+
+
+def _named(counts: Tensor, classes: Sequence[str] | None) -> str:
+    """The classes that count nothing."""
+    empty = (counts == 0).nonzero().flatten().tolist()
+    return ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
 
 
 def means_by_label(
@@ -65,15 +94,7 @@ def means_by_label(
     Raises:
         InputError: a class without any, by name if ``classes`` are given.
     """
-    counts = torch.bincount(labels, minlength=num_classes)
-    if not counts.all():
-        empty = (counts == 0).nonzero().flatten().tolist()
-        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
-        raise InputError(
-            f'class {names} has no training image, so it has no mean of images: add images of it, '
-            'or take the class out',
-            code='heads.class_without_images',
-        )
+    counts = class_counts(labels, num_classes, classes)
     sums = embeddings.new_zeros(num_classes, embeddings.shape[1], dtype=torch.float64)
     for rows, own in zip(embeddings.split(ROWS), labels.split(ROWS), strict=True):
         sums.index_add_(0, own, rows.double())

@@ -117,7 +117,7 @@ def test_run_record(tmp_path):
         (dict(epochs=[1]), r'epochs\[0\]'),
         (dict(epochs=[dict(epoch='1', accuracy=0.5, seconds=1)]), r'epochs\[0\].epoch'),
         (dict(epochs=[dict(epoch=1, seconds=1)]), r'epochs\[0\].accuracy'),
-        (dict(classes=['a', 1]), 'classes'),
+        (dict(classes=['a', 1]), r'classes\[1\]'),
         (dict(splits={'test': []}), 'splits.test'),
         (dict(fingerprints=[]), 'fingerprints'),
         (dict(trained_parameters='many'), 'trained_parameters'),
@@ -127,7 +127,7 @@ def test_run_record(tmp_path):
 def test_fields_of_other_types_are_refused(tmp_path, change, field):
     path = save_run(tmp_path, RUN)
     path.write_text(json.dumps({**RUN, **change}))
-    with refused('hooks.bad_record', match=f'run.json: {field}'):
+    with refused('hooks.bad_record', match=f'run.json: .*{field}.*train this run again'):
         load_run(tmp_path)
 
 
@@ -139,20 +139,13 @@ def test_what_is_no_record_is_refused(tmp_path, text):
         load_run(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ('number', 'code'),
-    [('NaN', 'bad_record'), ('-Infinity', 'bad_record'), ('1' + 400 * '0', 'not_finite')],
-)
-def test_numbers_that_are_not_finite_are_refused(tmp_path, number, code):
+@pytest.mark.parametrize('number', ['NaN', '-Infinity', '1' + 400 * '0'])
+def test_numbers_that_are_not_finite_are_refused(tmp_path, number):
     path = save_run(tmp_path, RUN)
     text = json.dumps({**RUN, 'splits': {'test': dict(images=1, accuracy=7)}})
     path.write_text(text.replace(': 7', f': {number}'))
-    with refused(f'hooks.{code}', match='run.json'):
+    with refused('hooks.bad_record', match='run.json'):
         load_run(tmp_path)
-    before = path.read_text()
-    with refused('hooks.not_finite', match=r'train_seconds'):
-        save_run(tmp_path, {**RUN, 'train_seconds': float('nan')})
-    assert path.read_text() == before
 
 
 def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):

@@ -41,25 +41,13 @@ def config_of(tiny_config):
 
 @pytest.fixture
 def train():
-    """A function: config -> the runner after training."""
+    """A function: config, options -> the runner after training."""
 
-    def run(cfg):
-        runner = Runner.from_cfg(copy.deepcopy(cfg))
+    def run(cfg, **options):
+        cfg = copy.deepcopy(cfg)
+        cfg.merge_from_dict(options)
+        runner = Runner.from_cfg(cfg)
         runner.train()
         return runner
-
-    return run
-
-
-@pytest.fixture
-def evaluate():
-    """A function: config, runner -> accuracy of the runner's checkpoint in a test without train."""
-
-    def run(cfg, runner):
-        cfg = copy.deepcopy(cfg)
-        cfg.load_from = f'{runner.work_dir}/epoch_{runner.epoch}.pth'
-        for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-            cfg[name] = None
-        return Runner.from_cfg(cfg).test()['accuracy/top1']
 
     return run

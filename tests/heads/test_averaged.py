@@ -8,8 +8,6 @@ import torch
 from mmengine.hooks import EMAHook, Hook
 from mmpretrain.registry import HOOKS
 
-from mmpretrain_lmmreg.hooks.run_folder import load_run
-
 EMA = dict(type='EMAHook', momentum=0.3)
 OPTIONS = {
     'coop': {'model.head.width': 16},
@@ -33,21 +31,21 @@ class SeenWeights(Hook):
 
 @pytest.fixture
 def averaged(config_of, train):
-    """A function: method, options -> the config, the runner after training and its EMAHook."""
+    """A function: method, options -> the runner after training and its EMAHook."""
 
     def run(method, **options):
         cfg = config_of(method, **{**OPTIONS.get(method, {}), **QUICK, **options})
         cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(EMA), dict(type='SeenWeights')]
         SeenWeights.seen = []
         runner = train(cfg)
-        return cfg, runner, next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
+        return runner, next(hook for hook in runner.hooks if isinstance(hook, EMAHook))
 
     return run
 
 
 @pytest.mark.parametrize('method', OPTIONS)
-def test_weights_belong_to_the_averaged_parameters(method, averaged, evaluate):
-    cfg, runner, hook = averaged(method)
+def test_weights_belong_to_the_averaged_parameters(method, averaged):
+    runner, hook = averaged(method)
     head, copy = runner.model.head.eval(), hook.ema_model.module.head
     mean = {name: parameter.clone() for name, parameter in copy.named_parameters()}
     with torch.no_grad():
@@ -59,9 +57,6 @@ def test_weights_belong_to_the_averaged_parameters(method, averaged, evaluate):
     saved = torch.load(f'{runner.work_dir}/epoch_2.pth', weights_only=False)
     torch.testing.assert_close(saved['state_dict']['head.text_weights'], expected)
     torch.testing.assert_close(saved['ema_state_dict']['module.head.text_weights'], raw)
-    accuracy = evaluate(cfg, runner)
-    last = load_run(runner.work_dir)['epochs'][-1]['accuracy']
-    assert accuracy == pytest.approx(100 * last, abs=1e-4)
 
 
 def test_other_parameters_leave_the_head_as_it_is(config_of, train):
@@ -72,9 +67,9 @@ def test_other_parameters_leave_the_head_as_it_is(config_of, train):
     assert head.training and all(torch.equal(v, before[n]) for n, v in head.state_dict().items())
 
 
-def test_the_cache_of_tip_adapter_f_is_averaged(averaged, evaluate):
+def test_the_cache_of_tip_adapter_f_is_averaged(averaged):
     """The copy was made before the cache was known, of other size."""
-    cfg, runner, hook = averaged('tip_adapter_f', **{'optim_wrapper.optimizer.lr': 0.01})
+    runner, hook = averaged('tip_adapter_f', **{'optim_wrapper.optimizer.lr': 0.01})
     keys, mean = runner.model.head.keys, hook.ema_model.module.head.keys
     assert mean.shape == keys.shape == (24, 24)
     assert not torch.equal(mean, keys) and (mean - keys).abs().max() < 0.1

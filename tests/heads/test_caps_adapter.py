@@ -8,8 +8,6 @@ from mmpretrain.registry import MODELS
 from refused import refused
 from torch.nn.functional import normalize
 
-from mmpretrain_lmmreg.hooks.run_folder import load_run
-
 
 @pytest.fixture
 def data():
@@ -62,22 +60,12 @@ def test_against_loops(data):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_all_is_in_the_checkpoint(data):
-    head = build(data)
-    other = MODELS.build(dict(type='CapSAdapterHead', num_classes=3, in_channels=4))
-    other.load_state_dict(head.state_dict())
-    assert torch.equal(other((data[0],)), head((data[0],)))
-
-
 def test_share_outside(data):
     with refused('config.out_of_range'):
         build(data, delta=1.5)
 
 
-def test_fitted_saved_and_tested_without_text(config_of, train, evaluate):
-    runner = train(config_of('caps_adapter', **{'train_cfg.max_epochs': 1}))
-    head = runner.model.head
+def test_captions_are_those_of_the_images(config_of, train):
+    head = train(config_of('caps_adapter', **{'train_cfg.max_epochs': 1})).model.head
     assert head.captions.shape == head.keys.shape == (24, 24)
     assert (head.captions - head.keys).norm(dim=1).min() > 0.1
-    expected = 100 * load_run(runner.work_dir)['epochs'][-1]['accuracy']
-    assert evaluate(runner.cfg, runner) == pytest.approx(expected, abs=1e-4)

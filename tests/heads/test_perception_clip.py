@@ -9,7 +9,6 @@ from refused import refused
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 ATTRIBUTES = [['', ', outdoors'], ['', ', near', ', afar']]
 
@@ -60,13 +59,10 @@ def test_attributes_without_values():
         build(attributes=[['', ', outdoors'], []])
 
 
-def test_fitted_saved_and_tested_without_text(config_of, train, evaluate, monkeypatch):
+def test_each_class_in_each_context(config_of, train):
     options = {'train_cfg.max_epochs': 1, 'model.head.attributes': ATTRIBUTES}
     runner = train(config_of('perception_clip', **options))
     head, tower = runner.model.head, TextTower(runner.model.backbone.model_name)
     name = runner.train_dataloader.dataset.source.metainfo['classes'][1]
     text = runner.cfg.templates[0].format(name).rstrip('.') + ', outdoors, afar.'
     torch.testing.assert_close(head.context_weights[1, 5], tower.encode([text], normalize=True)[0])
-    monkeypatch.setattr(TextTower, '__init__', None)
-    expected = 100 * load_run(runner.work_dir)['epochs'][-1]['accuracy']
-    assert evaluate(runner.cfg, runner) == pytest.approx(expected, abs=1e-4)

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy, normalize
 
 from mmpretrain_lmmreg.clip import TextTower
 from mmpretrain_lmmreg.heads.clap import class_multipliers
-from mmpretrain_lmmreg.hooks.run_folder import load_run
 
 TEXTS = torch.tensor([[3.0, 0.0], [0.0, 2.0]])
 
@@ -58,9 +57,7 @@ def test_the_constraint_by_hand():
 
 
 @pytest.mark.parametrize('method', ['zs_lp', 'clap'])
-def test_trains_from_the_prompts_and_tests_without_text(
-    method, config_of, train, evaluate, monkeypatch
-):
+def test_trains_from_the_prompts(method, config_of, train):
     runner = train(config_of(method))
     head, tower = runner.model.head, TextTower(runner.model.backbone.model_name)
     template = head.templates or runner.cfg.templates
@@ -68,22 +65,6 @@ def test_trains_from_the_prompts_and_tests_without_text(
     start = tower.encode([template[0].format(name) for name in names], normalize=False)
     moved = (head.prototypes - start).norm(dim=1) / start.norm(dim=1)
     assert 1e-3 < moved.max() < 1
-    monkeypatch.setattr(TextTower, '__init__', None)
-    accuracy = evaluate(runner.cfg, runner)
-    assert accuracy == pytest.approx(100 * load_run(runner.work_dir)['epochs'][-1]['accuracy'])
-
-
-def test_the_first_epoch_is_slow_then_the_rate_falls(config_of, train, monkeypatch):
-    rates = []
-    step = torch.optim.SGD.step
-    monkeypatch.setattr(
-        torch.optim.SGD,
-        'step',
-        lambda self, *a: (rates.append(self.param_groups[0]['lr']), step(self, *a)),
-    )
-    train(config_of('zs_lp', **{'train_cfg.max_epochs': 4, 'train_dataloader.batch_size': 256}))
-    assert rates[0] == pytest.approx(1e-5)
-    assert len(rates) == 4 and rates[3] < 0.02 < rates[2] < rates[1] <= 0.1
 
 
 def test_clap_stays_nearer_than_zs_lp(config_of, train):
