@@ -28,7 +28,7 @@ from mmpretrain_lmmreg.io.checksums import write_checksums
 from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
 from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
-from mmpretrain_lmmreg.demo.captions import write_captions
+from dev.demo_captions import write_captions
 from mmpretrain_lmmreg.demo.render import SEED, scenes
 from mmpretrain_lmmreg.demo.scenes import ALL_ACTIONS, Scene, draw_scene, sample_scene
 import numpy as np

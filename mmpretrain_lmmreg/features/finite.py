@@ -24,30 +24,25 @@ def odd_rows(features: Tensor) -> Tensor:
 
 
 def damage(model: nn.Module, dataset: Any, inputs: object, names: Sequence[str]) -> str | None:
-    """What is damaged that a batch's loss or embeddings are made of; None where nothing is seen.
+    """That the feature table is damaged which a batch is of; None where nothing is seen.
 
     Args:
-        model: The classifier, whose class means are looked at.
+        model: The classifier, whose trunk names the table.
         dataset: The data set of features that the batch is of, or one of images.
         inputs: The batch's features, (B, D_trunk); of images, anything.
         names: The batch's image files.
     """
-    model = get_ori_model(model)
-    if isinstance(inputs, Tensor) and isinstance(dataset, FeatureDataset):
-        odd = odd_rows(inputs).nonzero().flatten().tolist()
-        if odd:
-            folder = VectorTable('features', feature_cache_key(model, dataset.source)).folder
-            return (
-                f'the feature table {folder} is damaged: it holds impossible values for '
-                f'{", ".join(names[i] for i in odd[:5])}. Delete it; it will be computed again'
-            )
-    means = getattr(getattr(model, 'head', None), 'class_means', None)
-    if means is not None and (wrong := not_finite(means)):
-        return (
-            f'the class means of the classes {wrong} are not finite: the checkpoint that training '
-            'goes on from is damaged; train without --resume and load_from'
-        )
-    return None
+    if not isinstance(inputs, Tensor) or not isinstance(dataset, FeatureDataset):
+        return None
+    odd = odd_rows(inputs).nonzero().flatten().tolist()
+    if not odd:
+        return None
+    about = feature_cache_key(get_ori_model(model), dataset.source)
+    return (
+        f'the feature table {VectorTable("features", about).folder} is damaged: it holds '
+        f'impossible values for {", ".join(names[i] for i in odd[:5])}. Delete it; it will be '
+        'computed again'
+    )
 
 
 def require_finite(embeddings: Tensor, dataset: FeatureDataset, model: nn.Module) -> None:

@@ -66,7 +66,7 @@ class SubsetInputs(WholeInputs):
         """Embeddings (n, D) and labels (n,)."""
         model = self.model
         with torch.no_grad():
-            x = model.head.pre_logits(model.backbone(self.whole.trunk[self.chosen]))
+            x = model.head.pre_logits(model.extract_feat(self.whole.trunk[self.chosen]))
         return x, self.whole.labels[self.chosen]
 
     @cached_property

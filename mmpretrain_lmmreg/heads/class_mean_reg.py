@@ -12,6 +12,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor
 
 from ..errors import InputError, require_one_of, require_range
+from ..features.dataset import SampleBatch
 from ..text.class_means import target_scale
 from .base import SetUpHead
 from .inputs import HeadInputs
@@ -87,11 +88,8 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             **kwargs,
         )
         require_range('alpha', alpha, 0)
-        for name, value, known in (
-            ('reduction', reduction, REDUCTIONS),
-            ('fc_init', fc_init, FC_INITS),
-        ):
-            require_one_of(name, value, known)
+        require_one_of('reduction', reduction, REDUCTIONS)
+        require_one_of('fc_init', fc_init, FC_INITS)
         self.alpha, self.normalize = alpha, normalize
         self.reduction, self.fc_init = reduction, fc_init
         self.register_buffer('class_means', torch.zeros(num_classes, in_channels))
@@ -162,8 +160,8 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Eq. 3; see mmpretrain's ``ClsHead.loss`` for the arguments."""
         x = self.pre_logits(feats)
-        packed = getattr(data_samples, 'packed', None)  # from the feature table
-        data_samples = data_samples if packed is None else [packed]
+        if isinstance(data_samples, SampleBatch):
+            data_samples = [data_samples.packed]
         losses = self._get_loss(self.fc(x), data_samples, **kwargs)
         losses['loss_ce'] = losses.pop('loss')
         if self.alpha > 0:

@@ -117,7 +117,7 @@ class HeadInputs:
         images = DataLoader(
             self.dataset, loader.batch_sampler.batch_size, num_workers=loader.num_workers
         )
-        views = getattr(self.loop, 'views', 1)
+        views = self.loop.views if isinstance(self.loop, FrozenTrunkTrainLoop) else 1
         features, rows = trunk_features(tower or self.model, images, views)
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
         return features[torch.tensor([rows[abspath(info['img_path'])] for info in infos])].float()

@@ -20,6 +20,7 @@ from ..datasets.samples import iter_infos
 from ..errors import InputError
 from ..features.dataset import source_of
 from ..features.finite import damage
+from .head_set_up import head_of
 from .record import (
     count_trained,
     data_record,
@@ -84,8 +85,8 @@ class ResultsHook(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         """Write the record once nothing refuses the run any more."""
         if not self.saved:
-            head = get_ori_model(runner.model).head
-            self.run['start'] = getattr(head, 'start', None) or self.run['start']
+            head = head_of(runner)
+            self.run['start'] = (head and head.start) or self.run['start']
             self.save_run(runner)
             self.saved = True
             self.complete_curve(runner)
@@ -143,9 +144,7 @@ class ResultsHook(Hook):
 
     def refuse_scores(self, runner: Runner, data_batch: Any, names: list[str]) -> None:
         """Raise InputError that names the tensor from which scores are not finite."""
-        tested = isinstance(
-            runner._test_loop, BaseLoop
-        )  # what is not built is a part of the config
+        tested = isinstance(runner._test_loop, BaseLoop)  # what is not built is settings
         model, loop = get_ori_model(runner.model), runner.test_loop if tested else runner.val_loop
         weights = (n for n, t in model.state_dict().items() if not t.isfinite().all())
         wrong = next(weights, None)

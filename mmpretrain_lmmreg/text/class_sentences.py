@@ -4,7 +4,6 @@ import logging
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
     attach = attach_of(dataset, 'descriptions of the training images are needed')
     index: dict[str, int] = {}
     counts: list[Counter[int]] = [Counter() for _ in range(num_classes)]
-    coverage = Coverage.of(num_classes)
+    images, described, unasked = [0] * num_classes, [0] * num_classes, 0
     for info in iter_infos(dataset):
         label = info['gt_label']
         if not isinstance(label, int) or not 0 <= label < num_classes:
@@ -41,17 +40,20 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
                 'set model.head.num_classes to the number of classes',
                 code='heads.other_class_count',
             )
-        texts = coverage.add(label, attach.find(info))
-        counts[label].update(index.setdefault(text, len(index)) for text in texts)
+        texts = attach.find(info)
+        images[label] += 1
+        described[label] += bool(texts)
+        unasked += texts is None  # never described; others were refused or failed
+        counts[label].update(index.setdefault(text, len(index)) for text in texts or ())
     total = sum(sum(counter.values()) for counter in counts)
-    warned = coverage.unasked and attach.missing == 'warn'
+    warned = unasked and attach.missing == 'warn'
     print_log(
-        f'{coverage}: {total} texts, {len(index)} of them different',
+        f'{_coverage(images, described, unasked)}: {total} texts, {len(index)} of them different',
         'current',
         level=logging.WARNING if warned else logging.INFO,
     )
     if index or attach.missing != 'skip':  # which may mean that there are none, on purpose
-        coverage.check(dataset.metainfo.get('classes'), attach.named)
+        _check_described(described, dataset.metainfo.get('classes'), attach.named)
     return list(index), counts
 
 
@@ -79,50 +81,31 @@ def without_names(
     return list(index), cut
 
 
-@dataclass
-class Coverage:
-    """How many of a training set's images have descriptions, in all and by class."""
+def _check_described(described: Sequence[int], classes: Sequence[str] | None, named: bool) -> None:
+    """Raise InputError where a class has no described image, by name."""
+    empty = [i for i, count in enumerate(described) if not count]
+    if empty:
+        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
+        by = ' by a prompt with {class}' if named else ''
+        option = " --prompt '... {class} ...'" if named else ''
+        raise InputError(
+            f'no training image of class {names} has a description{by}, so it has no class '
+            'mean: describe some images of each class (mmpretrain-lmmreg describe CONFIG '
+            f'--per-class N{option})',
+            code='text.class_not_described',
+        )
 
-    images: list[int]  # of each class
-    described: list[int]  # of each class, those with at least one text
-    unasked: int = 0  # images that were never described; others were refused or failed
 
-    @classmethod
-    def of(cls, num_classes: int) -> 'Coverage':
-        """Of no images yet."""
-        return cls([0] * num_classes, [0] * num_classes)
-
-    def add(self, label: int, texts: list[str] | None) -> list[str]:
-        """Count an image; gives its texts, where None says that it was never described."""
-        self.images[label] += 1
-        self.unasked += texts is None
-        if texts:
-            self.described[label] += 1
-        return texts or []
-
-    def check(self, classes: Sequence[str] | None, named: bool = False) -> None:
-        """Raise InputError where a class has no described image, by name."""
-        empty = [i for i, count in enumerate(self.described) if not count]
-        if empty:
-            names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
-            by = ' by a prompt with {class}' if named else ''
-            option = " --prompt '... {class} ...'" if named else ''
-            raise InputError(
-                f'no training image of class {names} has a description{by}, so it has no class '
-                'mean: describe some images of each class (mmpretrain-lmmreg describe CONFIG '
-                f'--per-class N{option})',
-                code='text.class_not_described',
-            )
-
-    def __str__(self) -> str:
-        images, described = sum(self.images), sum(self.described)
-        shown = f'{described} of {images} training images have descriptions'
-        if described == images or not described:
-            return shown
-        share = f'{100 * described / images:.1f} %'
-        least, most = min(self.described), max(self.described)
-        each = f'{least}' if least == most else f'{least} to {most}'
-        return f'{shown} ({share}, {each} of each class; {self.unasked} were never described)'
+def _coverage(images: Sequence[int], described: Sequence[int], unasked: int) -> str:
+    """How many images have descriptions, in all and of each class."""
+    total, found = sum(images), sum(described)
+    shown = f'{found} of {total} training images have descriptions'
+    if found == total or not found:
+        return shown
+    least, most = min(described), max(described)
+    each = f'{least}' if least == most else f'{least} to {most}'
+    share = f'{100 * found / total:.1f} %'
+    return f'{shown} ({share}, {each} of each class; {unasked} were never described)'
 
 
 def attach_of(dataset: Any, why: str) -> AttachDescriptions:

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from mmpretrain_lmmreg.demo.captions import write_captions
+from dev.demo_captions import write_captions
 from mmpretrain_lmmreg.demo.describer import describe
 from mmpretrain_lmmreg.demo.render import scenes
 from mmpretrain_lmmreg.descriptions.parse import parse_reply

@@ -185,12 +185,9 @@ def test_only_new_and_changed_images_are_computed(tiny_config, pictures, tmp_pat
     assert_same_weights(changed, train(tiny_config, 'plain', **PLAIN))
 
 
-@pytest.mark.parametrize('type_', ['RandomFlip', 'RandomResizedCrop', 'ColorJitter'])
-def test_random_transform_is_refused_by_name(tiny_config, type_):
-    settings = dict(RandomFlip=dict(prob=0.5), RandomResizedCrop=dict(scale=32))
-    pipeline = tiny_config.train_dataloader.dataset.pipeline
-    pipeline.insert(3, dict(type=type_, **settings.get(type_, {})))
-    with refused('features.random_images', match=type_):
+def test_random_transform_is_refused_by_name(tiny_config):
+    tiny_config.train_dataloader.dataset.pipeline.insert(3, dict(type='ColorJitter'))
+    with refused('features.random_images', match='ColorJitter'):
         train(tiny_config, 'random')
 
 

@@ -66,11 +66,6 @@ def test_a_view_is_drawn_by_its_name_alone():
     assert drawn[0] == drawn[1]
 
 
-def test_random_transforms_of_one_view_are_refused(augmented):
-    with refused('features.random_images', match='RandomResizedCrop'):
-        train(augmented, 'one')
-
-
 @pytest.mark.parametrize('views', [0, 1.5, '2'])
 def test_a_number_of_views_that_is_none(tiny_config, views):
     with refused('features.bad_views'):

@@ -14,7 +14,7 @@ from mmpretrain_lmmreg.clip.model import load_open_clip, tokenizer_for
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.hooks import ClassMeanHook
 from mmpretrain_lmmreg.hooks.run_folder import load_run
-from mmpretrain_lmmreg.text.embedding import embed, embed_class_means
+from mmpretrain_lmmreg.text.embedding import embed_class_means
 
 
 def train(cfg, **options):
@@ -145,22 +145,6 @@ def test_images_must_be_described_where_the_config_says_so(tiny_config, pictures
     keep_lines(tiny_config, pictures, tmp_path, lambda line: '/2.png' in line, missing='error')
     with pytest.raises(InputError, match='has no descriptions in .*describe the rest'):
         train(tiny_config)
-
-
-def test_the_same_texts_are_not_embedded_again(tiny_clip, monkeypatch):
-    tower = TextTower(f'local-dir:{tiny_clip}')
-    first = embed(['a', 'b'], tower)
-    seen = []
-    original = TextTower.encode
-    monkeypatch.setattr(
-        TextTower,
-        'encode',
-        lambda self, texts, **k: seen.extend(texts) or original(self, texts, **k),
-    )
-    assert torch.equal(embed(['b', 'a'], tower)[[1, 0]], first)
-    assert not seen
-    embed(['b', 'c', 'a'], tower)  # the last bits of a and b may differ beside c
-    assert seen == ['a', 'b', 'c']
 
 
 def test_normalized_texts_are_averaged(tiny_clip):

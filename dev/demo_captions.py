@@ -6,7 +6,7 @@ the text tower knows no others.
 
 from random import Random
 
-from .scenes import Scene
+from mmpretrain_lmmreg.demo.scenes import Scene
 
 NAMED: dict[str, tuple[str, ...]] = {
     'climbing': ('climbing', 'a climber', 'climbing upwards', 'someone who climbs'),
