@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from mmpretrain.registry import MODELS
 from torch import Tensor
 
+from ..text.class_sentences import read_sentences
 from ..text.prompts import count_texts
 from .inputs import HeadInputs
-from .learned_text import sentences_in, sentences_of
+from .learned_text import sentences_of
 from .zero_shot import ZeroShotHead
 
 BEGINNINGS = {
@@ -65,7 +66,7 @@ class ClassifyByDescriptionHead(ZeroShotHead):
 
 def descriptors_in(file: str, classes: Sequence[str]) -> tuple[list[str], list[Counter]]:
     """Unique texts of a file's descriptors, and how often each is one of each class."""
-    pairs = zip(classes, sentences_in(file, classes), strict=True)
+    pairs = zip(classes, read_sentences(file, classes), strict=True)
     return count_texts([[descriptor_text(name, text) for text in texts] for name, texts in pairs])
 
 

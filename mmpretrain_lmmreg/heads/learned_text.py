@@ -8,7 +8,7 @@ from mmpretrain.models.heads import ClsHead
 from torch import Tensor, nn
 
 from ..errors import InputError, require_range
-from ..text.class_sentences import read_sentences
+from ..text.class_sentences import read_sentences, require_each
 from .base import SetUpHead, not_set_up
 from .inputs import HeadInputs
 
@@ -114,22 +114,7 @@ def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
         MissingInputError, InputError: what :func:`read_sentences` raises; a class without any.
     """
     if file:
-        return sentences_in(file, inputs.classes)
+        return read_sentences(file, inputs.classes)
     texts, counts = inputs.descriptions
     sentences = [[texts[i] for i in counter.elements()] for counter in counts]
-    return _check_all(sentences, inputs.classes, 'the descriptions of the training images')
-
-
-def sentences_in(file: str, classes: Sequence[str]) -> list[list[str]]:
-    """Sentences of each class from a file; raises as :func:`sentences_of`."""
-    return _check_all(read_sentences(file, classes), classes, file)
-
-
-def _check_all(sentences: list[list[str]], classes: Sequence[str], where: str) -> list[list[str]]:
-    empty = [name for name, each in zip(classes, sentences, strict=True) if not each]
-    if empty:
-        raise InputError(
-            f'{where}: no sentences of the classes {", ".join(empty)}; add some of each',
-            code='text.class_without_sentences',
-        )
-    return sentences
+    return require_each(sentences, inputs.classes, 'the descriptions of the training images')

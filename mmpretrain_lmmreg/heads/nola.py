@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ..clip.timm_trunk import TimmTrunk
 from ..errors import InputError, require_range
+from ..text.class_sentences import read_sentences
 from ..text.prompts import class_prompts, count_texts
 from .base import not_set_up
 from .inputs import HeadInputs
-from .learned_text import sentences_in
 from .zero_shot import ZeroShotHead
 
 BATCH, HIDDEN = 32, 256  # of the labelling network, as in the authors' code
@@ -46,8 +46,9 @@ class NoLAHead(ZeroShotHead):
             first step only.
 
     Raises:
-        InputError: what :func:`sentences_in` and :class:`TimmTrunk` raise; images that were mixed;
-            a run that is resumed with other images; training without the hook.
+        InputError: what :func:`read_sentences` and :class:`TimmTrunk` raise; a checkpoint of
+            version 0.1; mixed images; a run that is resumed with other images; training without
+            the hook.
     """
 
     reads_labels = False
@@ -102,7 +103,7 @@ class NoLAHead(ZeroShotHead):
         """Unique texts, and how often each is one of each class."""
         texts = class_prompts(inputs.classes, self.templates or inputs.templates)
         if self.sentences:
-            own = sentences_in(self.sentences, inputs.classes)
+            own = read_sentences(self.sentences, inputs.classes)
             texts = [a + b for a, b in zip(own, texts, strict=True)]
         return count_texts(texts)
 

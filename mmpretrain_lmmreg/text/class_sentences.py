@@ -129,14 +129,14 @@ def attach_of(dataset: Any, why: str) -> AttachDescriptions:
 
 
 def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
-    """Sentences of each class in a JSON file {class: [sentence, ...]}; none of one that is absent.
+    """Sentences of each class in a JSON file {class: [sentence, ...]}.
 
     A class is found by its exact name, else by letters and digits alone, whatever case, spaces and
     punctuation.
 
     Raises:
-        MissingInputError, InputError: no such file; not of that form; a class without its exact
-            name whose letters are those of several names in the file ('C', 'C#').
+        MissingInputError, InputError: no such file; not of that form; a class without sentences,
+            or without its exact name where its letters are those of several names ('C', 'C#').
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -156,17 +156,25 @@ def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
     alike: dict[str, list[str]] = defaultdict(list)
     for name in exact:
         alike[bare_name(name)].append(name)
-    return [exact.get(nfc(name)) or _by_letters(name, exact, alike, file) for name in classes]
+    sentences = []
+    for name in classes:
+        same = alike.get(bare_name(name), [])
+        if nfc(name) not in exact and len(same) > 1:
+            raise InputError(
+                f'{file}: {", ".join(map(repr, same))} all have the letters of the class {name!r}: '
+                f'write {name!r} itself',
+                code='text.same_letters',
+            )
+        sentences.append(exact.get(nfc(name)) or (exact[same[0]] if len(same) == 1 else []))
+    return require_each(sentences, classes, file)
 
 
-def _by_letters(
-    name: str, exact: dict[str, list[str]], alike: dict[str, list[str]], file: str
-) -> list[str]:
-    same = alike.get(bare_name(name), [])
-    if len(same) > 1:
+def require_each(sentences: list[list[str]], classes: Sequence[str], where: str) -> list[list[str]]:
+    """The sentences of each class; raises InputError where some have none, by name."""
+    empty = [name for name, each in zip(classes, sentences, strict=True) if not each]
+    if empty:
         raise InputError(
-            f'{file}: {", ".join(map(repr, same))} all have the letters of the class {name!r}: '
-            f'write {name!r} itself',
-            code='text.same_letters',
+            f'{where}: no sentences of the classes {", ".join(empty)}; add some of each',
+            code='text.class_without_sentences',
         )
-    return exact[same[0]] if same else []
+    return sentences
