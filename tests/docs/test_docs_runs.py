@@ -23,7 +23,17 @@ sys.path.append(str(Path(__file__).parents[1] / 'describe'))
 from loopback import Loopback
 
 FAST = ('methods', 'get_started', 'predict_export', 'describe')
-SLOW = ('train', 'compare', 'fit', 'README', 'own_images', 'models', 'on_demand', 'paper')
+SLOW = (
+    'train',
+    'compare',
+    'fit',
+    'README',
+    'own_images',
+    'models',
+    'on_demand',
+    'paper',
+    'choices',
+)
 NOT_RUN = {
     r'\b(make|pip|venv|pre-commit)\b': 'sets an environment up',
     r'-m pytest|dev/benchmark': 'a test or benchmark itself',
@@ -69,6 +79,7 @@ def place(tmp_path_factory, pictures) -> Path:
     paths = sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob('*.png'))
     labels = ''.join(f'{path},{Path(path).parent.name}\n' for path in paths)
     (folder / 'images' / 'labels.csv').write_text(f'path,label\n{labels}')
+    (folder / 'images' / 'names.json').write_text('{"red": "red noise"}')
     rng = np.random.default_rng(0)
     for part in ('train', 'test'):
         (folder / 'data/bar' / part).mkdir(parents=True)
