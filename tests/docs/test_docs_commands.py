@@ -64,3 +64,9 @@ def test_extras_of_the_docs_exist():
         for extras in re.findall(r"'\.\[([\w,]+)\]'", page.read_text(encoding='utf-8')):
             for extra in extras.split(','):
                 assert f"'{extra}':" in setup, f'{page.name}: no extra {extra}'
+
+
+@pytest.mark.parametrize('page', ['README.md', 'docs/index.md'])
+def test_the_number_of_methods(page):
+    number = re.search(r'(\d+) other\s+methods and controls', (ROOT / page).read_text())[1]
+    assert int(number) == len(list((ROOT / 'configs/methods').glob('*.py')))
