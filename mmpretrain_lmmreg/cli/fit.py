@@ -1,8 +1,9 @@
 """Find the best classifier for a folder of images.
 
 The command compares methods by cross-validation on the training images and averages the best ones.
-It trains the average on all of them, tests it once and exports it to DIR/exported. DIR/report.html shows the comparison,
-errors, and images whose label looks wrong. A stopped fit continues with the same command.
+It trains the average on all of them, tests it once and exports it to DIR/exported. DIR/report.html
+shows the comparison, errors, and images whose label looks wrong. A stopped fit continues with the
+same command.
 """
 
 from argparse import ArgumentParser

@@ -44,8 +44,8 @@ NOT_RUN = {
 }
 # What a reader puts in, and a small model in place of CLIP ViT-L/14, whose weights are a download
 REPLACED = {
-    r'CONFIG CHECKPOINT': 'work_dirs/describe_on_demand/describe_on_demand.py '
-    'work_dirs/describe_on_demand/epoch_1.pth',
+    r'CONFIG CHECKPOINT': 'work_dirs/describe_on_demand_bar_lite0/describe_on_demand.py '
+    'work_dirs/describe_on_demand_bar_lite0/epoch_1.pth',
     r'\bCONFIG\b|configs/lmmreg_(ucf101|bar)\.py': 'configs/lmmreg_bar_lite0.py',
     r'work_dirs/lmmreg_bar/': 'work_dirs/lmmreg_bar_lite0/',
     r'(configs/lmmreg_custom(_val)?\.py)$': r'\1 --cfg-options model.head.in_channels=384 '
