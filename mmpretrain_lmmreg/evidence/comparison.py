@@ -83,12 +83,9 @@ def own_figures(method: Method) -> dict:
         accuracy_sd=sd,
         accuracy_low=low,
         accuracy_high=high,
-        difference=None,
-        difference_low=None,
-        difference_high=None,
-        p=None,
-        p_runs=None,
-        p_holm=None,
+        **dict.fromkeys(
+            ('difference', 'difference_low', 'difference_high', 'p', 'p_runs', 'p_holm')
+        ),
         mcnemar_p={},
         detectable=None,
         macro_recall=method.mean_over_seeds(stats.macro_recall),

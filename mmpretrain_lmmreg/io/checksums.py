@@ -55,10 +55,15 @@ def holds_checksum(content: dict[str, Any], line: bytes = b'') -> bool:
 
 def _body(content: Mapping[str, Any]) -> bytes:
     """An object's JSON but for the last brace."""
+    return to_json(content)[:-1]
+
+
+def to_json(content: Any, indent: int | None = None) -> bytes:
+    """JSON in UTF-8; in ASCII where a text is none, as half a surrogate pair."""
     try:
-        return json.dumps(content, ensure_ascii=False).encode()[:-1]
-    except UnicodeEncodeError:  # half a surrogate pair, or a file name that is no UTF-8
-        return json.dumps(content).encode()[:-1]
+        return json.dumps(content, indent=indent, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=indent).encode()
 
 
 def write_checksums(files: Iterable[Path], folder: Path) -> None:

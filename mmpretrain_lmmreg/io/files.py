@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import InputError
-from .checksums import FIELD, holds_checksum, json_checksum
+from .checksums import FIELD, holds_checksum, json_checksum, to_json
 from .lock import is_at, try_lock
 
 if TYPE_CHECKING:
@@ -172,11 +172,7 @@ def finite(content: Any) -> Any:
 def sealed(content: Mapping[str, Any]) -> bytes:
     """A JSON object with its own checksum, as :func:`read_sealed` takes it; see :func:`finite`."""
     plain = finite(content)
-    plain[FIELD] = json_checksum(plain)
-    try:
-        return json.dumps(plain, indent=1, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, or a file name that is no UTF-8
-        return json.dumps(plain, indent=1).encode()
+    return to_json({**plain, FIELD: json_checksum(plain)}, indent=1)
 
 
 def read_sealed(path: Path, form: Any = None) -> dict[str, Any]:
