@@ -174,6 +174,7 @@ def test_each_flipped_bit_of_sealed_json_is_found(tmp_path):
         ('wrong_field', '{"seed": "1"}'),
         ('wrong_field', '{"seed": true}'),
         ('wrong_field', '{"seed": [1]}'),
+        ('damaged_json', '{"seed": 1, "crc32": "00000000"}'),  # that of no bytes
         ('damaged_json', '{"seed": 1%s}' % ('0' * 400)),
     ],
 )

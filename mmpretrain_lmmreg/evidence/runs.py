@@ -174,6 +174,13 @@ def read_run(
             'continue it with train.py --resume, or leave it out',
             code='evidence.unfinished',
         )
+    for epoch in record['epochs']:  # which are drawn
+        if not (0 <= epoch['accuracy'] <= 1 and 0 <= epoch['epoch'] < 2**31):
+            raise InputError(
+                f'{folder}: run.json has accuracy {epoch["accuracy"]:g} in epoch '
+                f'{epoch["epoch"]:g}; train this run again',
+                code='hooks.bad_record',
+            )
     p = load_predictions(folder, split)
     if classes and len(classes) != p.probs.shape[1]:
         raise InputError(

@@ -117,7 +117,7 @@ class Sweep:
             | dict(options=options)
             for name, each in trials.items()
             for options in each
-            for seed in self.seeds
+            for seed in dict.fromkeys(self.seeds)
         ]
 
     def plan(self, select: bool) -> tuple[dict[str, Source], dict[str, list[Options]]]:
@@ -263,7 +263,7 @@ def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Op
                 code='evidence.bad_grid',
             )
         if not colon or name == method:
-            axes[setting or key] = [literal(value) for value in values.split(',')]
+            axes[setting or key] = [literal(value) for value in dict.fromkeys(values.split(','))]
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 

@@ -50,7 +50,7 @@ def holds_checksum(content: dict[str, Any], line: bytes = b'') -> bool:
         return True
     found = content.pop(FIELD)
     before = line.rpartition(f', "{FIELD}"'.encode())[0]
-    return found in (checksum(before), json_checksum(content))
+    return (bool(before) and found == checksum(before)) or found == json_checksum(content)
 
 
 def _body(content: Mapping[str, Any]) -> bytes:

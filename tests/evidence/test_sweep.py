@@ -208,7 +208,9 @@ def test_held_out_images_are_of_the_training_data_set(tmp_path):
 
 def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
     grid = ['ours:model.head.alpha=0.1,0.2', 'ours:optim_wrapper.optimizer.lr=1,2']
-    Sweep(configs, [3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(None, select=False)
+    Sweep(configs, [3, 3], grid, tmp_path / 'out', options={'max_epochs': 5}).run(
+        None, select=False
+    )
     settings = [(c.method, c.model.head.alpha, c.optim_wrapper.optimizer.lr) for c, _ in trained]
     assert settings == [
         ('ours', 0.1, 1),
@@ -225,6 +227,7 @@ def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
 def test_grids():
     assert grid_of('a', ['k=1,x,1e-3,None'], ['a']) == [{'k': v} for v in (1, 'x', 1e-3, None)]
     assert grid_of('a', ['b:k=1'], ['a', 'b']) == [{}]
+    assert grid_of('a', ['k=1,2,1'], ['a']) == [{'k': 1}, {'k': 2}]
     assert grid_of('b', ['b:k=1'], ['a', 'b']) == [{'k': 1}]
     assert slug({'a.b': 1e-3, 'c': 'x/y'}) == 'a.b=0.001,c=x_y'
     for text in ('k', 'k=', '=1', 'c:k=1'):
