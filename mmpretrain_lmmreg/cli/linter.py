@@ -250,6 +250,8 @@ def _of_upstream(cfg: Config) -> Problems:
         if value is not None and not (_fits(value, int) and (value >= least or value == other)):
             text = f'must be a whole number, at least {least}' + f' or {other}' * bool(other)
             yield key, f'{text}, not {value!r}'
+    if isinstance(seed := _value_at(cfg, 'randomness.seed'), int) and seed >= 2**32:
+        yield 'randomness.seed', f'must be less than {2**32}, as NumPy asks, not {seed}'
     level = cfg.get('log_level', 'INFO')
     if level not in (LEVELS if isinstance(level, str) else logging._levelToName):
         yield 'log_level', f'must be one of {", ".join(LEVELS)}, not {level!r}'

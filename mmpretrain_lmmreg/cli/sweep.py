@@ -6,7 +6,7 @@ A stopped sweep continues with the same command. mmpretrain-lmmreg compare reads
 from argparse import ArgumentParser
 from pathlib import Path
 
-from .options import command_parser
+from .options import command_parser, whole
 
 KEPT = 'Finished runs are kept, others up to their last checkpoint; the same command continues.'
 
@@ -22,11 +22,12 @@ def parser() -> ArgumentParser:
     p.add_argument('configs', nargs='+', metavar='CONFIG', help=config)
     p.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of all runs')
     jobs = "runs at a time (the CPU's cores, at most 4; with a GPU 1)"
-    p.add_argument('--jobs', type=int, default=0, metavar='N', help=jobs)
+    p.add_argument('--jobs', type=whole(0), default=0, metavar='N', help=jobs)
     add = p.add_argument_group('what to train').add_argument
     methods = 'train these methods of configs/methods, or config files, on every CONFIG'
     add('--methods', nargs='+', default=[], metavar='NAME', help=methods)
-    add('--seeds', nargs='+', type=int, default=[0], metavar='S', help='train with each seed (0)')
+    seeds = 'train with each seed (0)'
+    add('--seeds', nargs='+', type=whole(0), default=[0], metavar='S', help=seeds)
     seeded = (
         'settings whose value is the seed; train_dataloader.dataset.shot_seed draws other few-shot '
         'images for each seed'

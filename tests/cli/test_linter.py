@@ -67,6 +67,7 @@ def test_configs_that_come_along_pass(path):
         ('train_cfg.val_interval', 0, 'a whole number, at least 1, not 0'),
         ('train_dataloader.num_workers', 'two', "a whole number, at least 0, not 'two'"),
         ('randomness.seed', 'abc', "a whole number, at least 0, not 'abc'"),
+        ('randomness.seed', 2**32, 'less than 4294967296, as NumPy asks, not 4294967296'),
         ('val_evaluator.topk', 9, 'from 1 to the 6 classes, not 9'),
         ('optim_wrapper.optimizer.lr', 'fast', "float | Tensor, not 'fast'"),
         ('optim_wrapper.clip_grad', 3, 'Optional[dict], not 3'),
