@@ -110,10 +110,12 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
     with put_on(on):
         try:
             cfg = _read(path)
-        except (AttributeError, KeyError) as error:
+        except InputError as error:
+            if not isinstance(error.__cause__, AttributeError | KeyError):
+                raise
             raise InputError(
                 f'{path} cannot be put on {on}, which lacks something that the method takes from '
-                f'it ({error}); let it inherit from one of {config_folder()}/lmmreg_*.py',
+                f'it ({error.__cause__}); let it inherit from one of {config_folder()}/lmmreg_*.py',
                 code='config.on_unfit',
             ) from error
     if not _ASKS_ON.search(cfg.text):
@@ -130,9 +132,11 @@ def _read(path: str | Path) -> Config:
 
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, re.error, FileNotFoundError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a config is a program
         raise InputError(
-            f'the config {path} cannot be read: {error}{_broken_by(path)}',
+            f'the config {path} cannot be read: {type(error).__name__}: {error}{_broken_by(path)}',
             code='config.unreadable',
         ) from error
     if _ASKS_ON.search(cfg.text) and os.environ.get(ON):

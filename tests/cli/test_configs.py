@@ -146,6 +146,23 @@ def test_variable_is_set_inside_only(monkeypatch):
     assert os.environ[ON] == 'before.py'
 
 
+@pytest.mark.parametrize(
+    'text',
+    [
+        'a = b',
+        'a = 1 / 0',
+        "_base_ = 'x.py'",  # itself
+        "_base_ = 'y.py'",
+        'a = {{_base_.b}}',
+        'é',
+    ],
+)
+def test_a_config_that_fails_is_named(tmp_path, text):
+    (path := tmp_path / 'x.py').write_text(text, 'latin-1')
+    with refused('config.unreadable', match='x.py'):
+        load_config(path)
+
+
 def test_mistakes(other, tmp_path):
     with refused('config.missing'):
         load_config(method_file('gda'), 'lost.py')
