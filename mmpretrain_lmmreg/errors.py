@@ -246,6 +246,7 @@ CODES: dict[str, str] = {
     'config.no_checkpoint': 'a checkpoint file is not there',
     'config.swapped': "config and checkpoint stand in each other's place",
     'config.unreadable': 'a config file cannot be read',
+    'config.incomplete': 'a config lacks what training or testing needs',
     'config.braces': 'a setting has text that mmengine would replace',
     'config.no_method': 'no method has this name',
     'config.not_a_method': '--on is given with a config that is no method',

@@ -19,7 +19,14 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
-from ..config import check_braces, check_files, is_on_the_demo, load_config, work_dir_of
+from ..config import (
+    check_braces,
+    check_files,
+    config_folder,
+    is_on_the_demo,
+    load_config,
+    work_dir_of,
+)
 from ..errors import InputError, MissingInputError
 from ..hooks.run_folder import load_predictions, load_run
 from ..io.lock import locked
@@ -33,6 +40,10 @@ from .linter import check_settings
 from .runner import CommandRunner
 
 PARSERS = {'train': train_command.parser, 'test': test_command.parser}
+NEEDED = {
+    'train': ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'),
+    'test': ('model', 'test_dataloader', 'test_cfg', 'test_evaluator'),
+}
 
 
 def train() -> None:
@@ -155,6 +166,13 @@ def read_command(name: str) -> tuple[Config, Namespace]:
             f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
             'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it',
             code='config.bad_option',
+        )
+    lacking = [key for key in NEEDED[name] if cfg.get(key) is None]
+    if lacking:
+        raise InputError(
+            f'{args.config} has no {", ".join(lacking)}: let it inherit from one of '
+            f'{config_folder()}/lmmreg_*.py',
+            code='config.incomplete',
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
     cfg = upstream_tool(name).merge_args(cfg, args)

@@ -273,6 +273,15 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert not (tmp_path / 'work').exists()
 
 
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_a_config_without_model_and_data(tmp_path, monkeypatch, name):
+    (path := tmp_path / 'x.py').write_text('a = 1')
+    monkeypatch.setattr(sys, 'argv', ['tool.py', str(path), *[str(path)] * (name == 'test')])
+    monkeypatch.setattr(upstream, 'check_files', lambda *_: None)
+    with refused('config.incomplete', match=f'model, {name}_dataloader'):
+        getattr(upstream, name)()
+
+
 def test_auto_scale_lr_needs_a_base(monkeypatch):
     tool = upstream.upstream_tool('train')
     monkeypatch.setattr(upstream, 'upstream_tool', lambda name: tool)
