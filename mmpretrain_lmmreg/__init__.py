@@ -23,7 +23,7 @@ _PUBLIC = {
     'Classifier': '.deploy.api:Classifier',
     'DescribePlan': '.describe.plan:DescribePlan',
     'class_means': '.features:class_means',
-    'compare': '.evidence:compare',
+    'compare': '.evidence.comparison:compare',
     'extract_features': '.features:extract_features',
     'fit': '.fitting.fit:fit',
     'load': '.deploy.api:load',
