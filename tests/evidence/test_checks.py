@@ -7,8 +7,6 @@ import pytest
 from mmengine.runner import Runner
 from refused import refused
 
-from mmpretrain_lmmreg.errors import InputError
-
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
@@ -82,10 +80,10 @@ def test_checkpoint_of_the_same_classes_in_another_order(tiny_config):
     Runner.from_cfg(cfg).test()
     names = dict(classes=['green', 'red', 'blue'])
     cfg.test_dataloader.dataset.metainfo = names
-    with pytest.raises(InputError, match=r"epoch_2.pth: class 'blue' is number 0 .*but 2 in the"):
+    with refused('data.moved_classes', match='epoch_2.pth: .*blue'):
         Runner.from_cfg(cfg).test()
     cfg.resume, cfg.train_dataloader.dataset.metainfo = True, names
-    with pytest.raises(InputError, match="class 'blue' is number 0"):
+    with refused('data.moved_classes'):
         Runner.from_cfg(cfg).train()
     cfg.resume = False  # weights to start from may be of any classes
     Runner.from_cfg(cfg).train()
