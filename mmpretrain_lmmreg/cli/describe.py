@@ -12,11 +12,14 @@ from typing import Any
 
 from ..config import add_on
 from ..describe.describers import KINDS, NAMES, missing_endpoint
-from ..descriptions.samples import PROMPT
 from .options import KeyValues, command_parser, positive, price, whole
 
 KEPT = 'Replies are kept as they came; the same command continues.'
-_PROMPT = f"'{PROMPT.format(10)}'; {{class}} stands for the class name (training images only)"
+# descriptions.samples.PROMPT, whose import takes seconds
+_PROMPT = (
+    "'Give 10 semantic descriptions for the image'; {class} stands for the class name (training "
+    'images only)'
+)
 _OPTIONS = (
     'how replies are generated: max_new_tokens temperature top_p repetition_penalty; '
     + '; '.join(f'{name}: {kind.options}' for name, kind in KINDS.items())
