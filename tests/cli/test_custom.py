@@ -116,7 +116,7 @@ def test_methods_are_trained_tested_and_asked_with_on(own, monkeypatch, capfd):
     assert Path('mine', 'epoch_1.pth').is_file()
     with pytest.raises(SystemExit, match='2'):
         call(upstream.train, 'own.py', '--on', 'own.py')
-    assert 'error: --on own.py: own.py is no method' in capfd.readouterr().err
+    assert 'error: --on own.py: own.py is not a method' in capfd.readouterr().err
 
 
 HOOK = """\
