@@ -31,7 +31,7 @@ from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
 from mmpretrain_lmmreg.deploy.standalone import coverage_sets, head_logits
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
-from mmpretrain_lmmreg.fitting.choice import SHRINKAGE, judge, log_likelihoods, rank, weigh
+from mmpretrain_lmmreg.fitting.choice import MOST, SHRINKAGE, judge, log_likelihoods, rank, weigh
 from mmpretrain_lmmreg.fitting.cross_validation import config_of, fold_tensors, score_folds
 from mmpretrain_lmmreg.fitting.folds import make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
@@ -193,9 +193,10 @@ def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float
         lost = own[best] - own[name]
         return bool(lost.mean() <= lost.std() / len(lost) ** 0.5)
 
-    weights = {
-        f'average of the best of each family, shrinkage {SHRINKAGE:g} (kept)': SHRINKAGE,
-        'average of the best of each family, shrinkage 1': 1.0,
+    averages = {
+        'weighted average of the best four methods (kept)': (SHRINKAGE, MOST),
+        'weighted average of the best four methods, no shrinkage': (0.0, MOST),
+        'weighted average of all methods': (SHRINKAGE, len(names)),
     }
     rules = {
         'calibrated likelihood': {best: 1.0},
@@ -209,8 +210,8 @@ def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float
             n: 1.0 for n in names if n == best or near(n)
         },
     }
-    for name, shrinkage in weights.items():
-        pairs = weigh(list(judged.values()), labels, shrinkage)
+    for name, options in averages.items():
+        pairs = weigh(list(judged.values()), labels, *options)
         rules[name] = {each.candidate.name: weight for each, weight in pairs}
     return rules, {n: each.temperature for n, each in judged.items()}
 

@@ -1,6 +1,6 @@
 """What to take, judged by calibrated scores of held-out images.
 
-The choice is a weighted geometric mean of probabilities: of each family of candidates the best one,
+The choice is a weighted geometric mean of probabilities: of families of candidates the best ones,
 with weights >= 0 that are fitted to the held-out images and shrunk to equal ones.
 """
 
@@ -15,7 +15,8 @@ from torch import Tensor
 from ..deploy.temperature import fit_temperature
 from .candidates import Candidate
 
-SHRINKAGE = 10.0  # see weigh; chosen by dev/regrets.py
+SHRINKAGE = 3.0  # see weigh; this and the next were chosen by dev/regrets.py
+MOST = 4  # members
 LEAST = 0.01  # weight of a member
 
 
@@ -63,7 +64,7 @@ def rank(judged: Sequence[Judged]) -> list[Judged]:
 
 
 def weigh(
-    judged: Sequence[Judged], labels: Tensor, shrinkage: float = SHRINKAGE
+    judged: Sequence[Judged], labels: Tensor, shrinkage: float = SHRINKAGE, most: int = MOST
 ) -> list[tuple[Judged, float]]:
     """Members of the average and their weights, the best candidate first.
 
@@ -73,14 +74,15 @@ def weigh(
     Args:
         judged: Candidates.
         labels: Of the n scored images, (n,).
-        shrinkage: The number of images that speak for equal weights.
+        shrinkage: How strongly weights are held to equal ones.
+        most: Members; the best ones of their families.
     """
     from scipy.optimize import minimize
 
     families: dict[int, Judged] = {}
     for each in rank(judged):
         families.setdefault(each.candidate.simple, each)
-    best = list(families.values())
+    best = list(families.values())[:most]
     logs, count = torch.stack([each.log_probabilities for each in best]), len(best)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
