@@ -89,7 +89,8 @@ def compare(
             try:
                 kept = score_folds(config_of(candidate, config), inputs, folds.parts(), seed)
             except InputError as error:
-                left_out[name] = str(error)
+                undescribed = error.code == 'text.class_not_described'
+                left_out[name] = 'training images are not described' if undescribed else str(error)
                 continue
             with save_atomic(file) as opened:
                 arrays: dict[str, Any] = {key: tensor.numpy() for key, tensor in kept.items()}

@@ -27,7 +27,7 @@ td:first-child, th:first-child { text-align: left } .use { background: #e6f4e6; 
 figure { display: inline-block; width: 10rem; margin: .4rem; vertical-align: top; font-size: .8rem }
 figure img { width: 100%; height: 8rem; object-fit: cover }
 """
-HEAD = ('candidate', 'held-out accuracy ± error', 'log-likelihood', 'weight', '')
+HEAD = ('candidate', 'held-out accuracy', 'log-likelihood', 'weight')
 CANNOT_SEE = (
     'Folds of the training images say nothing about test images from elsewhere: other cameras, '
     'places or years. Where such images matter, give some with labels by --test, or keep images of '
@@ -59,11 +59,10 @@ def _cells(compared: Compared) -> list[tuple[str, ...]]:
     """The leaderboard as people read it."""
     return [
         (
-            row.candidate,
+            row.candidate + ' – use this' * row.chosen,
             f'{row.accuracy:.1%} ± {row.standard_error:.1%}',
             f'{row.log_likelihood:.3f}',
             f'{row.weight:.2f}' if row.weight else '',
-            'use this' if row.chosen else '',
         )
         for row in leaderboard(compared).itertuples()
     ]
@@ -75,8 +74,16 @@ def show_leaderboard(compared: Compared) -> None:
     for cells in _cells(compared):
         table.add_row(*cells)
     Console(width=100).print(table)
+    for line in left_out(compared):
+        print(line)
+
+
+def left_out(compared: Compared) -> list[str]:
+    """Candidates that were not compared, a line for each reason."""
+    names: dict[str, list[str]] = {}
     for name, reason in compared.left_out.items():
-        print(f'left out: {name}: {reason}')
+        names.setdefault(reason, []).append(name)
+    return [f'left out: {", ".join(each)}: {reason}' for reason, each in names.items()]
 
 
 def interval(share: float, count: int) -> tuple[float, float]:
@@ -90,7 +97,9 @@ def interval(share: float, count: int) -> tuple[float, float]:
 def results(outcome: 'Outcome') -> list[str]:
     """What came out, in lines."""
     best, classes = outcome.compared.best, outcome.images.classes
-    lines = [f'chosen: {best.candidate.name}; held-out accuracy {best.accuracy:.1%}']
+    named = ', '.join(f'{j.candidate.name} ({w:.2f})' for j, w in outcome.compared.members)
+    what = f'average of {named}' if len(outcome.compared.members) > 1 else best.candidate.name
+    lines = [f'chosen: {what}; held-out accuracy {best.accuracy:.1%}']
     chance = 1 / len(classes)
     if outcome.test is not None:
         right = float(outcome.test.correct.mean())
@@ -141,10 +150,7 @@ def page(outcome: 'Outcome') -> str:
         *(f'<p>{escape(line)}</p>' for line in results(outcome)),
         '<h2>Leaderboard</h2>',
         _table(HEAD, _cells(outcome.compared), 0),
-        *(
-            f'<p>Left out: {escape(name)}: {escape(why)}</p>'
-            for name, why in outcome.compared.left_out.items()
-        ),
+        *(f'<p>{escape(line)}</p>' for line in left_out(outcome.compared)),
         f'<p>{CANNOT_SEE}</p>',
         *_classes(outcome),
         *_confident_errors(outcome),
