@@ -31,7 +31,7 @@ from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
 from mmpretrain_lmmreg.deploy.standalone import coverage_sets, head_logits
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
-from mmpretrain_lmmreg.fitting.choice import MOST, SHRINKAGE, judge, log_likelihoods, rank, weigh
+from mmpretrain_lmmreg.fitting.choice import SHRINKAGE, judge, log_likelihoods, rank, weigh
 from mmpretrain_lmmreg.fitting.cross_validation import config_of, fold_tensors, score_folds
 from mmpretrain_lmmreg.fitting.folds import make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
@@ -194,10 +194,11 @@ def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float
         return bool(lost.mean() <= lost.std() / len(lost) ** 0.5)
 
     averages = {
-        'weighted average of the best four methods (kept)': (SHRINKAGE, MOST),
-        'weighted average of the best four methods, no shrinkage': (0.0, MOST),
-        'weighted average of all methods': (SHRINKAGE, len(names)),
+        'weighted average of the best of each method (kept)': (SHRINKAGE, len(names)),
+        'the same without shrinkage': (0.0, len(names)),
+        'the same of the best four methods': (SHRINKAGE, 4),
     }
+    methods = list(dict.fromkeys(known[name].method for name in ranked))
     rules = {
         'calibrated likelihood': {best: 1.0},
         'the simplest within one standard error': {
@@ -210,8 +211,9 @@ def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float
             n: 1.0 for n in names if n == best or near(n)
         },
     }
-    for name, options in averages.items():
-        pairs = weigh(list(judged.values()), labels, *options)
+    for name, (shrinkage, most) in averages.items():
+        among = [j for j in judged.values() if j.candidate.method in methods[:most]]
+        pairs = weigh(among, labels, shrinkage)
         rules[name] = {each.candidate.name: weight for each, weight in pairs}
     return rules, {n: each.temperature for n, each in judged.items()}
 
@@ -239,12 +241,22 @@ def print_tables(out: Path) -> None:
                 logs = sum(w / temperatures[n] * scores[n] for n, w in weights.items())
                 right = accuracy(logs, labels)
                 found[test, shots, rule].append((top - right, right - default))
-    print('| test images | images a class | rule | cells | mean regret | worst | above default |')
-    print('|---|---|---|---|---|---|---|')
-    for (test, shots, rule), pairs in sorted(found.items()):
-        lost, gained = zip(*pairs, strict=True)
-        cells = (len(pairs), f'{np.mean(lost):.1f}', f'{max(lost):.1f}', f'{np.mean(gained):+.1f}')
-        print(f'| {test} | {shots} | {rule} | ' + ' | '.join(map(str, cells)) + ' |')
+    rules = list(dict.fromkeys(rule for _, _, rule in found))
+    for test in ('alike', 'own'):
+        cells = ', '.join(f'{len(found[test, str(s or "all"), rules[0]])}' for s in SHOTS[::-1])
+        print(f'\n{test}: mean regret, worst, above default ({cells} cells)\n')
+        print('| rule | 4 images a class | 16 images a class | all images |\n|---|---|---|---|')
+        for rule in rules:
+            columns = []
+            for shots in ('4', '16', 'all'):
+                lost, gained = zip(*found[test, shots, rule], strict=True)
+                columns.append(f'{np.mean(lost):.1f}, {max(lost):.1f}, {np.mean(gained):+.1f}')
+            print(f'| {rule} | ' + ' | '.join(columns) + ' |')
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """In percent."""
+    return 100 * float((scores.argmax(1) == labels).mean())
 
 
 def print_coverage(found: list[Data], seeds: int) -> None:
@@ -296,11 +308,6 @@ def coverage_of(data: Data, shots: int | None, seed: int) -> dict:
             right = sets.gather(1, data.labels[where][:, None]).double().mean().item()
             results[test, asked] = right, sets.sum(1).double().mean().item()
     return results
-
-
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """In percent."""
-    return 100 * float((scores.argmax(1) == labels).mean())
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What to take, judged by calibrated scores of held-out images.
 
-The choice is a weighted geometric mean of probabilities: of families of candidates the best ones,
+The choice is a weighted geometric mean of probabilities: of each family of candidates the best one,
 with weights >= 0 that are fitted to the held-out images and shrunk to equal ones.
 """
 
@@ -15,8 +15,7 @@ from torch import Tensor
 from ..deploy.temperature import fit_temperature
 from .candidates import Candidate
 
-SHRINKAGE = 3.0  # see weigh; this and the next were chosen by dev/regrets.py
-MOST = 4  # members
+SHRINKAGE = 3.0  # see weigh; chosen by dev/regrets.py
 LEAST = 0.01  # weight of a member
 
 
@@ -64,7 +63,7 @@ def rank(judged: Sequence[Judged]) -> list[Judged]:
 
 
 def weigh(
-    judged: Sequence[Judged], labels: Tensor, shrinkage: float = SHRINKAGE, most: int = MOST
+    judged: Sequence[Judged], labels: Tensor, shrinkage: float = SHRINKAGE
 ) -> list[tuple[Judged, float]]:
     """Members of the average and their weights, the best candidate first.
 
@@ -75,14 +74,13 @@ def weigh(
         judged: Candidates.
         labels: Of the n scored images, (n,).
         shrinkage: How strongly weights are held to equal ones.
-        most: Members; the best ones of their families.
     """
     from scipy.optimize import minimize
 
     families: dict[int, Judged] = {}
     for each in rank(judged):
         families.setdefault(each.candidate.simple, each)
-    best = list(families.values())[:most]
+    best = list(families.values())
     logs, count = torch.stack([each.log_probabilities for each in best]), len(best)
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
