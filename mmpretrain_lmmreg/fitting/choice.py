@@ -15,7 +15,7 @@ from torch import Tensor
 from ..deploy.temperature import fit_temperature
 from .candidates import Candidate
 
-SHRINKAGE = 3.0  # see weigh; chosen by dev/regrets.py
+SHRINKAGE = 30.0  # see weigh; chosen by dev/regrets.py
 LEAST = 0.01  # weight of a member
 
 
@@ -68,7 +68,7 @@ def weigh(
     """Members of the average and their weights, the best candidate first.
 
     Minimised is the mean cross entropy of the weighted sum of calibrated log-probabilities, plus
-    shrinkage / n * K * the squared distance of the K weights from 1 / K.
+    shrinkage / n^2 * K * the squared distance of the K weights from 1 / K.
 
     Args:
         judged: Candidates.
@@ -87,7 +87,7 @@ def weigh(
         w = torch.tensor(weights, requires_grad=True)
         far = count * (w - 1 / count).square().sum()
         value = F.cross_entropy(torch.einsum('k,knc->nc', w, logs), labels)
-        value = value + shrinkage / len(labels) * far
+        value = value + shrinkage / len(labels) ** 2 * far
         (gradient,) = torch.autograd.grad(value, w)
         return value.item(), gradient.numpy()
 
