@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -64,7 +64,7 @@ class _Folder:
         return self.path.rpartition('/')[2]
 
     @property
-    def folders(self) -> Sequence['_Folder']:
+    def folders(self) -> list['_Folder']:
         return list(self.below.values())
 
     def add(self, path: str) -> None:
