@@ -27,7 +27,7 @@ from ..features.trunk import trunk_features
 from ..text.class_means import means_by_label
 from ..text.class_sentences import collect_descriptions, without_names
 from ..text.embedding import embed_class_means
-from ..text.prompts import class_prompts, count_texts
+from ..text.prompts import class_prompts, count_texts, show_prompts
 
 SOURCES = ('descriptions', 'class_names', 'auto', 'images')
 
@@ -179,11 +179,11 @@ class HeadInputs:
     def _texts_of_means(self) -> tuple[list[str], list[Counter]]:
         if self.source == 'descriptions' or (self.source == 'auto' and self.descriptions[0]):
             return self.descriptions
-        texts, counts = self.name_texts()
+        prompts = class_prompts(self.classes, self.templates)
         print_log(
-            f'class means are those of prompts with the class names, such as {texts[0]!r} (from '
+            f'class means are those of prompts with the class names: {show_prompts(prompts)} (from '
             "the config's `templates` and the data set's class names); no descriptions are used",
             'current',
             level=logging.INFO,
         )
-        return texts, counts
+        return count_texts(prompts)

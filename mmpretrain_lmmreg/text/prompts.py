@@ -33,6 +33,15 @@ def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) 
     return [[template.replace('{}', name) for template in templates] for name in classes]
 
 
+def show_prompts(prompts: Sequence[Sequence[str]], most: int = 10) -> str:
+    """The first prompt of each class, or of many classes the first and three with odd letters."""
+    first = [repr(each[0]) for each in prompts]
+    if len(first) <= most:
+        return ', '.join(first)
+    odd = sorted(first[1:], key=lambda text: sum(not c.islower() for c in text if c != ' '))
+    return ', '.join([first[0], *odd[:-4:-1]]) + f' and {len(first) - 4} more'
+
+
 def count_texts(texts: Iterable[Iterable[str]]) -> tuple[list[str], list[Counter]]:
     """Unique texts of all classes, and for each class a Counter of indices into them."""
     index: dict[str, int] = {}
