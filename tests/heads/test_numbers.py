@@ -150,11 +150,11 @@ def damage(monkeypatch):
     return damage
 
 
-@pytest.mark.parametrize('value', [NAN, INF, 1e30])
-def test_a_damaged_feature_table_is_named_instead_of_the_images(tiny_config, damage, value):
+@pytest.mark.parametrize(('value', 'code'), [(NAN, 'loss'), (INF, 'loss'), (1e30, 'scores')])
+def test_a_damaged_feature_table_is_named_instead_of_the_images(tiny_config, damage, value, code):
     damage('features', value)
     tiny_config.optim_wrapper.optimizer.lr = 1e8  # what is finite would be so after a step, too
-    with refused('hooks.loss_not_finite') as error:
+    with refused(f'hooks.{code}_not_finite') as error:
         train(tiny_config, model__head__alpha=0)
     (folder,) = {path.parent for path in cache_dir('features').rglob('*.safetensors')}
     assert f'the feature table {folder} is damaged' in str(error.value)
