@@ -27,7 +27,7 @@ def parser() -> ArgumentParser:
     p.add_argument(
         '--with-text',
         action='store_true',
-        help='fail where the text tower, which reads descriptions, cannot come along',
+        help='stop with an error if the text tower, which reads descriptions, cannot be exported',
     )
     add_on(p)
     return p

@@ -156,7 +156,7 @@ def _request(args: Namespace) -> Request | None:
         raise InputError(missing, code='describe.no_key')
     if args.explain or args.coverage:
         raise InputError(
-            '--explain, --coverage and descriptions on demand are shown by themselves: choose one',
+            '--explain, --coverage and describing on demand cannot be combined: choose one',
             code='config.bad_option',
         )
     limits = dict(max_cost=args.max_cost, price=args.price)

@@ -130,11 +130,11 @@ def _check_inner_folders(root: Path, top: _Folder, found: Found) -> None:
     outer = some_of([folder.path for folder in top.folders])
     if len(shared) > 1 and len(several) > 1 and all(_SERIES.fullmatch(f.name) for f in several):
         raise InputError(
-            f'{root}: {outer} hold the same folders ({names}), so it is not sure which are the '
-            f'classes. {EXPECTED}',
+            f'{root}: {outer} hold the same folders ({names}), so the classes are ambiguous. '
+            f'{EXPECTED}',
             code='data.unsure_classes',
         )
-    found.notes.append(f'the classes are {outer}; folders within them ({names}) are no classes')
+    found.notes.append(f'the classes are {outer}; folders within them ({names}) are not classes')
 
 
 def _unwrap(folder: _Folder) -> _Folder:

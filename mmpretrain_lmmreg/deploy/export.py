@@ -75,7 +75,7 @@ def export(
         missing_text = _write_weights(classifier, form, made, out, reader)
     if missing_text and with_text:
         raise InputError(
-            f'--with-text: the text tower cannot come along, since {missing_text}',
+            f'--with-text: the text tower cannot be exported: {missing_text}',
             code='deploy.no_text_tower',
         )
     described = None

@@ -146,8 +146,8 @@ class NoLAHead(ZeroShotHead):
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         if prefix + 'prototypes' in state_dict:
             raise InputError(
-                'this checkpoint of nola is of version 0.1, whose classifier met unit embeddings '
-                'by cosine; it would classify otherwise now: train it anew',
+                'this checkpoint of nola is from version 0.1 and would classify differently now: '
+                'train it again',
                 code='heads.older_method',
             )
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -269,7 +269,7 @@ def test_what_is_left_out_is_said(tmp_path, said):
 def test_folders_within_classes_are_said_to_be_no_classes(tmp_path, said):
     touch(tmp_path, *(f'{a}/{b}/1.jpg' for a in ('colour', 'grey') for b in ('apple', 'corn')))
     samples(tmp_path, test_fraction=0)
-    note = 'the classes are colour, grey; folders within them (apple, corn) are no classes'
+    note = 'the classes are colour, grey; folders within them (apple, corn) are not classes'
     assert said.count(note) == 1
     samples(tmp_path, test_fraction=0)  # as a run does
     assert said.count(note) == 1
