@@ -79,8 +79,8 @@ class ConfigImages(Sequence):
     """
 
     def __init__(self, config: Config, split: str, shard: tuple[int, int] = (0, 1)) -> None:
-        names = [name for name in SPLITS if split in (name, 'all')]
-        loaders = [config[f'{n}_dataloader'] for n in names if config.get(f'{n}_dataloader')]
+        given = [config.get(f'{name}_dataloader') for name in SPLITS if split in (name, 'all')]
+        loaders = [loader for loader in given if loader]
         if not loaders:
             raise InputError(
                 f'--split {split}: {config.filename} has no {split}_dataloader',

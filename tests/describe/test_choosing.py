@@ -118,24 +118,24 @@ def test_the_tower_is_the_one_that_training_uses(tiny_config, tiny_clip, batch_n
 
 
 @pytest.mark.parametrize(
-    ('options', 'code'),
+    ('code', 'options'),
     [
-        (('--until', '0.1', '--preview', '2'), 'describe.combination'),
-        (('--until', '0.1', '--shard', '1/2'), 'describe.combination'),
-        (('--until', '0.1'), 'describe.no_clip'),
+        ('describe.combination', (*OPENAI, '--until', '0.1', '--preview', '2')),
+        ('describe.combination', (*OPENAI, '--until', '0.1', '--shard', '1/2')),
+        ('describe.no_clip', (*OPENAI, '--until', '0.1')),
+        ('describe.price', (*OPENAI, '--max-cost', '1')),
+        ('describe.no_describer', ('--until', '0.1')),
+        ('describe.no_describer', ()),
+        ('describe.class_in_prompt', (*OPENAI, '--prompt', NAMED, '--split', 'test')),
+        ('describe.class_in_prompt', (*OPENAI, '--prompt', NAMED, '--split', 'all')),
     ],
 )
-def test_numbers_that_mean_nothing(config, endpoint, options, code):
+def test_options_that_mean_nothing(config, endpoint, code, options):
     with Loopback() as server:
         endpoint(server)
         with refused(code):
-            call(config, *OPENAI, *options)
+            call(config, *options)
     assert not server.bodies
-
-
-def test_until_needs_a_describer(config):
-    with refused('describe.no_describer'):
-        call(config, '--until', '0.1')
 
 
 def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, endpoint, capsys):
@@ -170,26 +170,21 @@ def test_other_class_names_are_asked_about_again(config, tasks, endpoint, capsys
     assert last.endswith(('lion', 'fox'))
 
 
-@pytest.mark.parametrize('split', ['test', 'all'])
-def test_the_class_of_test_images_is_not_told(config, endpoint, split):
-    with Loopback() as server:
-        endpoint(server)
-        with refused('describe.class_in_prompt'):
-            call(config, *OPENAI, '--prompt', NAMED, '--split', split)
-    assert not server.bodies
-
-
 def test_replies_that_were_told_the_class_are_never_mixed_with_others(tmp_path):
     lines = [
         dict(image='a.png', prompt='plain', reply='1. Plain.'),
+        dict(image='a.png', prompt='brief', reply='Brief.'),
         dict(image='a.png', prompt=NAMED, reply='1. Told.'),
         dict(image='b.png', prompt=NAMED, reply='1. Told, too.'),
     ]
     path = tmp_path / 'descriptions.jsonl'
     path.write_text('\n'.join(map(json.dumps, lines)))
     a, b = (dict(rel_path=name, data_root=str(tmp_path)) for name in ('a.png', 'b.png'))
-    assert AttachDescriptions().lookup(a) == ['Plain.']
+    assert AttachDescriptions().lookup(a) == ['Plain.', 'Brief.']
+    for prompts in ('brief', ['brief']):
+        assert AttachDescriptions(prompts=prompts).lookup(a) == ['Brief.']
     assert AttachDescriptions(named=True).lookup(a) == ['Told.']
     assert AttachDescriptions(named=True).lookup(b) == ['Told, too.']
+    assert AttachDescriptions(named=True, prompts=['plain', NAMED]).lookup(a) == ['Told.']
     with refused('descriptions.missing_images'):
         AttachDescriptions().lookup(b)

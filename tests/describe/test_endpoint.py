@@ -351,16 +351,6 @@ def test_content_filter_of_the_request_is_a_refusal(endpoint):
     assert (answer.finish, answer.error, len(server.bodies)) == ('refused', '', 1)
 
 
-@pytest.mark.parametrize('status', ['402', 'error 429 insufficient_quota pay first'])
-def test_empty_account_stops_the_run(endpoint, tasks, out, status):
-    with Loopback(lambda n, *_: 'ok' if n < 2 else status) as server:
-        endpoint(server)
-        with refused('describe.no_credit'):
-            describe(out, tasks, build(concurrency=1))
-    assert len(server.bodies) == 3
-    assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
-
-
 @pytest.mark.parametrize(
     ('head', 'event', 'end'),
     [
@@ -526,12 +516,3 @@ def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
         seconds = time.monotonic() - start
     assert tally.statuses['ok'] == count and server.most_at_once == slots
     assert seconds * slots / (count * latency) < 1.5
-
-
-def test_record_of_a_whole_answer(endpoint, tasks, out):
-    with Loopback() as server:
-        endpoint(server)
-        describe(out, tasks[:1], build())
-    record = json.loads(out.read_text())
-    assert record['reply'] == reply_for(sent_image(server.bodies[0]))
-    assert (record['status'], len(record['descriptions'])) == ('ok', 10)

@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 import torch
-from describing import PROMPT, describe
+from describing import PROMPT
 from PIL import Image
 from refused import refused
 from tiny_models import make_minigpt4
@@ -13,7 +13,6 @@ from transformers import LlamaTokenizer
 
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.describe.describers.minigpt4 import StopAtTurn
-from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.errors import MissingInputError
 
 OFFICIAL = '###Human: <Img><ImageHere></Img> ' + PROMPT + ' ###Assistant: '
@@ -156,14 +155,6 @@ def test_same_reply_alone_and_in_a_batch(describer):
     together = ask(describer, pictures(3))
     assert together == [ask(describer, [picture])[0] for picture in pictures(3)]
     assert all(answer.tokens_out <= 12 for answer in together)
-
-
-def test_a_run_keeps_the_replies(describer, tasks, tmp_path):
-    out = tmp_path / 'd.jsonl'
-    assert describe(out, tasks, describer).asked == 6
-    record = next(iter(DescriptionStore(out)))
-    assert record['model'] == 'minigpt-4_tiny'
-    assert describe(out, tasks, describer).kept == 6
 
 
 def test_all_missing_parts_are_named_at_once(files, tmp_path):

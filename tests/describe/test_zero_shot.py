@@ -52,8 +52,6 @@ def test_class_without_descriptions_and_config_without_test_images(config, descr
         check(cfg, images, described, 'another prompt', clip)
     dogs = Listed([task for task in images if task.label], images.classes)
     assert 'no description of cat' in check(cfg, dogs, described, 'p', clip).without_training()
-    cfg.test_dataloader = None
-    assert 'neither a test nor a val' in check(cfg, images, described, 'p', clip).without_training()
 
 
 def test_the_configs_own_model_embeds_through_the_feature_table(tiny_config, monkeypatch):

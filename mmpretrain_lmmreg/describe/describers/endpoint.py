@@ -117,7 +117,7 @@ class EndpointDescriber:
             self.settings['repetition_penalty'] = generation.repetition_penalty
         if response_format != 'text':
             self.settings['response_format'] = chat.response_format(response_format, count)
-        self.settings |= {k: v for k, v in (('system', system), ('body', body)) if v}
+        self.settings |= {k: v for k, v in dict(system=system, body=body).items() if v}
         self._image_size, self._max_pixels, self._retries = image_size, max_pixels, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
         self._gap, self._next = 60 / requests_per_minute if requests_per_minute else 0, 0.0
@@ -125,9 +125,8 @@ class EndpointDescriber:
         self._client: Any = None
         self._key = '' if offline else api_key()
         if response_format != 'text' and not offline and not in_new_loop(self._takes_format()):
-            print(
-                f'the endpoint takes no {response_format}: asking for plain text', file=sys.stderr
-            )
+            said = f'the endpoint takes no {response_format}: asking for plain text'
+            print(said, file=sys.stderr)
             del self.settings['response_format']
 
     def prepare(self, image: Image.Image) -> str:
@@ -219,11 +218,7 @@ class EndpointDescriber:
             return chat.read((await response.read()).decode(errors='replace'))
 
     def _final(self, error: openai.APIStatusError) -> Answer | None:
-        """The answer that a repetition would not change; None where it may.
-
-        Raises:
-            InputError: No image will be answered.
-        """
+        """The answer that a repetition would not change; raises where no image gets another."""
         status, text = error.status_code, self._clean(error)
         if status == 402 or 'insufficient_quota' in (error.code, error.type):
             raise InputError(
@@ -290,11 +285,7 @@ async def _limit_bytes(response: Any) -> None:
 
 
 def api_key() -> str:
-    """The key in ``OPENAI_API_KEY``, empty for an endpoint that needs none.
-
-    Raises:
-        InputError: Neither key nor address is set, or the key cannot be sent.
-    """
+    """The key in ``OPENAI_API_KEY``, empty for an endpoint that needs none."""
     key = os.environ.get('OPENAI_API_KEY', '').strip()
     if not key and not os.environ.get('OPENAI_BASE_URL'):
         raise InputError(NO_KEY, code='describe.no_key')

@@ -1,4 +1,4 @@
-"""Which images are described first, and when enough are."""
+"""Which images of a class are described first, and how well its mean is known."""
 
 import math
 from collections import Counter
