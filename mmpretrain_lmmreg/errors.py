@@ -193,6 +193,7 @@ CODES: dict[str, str] = {
     'describe.other_model': 'the file holds replies of another model',
     'describe.conflict': 'files to be merged contradict each other',
     'describe.no_batch': 'a file holds no answers of a batch',
+    'describe.foreign_file': 'a page or a batch would replace a file of something else',
     'describe.other_batch': 'a batch was written for other options',
     'describe.no_descriptions': 'no image that is looked at is described',
     'describe.no_clip': 'no CLIP model is named that could judge descriptions',

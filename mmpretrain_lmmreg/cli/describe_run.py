@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mmengine.config import Config
 
@@ -20,7 +20,7 @@ from ..describe.plan import DescribePlan, check_named
 from ..describe.run import DescribeRun, contents_of, opened
 from ..describe.state import Tally
 from ..describe.summary import check_path, projection, summarize, tokens
-from ..describe.tasks import ConfigImages, Task
+from ..describe.tasks import ConfigImages, Task, check_replaced
 from ..describe.zero_shot_eval import text_tower
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
@@ -33,19 +33,27 @@ _WHOLE = (0, 1)  # the only shard
 _NO_ANSWERS = ('describe.no_answers', 'describe.only_reasoning')
 
 
+def _say(text: object, file: TextIO | None = None) -> None:
+    print(plain(text), file=file)
+
+
 def run(args: Namespace) -> int:
     """Carry the command out and give its exit code; raises InputError for the user's mistakes."""
     quiet_log()
     given = {each.name: getattr(args, each.name) for each in fields(DescribePlan)}
     plan = DescribePlan(**{name: value for name, value in given.items() if value is not None})
     _check_combination(args)
+    page = Path(args.check) if isinstance(args.check, str) else None
+    for path, start in ((args.batch_write, batch.START), (page, b'<!doctype html>')):
+        if path:
+            check_replaced(path, start)
     config = load_config(args.config, args.on)
     images = ConfigImages(config, args.split, args.shard)
     check_named(plan.prompt, args.split, images.classes)
     job = Job(plan, config, images, args.out or images.descriptions_file(config))
     if args.merge:
         added = merge(args.merge, job.out, args.reparse, args.count)
-        print(f'{added} records added to {job.out}')
+        _say(f'{added} records added to {job.out}')
     elif args.reparse:
         job.reparse()
     elif args.until:
@@ -69,7 +77,7 @@ def run(args: Namespace) -> int:
     job.print_end(args.clip, args.check)
     if args.split in ('train', 'all') and not job.code:
         on = f' --on {args.on}' if args.on else ''
-        print(plain(f'next          mmpretrain-lmmreg train {args.config}{on}'))
+        _say(f'next          mmpretrain-lmmreg train {args.config}{on}')
     return job.code
 
 
@@ -107,7 +115,7 @@ class Job:
         tally = Tally()
         self._ask(tasks, tally, contents=contents_of(self.out))
         shared = f', {tally.shared} share the replies of others' if tally.shared else ''
-        print(f'{tally.asked} images asked about, {tally.kept} kept before{shared}; {self.out}')
+        _say(f'{tally.asked} images asked about, {tally.kept} kept before{shared}; {self.out}')
         self._print_taken(tally, len(tasks))
 
     def preview(self, wanted: Sequence[Task], count: int, keep: bool) -> int:
@@ -121,14 +129,14 @@ class Job:
             store = DescriptionStore(self.out)
             for task in tasks:
                 if record := store.record(task.image, self.plan.prompt):  # a limit ends some before
-                    print(plain(f'{task.image}: {record["status"]} {record.get("error", "")}'))
+                    _say(f'{task.image}: {record["status"]} {record.get("error", "")}')
                     for number, item in enumerate(record['descriptions'], 1):
-                        print(plain(f'  {number}. {item}'))
+                        _say(f'  {number}. {item}')
         limit = self.plan.requests_per_minute
-        print(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
+        _say(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
         self._print_hints(tally, len(tasks))
         if not keep:
-            print('the preview kept nothing; --out FILE keeps the descriptions')
+            _say('the preview kept nothing; --out FILE keeps the descriptions')
         return self.code
 
     def describe_until(self, rounds: Convergence) -> None:
@@ -136,8 +144,8 @@ class Job:
         tally, describer = Tally(), self.plan.build()
         while not tally.spent and not self.code and (new := rounds.next()):
             self._ask(new, tally, describer=describer, contents=contents_of(self.out))
-            print(rounds.measured(self.out, self.plan.prompt, len(new)))
-        print(rounds.table())
+            _say(rounds.measured(self.out, self.plan.prompt, len(new)))
+        _say(rounds.table())
         self._print_taken(tally, 0)
 
     def _ask(self, tasks: Sequence[Task], tally: Tally, **options: Any) -> None:
@@ -158,14 +166,14 @@ class Job:
             except InputError as error:
                 if error.code not in _NO_ANSWERS:
                     raise
-                print(plain(f'error: {error}'), file=sys.stderr)
+                _say(f'error: {error}', sys.stderr)
                 self.code = FAILED
 
     def write_batch(self, tasks: Sequence[Task], file: Path) -> int:
         """Write the requests about the images that need asking."""
         with self._offline() as run:
             for part, count in batch.write(run, tasks, file):
-                print(f'{count} requests in {part}')
+                _say(f'{count} requests in {part}')
         self._print_hints(run.tally, 0)
         return self.code
 
@@ -173,7 +181,7 @@ class Job:
         """Keep the answers of a batch."""
         with self._offline() as run:
             read, skipped = batch.read(run, tasks, files)
-        print(f'{read} answers kept in {self.out}, {skipped} could not be used')
+        _say(f'{read} answers kept in {self.out}, {skipped} could not be used')
         self._print_taken(run.tally, 0)
 
     @contextmanager
@@ -187,29 +195,29 @@ class Job:
     def reparse(self) -> None:
         """Read the kept replies anew."""
         added, worse = reparse(self.out, self.plan.count)
-        print(f'{added} replies are parsed better now')
+        _say(f'{added} replies are parsed better now')
         if worse:
             again = f'--reparse --merge {self.out} --out NEW'
-            print(f'{worse} are parsed worse and stay; {again} keeps the new lists')
+            _say(f'{worse} are parsed worse and stay; {again} keeps the new lists')
 
     def _print_taken(self, tally: Tally, images: int) -> None:
         if tally.answers:
-            print(f'took {tokens(tally, price=self.plan.price)}')
+            _say(f'took {tokens(tally, price=self.plan.price)}')
         self._print_hints(tally, images)
 
     def _print_hints(self, tally: Tally, images: int) -> None:
         """What is left, and what to do about it."""
         if tally.spent:
             left = f'; {images - tally.done} images left' if images else ''
-            print(f'stopped at {tally.spent}{left}, the same command continues')
+            _say(f'stopped at {tally.spent}{left}, the same command continues')
         if tally.cut:
-            print(
+            _say(
                 f'{tally.cut} replies were cut off by the token limit: a higher --options '
                 'max_new_tokens=NUMBER (or max_completion_tokens, where that is given) asks again'
             )
         if failed := tally.statuses['error']:
             text = f'{failed} images could not be described, the same command asks again; the last'
-            print(plain(f'{text}: {tally.last_error}'), file=sys.stderr)
+            _say(f'{text}: {tally.last_error}', sys.stderr)
             self.code = FAILED
 
     def print_end(self, clip: str | None, page: str | bool | None) -> None:
@@ -217,8 +225,8 @@ class Job:
         store, prompt = DescriptionStore(self.out), self.plan.prompt
         if prompt not in store.prompts and len(store.prompts) == 1:
             prompt = store.prompts[0]
-        print(plain(summarize(self.images, store, prompt, self.images.classes)))
-        print(plain(f'kept in       {self.out}'))
+        _say(summarize(self.images, store, prompt, self.images.classes))
+        _say(f'kept in       {self.out}')
         if not (page or clip):
             return
         try:
@@ -230,9 +238,9 @@ class Job:
             ) from None
         found = check(self.config, self.images, self.out, prompt, clip)
         if not page:
-            print(found.without_training())
+            _say(found.without_training())
             return
         path = self.out.with_name('descriptions-check.html') if page is True else Path(str(page))
-        print(plain(found))
+        _say(found)
         found.write(path, check_path(self.out))
-        print(f'page          {path}')
+        _say(f'page          {path}')

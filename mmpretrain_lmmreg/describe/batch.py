@@ -12,8 +12,9 @@ from ..io.files import digest, save_atomic
 from .describers import Answer
 from .describers.chat import FILTERED, Fault, from_completion
 from .run import DescribeRun
-from .tasks import Loaded, Task
+from .tasks import Loaded, Task, check_replaced
 
+START = b'{"custom_id": '  # of each line
 MOST_REQUESTS, MOST_BYTES = 50_000, 190 << 20  # of a file; hosted services take 200 MB
 
 
@@ -33,6 +34,7 @@ def write(run: DescribeRun, tasks: Iterable[Task], path: Path) -> Iterator[tuple
     while line is not None:
         file = path if number == 1 else path.with_name(f'{path.stem}-{number}{path.suffix}')
         count = size = 0
+        check_replaced(file, START)
         with save_atomic(file) as out:
             while line is not None and count < MOST_REQUESTS and size + len(line) <= MOST_BYTES:
                 out.write(line)

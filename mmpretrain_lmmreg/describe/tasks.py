@@ -168,5 +168,26 @@ def _build(dataset: dict):
         return DATASETS.build(dataset)
 
 
+def check_replaced(path: Path, start: bytes) -> None:
+    """Refuse to replace what is there, if it does not start as what is to be written.
+
+    Raises:
+        InputError: It is another file, a folder, a pipe or a device.
+    """
+    try:
+        check_regular(path)
+        with open(path, 'rb') as file:
+            foreign = file.read(len(start)) not in (start, b'')
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        foreign = True
+    if foreign:
+        raise InputError(
+            f'{path} holds something else and is left as it is: name another file',
+            code='describe.foreign_file',
+        )
+
+
 def _hash(text: str) -> int:
     return zlib.crc32(os.fsencode(text))

@@ -4,11 +4,9 @@ import os
 import threading
 
 import pytest
-from describing import Scripted, describe
+from describing import Scripted, call, describe
 from refused import refused
 
-from mmpretrain_lmmreg.cli.describe import parser
-from mmpretrain_lmmreg.cli.describe_run import run
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.errors import InputError
 
@@ -62,7 +60,7 @@ def test_merge_and_batches_take_regular_files_only(config, tmp_path, kind, monke
     def both() -> None:
         for options in (('--merge', path), (*openai, '--batch-read', path)):
             with pytest.raises(InputError) as error:
-                run(parser().parse_args([str(config), *map(str, options)]))
+                call(config, *options)
             codes.append(error.value.code)
         ended.set()
 
@@ -70,6 +68,21 @@ def test_merge_and_batches_take_regular_files_only(config, tmp_path, kind, monke
     assert ended.wait(60)
     folder = 'descriptions.' + ('unreadable' if kind == 'folder' else 'no_regular_file')
     assert codes == [folder, 'describe.no_batch']
+
+
+@pytest.mark.parametrize('kind', ['store', 'folder', 'pipe'])
+@pytest.mark.parametrize('option', ['--check', '--batch-write'])
+def test_pages_and_batches_replace_only_their_own_kind(
+    config, default, tmp_path, kind, option, monkeypatch
+):
+    monkeypatch.setenv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1')
+    path = default if kind == 'store' else tmp_path / 'x'
+    {'store': lambda p: p.write_bytes(FOREIGN['a list']), 'folder': os.mkdir, 'pipe': os.mkfifo}[
+        kind
+    ](path)
+    with refused('describe.foreign_file'):
+        call(config, '--describer', 'openai', '--model', 'm', option, path)
+    assert path.is_dir() or path.is_fifo() or path.read_bytes() == FOREIGN['a list']
 
 
 def test_a_folder_for_out(config, tasks, tmp_path):

@@ -240,8 +240,9 @@ class EndpointDescriber:
 
     def _check_address(self, error: Exception) -> None:
         """Say so where an error inside a 200 comes of an address without ``/v1``."""
-        address = os.environ.get('OPENAI_BASE_URL', '').rstrip('/')
-        bare = address and not urlsplit(address).path
+        parts = urlsplit(os.environ.get('OPENAI_BASE_URL', '').rstrip('/'))
+        bare = parts.netloc and not parts.path
+        address = f'{parts.scheme}://{parts.netloc.rpartition("@")[2]}'  # without a password
         if bare and isinstance(error, chat.Fault) and not self._answered:
             raise InputError(
                 f'no chat completions at OPENAI_BASE_URL={address}: {self._clean(error)}; the '
