@@ -26,8 +26,10 @@ _SECTION = re.compile(
 _TAGS = re.compile(r'\A\s*<[^<>]+>|</[^<>]+>\s*\Z')
 _OTHER_NUMBER = re.compile(r'\A\W{0,3}\d{1,3}(?:\\?[.)]|st|nd|rd|th|/\d+)?:?\s+')
 _TITLE = re.compile(r'\s*(?:#{1,6}\s.*|\*\*[^*]+\*\*:?|.*:(?:\*\*)?)\s*\Z')
-_GREETING = re.compile(
-    r'\s*(?:sure|certainly|of course|here (?:are|is)|below are)\b.{0,120}\Z', re.IGNORECASE
+_SURE = r'\s*(?:sure|certainly|of course|here (?:are|is)|below (?:are|is))\b'
+_GREETING = re.compile(_SURE + r'.{0,120}\Z', re.IGNORECASE)
+_OPENING = re.compile(
+    _SURE + r'[^:\n]{0,90}(?:descri|capti|senten)[^:\n]{0,60}:\s+(?=\S)', re.IGNORECASE
 )
 
 
@@ -94,8 +96,9 @@ def _without_section(item: str) -> str:
 def from_lines(text: str) -> Found:
     """Every line an item, but for a title and a greeting before them."""
     lines = [line for line in text.split('\n') if line.strip()]
-    while len(lines) > 2 and (_TITLE.match(lines[0]) or _GREETING.match(lines[0])):
+    while len(lines) > 1 and (_TITLE.match(lines[0]) or _GREETING.match(lines[0])):
         lines = lines[1:]
+    lines[:1] = [_OPENING.sub('', line, count=1) for line in lines[:1]]
     lines = [inner for line in lines if (inner := _TAGS.sub('', line))]
     if all(map(_OTHER_NUMBER.match, lines)):  # '#1 ', '1st: ', '1/10: ', '1\\. '
         lines = [_OTHER_NUMBER.sub('', line) for line in lines]

@@ -120,7 +120,7 @@ def _without_remarks(items: list[str], all_marked: bool) -> list[str]:
     items = list(items)
     while not all_marked and len(items) > 1 and _REMARK.match(items[-1].lstrip('*_( ')):
         items.pop()
-    if len(items) > 1:
+    if items:
         kept = items[-1]
         for gap in _SENTENCE.finditer(items[-1]):
             if _REMARK.match(items[-1][gap.end() :].lstrip('*_( ')):
@@ -140,7 +140,7 @@ _LABEL = re.compile(
 def _without_label(items: list[str]) -> list[str]:
     """Without a word and colon that begin every item, as in 'Description: A dog.'"""
     labels = [_LABEL.match(item) for item in items if item]
-    if len(labels) < 3 or not all(labels):
+    if len(labels) == 2 or not all(labels):
         return items
     if len({label[1].casefold() for label in labels if label}) > 1:
         return items

@@ -85,6 +85,28 @@ def test_list_quoted_as_in_python_also_with_apostrophes():
     assert parse_reply("['It's a dog.', 'A ball.']", 2).descriptions == expected
 
 
+DOG = 'A dog runs on a beach.'
+
+
+@pytest.mark.parametrize(
+    'form',
+    ['{}', '"{}"', '**{}**', '1. {}', '- {}', 'Description: {}', '**Description:** {}', '["{}"]']
+    + ['Here is a description of the image:\n\n{}', '**Caption**\n{}', '### Assistant: {}']
+    + ['Sure! Here is a one-sentence description: {}', 'Here is the sentence: "{}"']
+    + ['<think>Hm.</think>\n{}', '{} Let me know if you want more!', '{}\n\nI hope this helps!'],
+)
+def test_a_single_sentence(form):
+    parsed = parse_reply(form.format(DOG), 1)
+    assert (parsed.descriptions, parsed.status) == ([DOG], 'ok')
+
+
+@pytest.mark.parametrize(
+    'text', ['Sure footing helps.', 'A sign reads: STOP', 'Two men. They go.']
+)
+def test_a_single_sentence_that_looks_like_something_else(text):
+    assert parse_reply(text, 1).descriptions == [text]
+
+
 def test_words_of_a_description_are_no_refusal():
     items = ['A child is unable to see the stage.', 'The sign says "I can\'t see".', *TEN[:8]]
     assert parse_reply(numbered(items)).descriptions == items
