@@ -245,6 +245,8 @@ def wrong_part(content: Any, form: Any) -> str | None:
 
 
 def _wrong_part(content: Any, form: Any) -> tuple[str, str] | None:
+    if type(content) is form:  # most often; a million lines are read
+        return None
     kinds = type(form) if isinstance(form, list | dict) else form
     if not isinstance(content, kinds) or (isinstance(content, bool) and bool is not kinds):
         names = kinds if isinstance(kinds, tuple) else (kinds,)
