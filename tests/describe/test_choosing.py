@@ -185,6 +185,5 @@ def test_replies_that_were_told_the_class_are_never_mixed_with_others(tmp_path):
         assert AttachDescriptions(prompts=prompts).lookup(a) == ['Brief.']
     assert AttachDescriptions(named=True).lookup(a) == ['Told.']
     assert AttachDescriptions(named=True).lookup(b) == ['Told, too.']
-    assert AttachDescriptions(named=True, prompts=['plain', NAMED]).lookup(a) == ['Told.']
     with refused('descriptions.missing_images'):
         AttachDescriptions().lookup(b)

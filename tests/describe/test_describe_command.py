@@ -14,8 +14,8 @@ from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import main, parser
 from mmpretrain_lmmreg.describe import describers
-from mmpretrain_lmmreg.describe.describers import ONE
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
+from mmpretrain_lmmreg.descriptions.samples import ONE
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'describe.py'
 

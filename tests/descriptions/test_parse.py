@@ -100,9 +100,7 @@ def test_a_single_sentence(form):
     assert (parsed.descriptions, parsed.status) == ([DOG], 'ok')
 
 
-@pytest.mark.parametrize(
-    'text', ['Sure footing helps.', 'A sign reads: STOP', 'Two men. They go.']
-)
+@pytest.mark.parametrize('text', ['Sure footing helps.', 'A sign reads: STOP', 'Two men. They go.'])
 def test_a_single_sentence_that_looks_like_something_else(text):
     assert parse_reply(text, 1).descriptions == [text]
 
