@@ -344,13 +344,6 @@ def test_how_the_server_says_that_a_reply_ended(endpoint, text, reason, refusal,
     assert answer.tokens_in is None  # nobody counted
 
 
-def test_content_filter_of_the_request_is_a_refusal(endpoint):
-    with Loopback(lambda *_: 'error 400 content_filter no such pictures') as server:
-        endpoint(server)
-        answer = ask(server)
-    assert (answer.finish, answer.error, len(server.bodies)) == ('refused', '', 1)
-
-
 @pytest.mark.parametrize(
     ('head', 'event', 'end'),
     [
@@ -458,6 +451,7 @@ def test_requests_keep_their_pace(endpoint):
         ({'image_size': 7.5}, 'image_size=7.5: give a whole number'),
         ({'response_format': 'xml'}, 'response_format=xml: choose one of'),
         ({'body': 3}, 'body=3: give body.FIELD=VALUE'),
+        ({'heat': 1}, "heat: unknown to the describer 'openai'.*temperature.*image_size"),
         ({'body.a': 1, 'body.a.b': 2}, 'a is given a value of its own'),
     ],
 )
@@ -484,14 +478,6 @@ def test_settings_change_with_what_shapes_a_reply_only(endpoint, monkeypatch):
     assert build(temperature=0).settings != usual
     assert not build().deterministic and build(temperature=0).deterministic
     assert Generation().for_transformers()['repetition_penalty'] == 1.05
-
-
-def test_unknown_option_lists_the_known_ones(monkeypatch):
-    monkeypatch.setenv('OPENAI_API_KEY', 'k')
-    with refused('describe.option') as error:
-        build(heat=1)
-    assert "--options heat: unknown to the describer 'openai'" in str(error.value)
-    assert 'temperature' in str(error.value) and 'image_size' in str(error.value)
 
 
 def test_faulty_server_every_image_ends_with_a_reply_or_an_error(endpoint, tasks, out):

@@ -103,11 +103,6 @@ def test_more_than_asked_is_good_enough(tasks, out):
     assert len(describer.batches) == 1
 
 
-def test_other_numbers_of_descriptions(tasks, out):
-    tally = describe(out, tasks[:1], Scripted(SHORT), count=2)
-    assert tally.statuses['ok'] == 1
-
-
 def test_batches_are_filled_and_bad_replies_asked_again_together(tasks, out):
     describer = Scripted(TEN, SHORT, TEN, '', batch_size=6, concurrency=1)
     describe(out, tasks, describer, retries=1)
