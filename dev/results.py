@@ -102,14 +102,24 @@ def tables() -> None:
         if file.is_file()
     }
     print('# Results of all methods\n')
-    print('Made by `dev/results.py` from `bash dev/results.sh`. Test accuracy in percent, mean ±')
-    print('standard deviation of five seeds. * differs from fine-tuning at p < 0.05, by Holm over')
-    print('all comparisons of a column; default settings are compared with the default settings of')
-    print('fine-tuning, tuned ones with tuned ones ([statistics](statistics.md)).\n')
+    print(
+        'This page is for choosing among methods. It shows test accuracy in percent, mean ± standard'
+    )
+    print(
+        'deviation of five seeds. `bash dev/results.sh` trains, `python dev/results.py` prints it.\n'
+    )
+    print(
+        'A star marks a difference from fine-tuning at p < 0.05, by Holm over all comparisons of a'
+    )
+    print(
+        'column. Default settings are compared with the default settings of fine-tuning, tuned ones'
+    )
+    print('with tuned ones ([statistics](statistics.md)).\n')
     print('## Default settings\n')
     print_table(regimes, '')
     print('## Settings chosen among four on held-out training images\n')
     print_table(regimes, TUNED)
+    print('## Next\n\n[Methods](methods.md) says what each method is and needs.')
 
 
 if __name__ == '__main__':
