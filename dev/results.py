@@ -33,6 +33,16 @@ REGIMES = {
     'bar-full': 'full BAR',
 }
 Rows = dict[str, dict]  # of a comparison, by method
+HEAD = """\
+# Results of all methods
+
+This page is for choosing among methods. It shows test accuracy in percent, mean ± standard
+deviation of five seeds. `bash dev/results.sh` trains, `python dev/results.py` prints it.
+
+A star marks a difference from fine-tuning at p < 0.05, by Holm over all comparisons of a
+column. Default settings are compared with the default settings of fine-tuning, tuned ones
+with tuned ones ([statistics](statistics.md)).
+"""
 
 
 def collect(out: Path, kept: Path = KEPT) -> None:
@@ -101,20 +111,7 @@ def tables() -> None:
         for regime, file in files.items()
         if file.is_file()
     }
-    print('# Results of all methods\n')
-    print(
-        'This page is for choosing among methods. It shows test accuracy in percent, mean ± standard'
-    )
-    print(
-        'deviation of five seeds. `bash dev/results.sh` trains, `python dev/results.py` prints it.\n'
-    )
-    print(
-        'A star marks a difference from fine-tuning at p < 0.05, by Holm over all comparisons of a'
-    )
-    print(
-        'column. Default settings are compared with the default settings of fine-tuning, tuned ones'
-    )
-    print('with tuned ones ([statistics](statistics.md)).\n')
+    print(HEAD)
     print('## Default settings\n')
     print_table(regimes, '')
     print('## Settings chosen among four on held-out training images\n')
