@@ -97,7 +97,7 @@ class Classifier:
                 :func:`~mmpretrain_lmmreg.describe.pixels.describe_images` raises.
 
         Example:
-                >>> from mmpretrain_lmmreg import DescribePlan, load
+            >>> from mmpretrain_lmmreg import DescribePlan, load
             >>> plan = DescribePlan('openai', 'qwen2.5-vl', max_cost=1, price=(0.15, 0.6))
             >>> load('fitted').predict('holiday', describer=plan)  # doctest: +SKIP
         """
