@@ -1,8 +1,8 @@
 """What describing on demand takes without requests: ``python dev/on_demand_time.py OUT``.
 
 Trains the method in OUT, on BAR where $BAR_ROOT is set, else on the demo. Then it classifies the
-test images by turns by the image alone, with a store that is empty, and with a store that answers
-for all images, five times each.
+first 120 test images by turns by the image alone, with a store that is empty, and with a store
+that answers for all images, five times each.
 """
 
 import os
@@ -23,7 +23,7 @@ from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.runner import LMMRegRunner
 
-TURNS = 5
+TURNS, IMAGES = 5, 120
 
 
 def main(out: Path) -> None:
@@ -38,7 +38,7 @@ def main(out: Path) -> None:
         LMMRegRunner.from_cfg(cfg).train()
     classifier = load_classifier(config, str(checkpoint))
     root = os.environ.get('BAR_ROOT') or classifier.cfg.test_dataloader.dataset.data_root
-    paths = find_pictures([str(Path(root, 'test'))])
+    paths = find_pictures([str(Path(root, 'test'))])[:IMAGES]
     reader, embed = reader_of(classifier)
     answered = out / 'answered.jsonl'
     prompt = reader.prompts_for(np.zeros((1, 1)))[0][0]

@@ -8,7 +8,10 @@ same command.
 
 from argparse import ArgumentParser
 
-from .options import command_parser
+from ..describe.describers import NAMES, missing_endpoint
+from ..describe.plan import DescribePlan
+from ..errors import InputError
+from .options import command_parser, positive, price, whole
 
 KEPT = 'Features and finished candidates are kept; the same command continues.'
 
@@ -35,6 +38,14 @@ def parser() -> ArgumentParser:
     add('--minutes', type=float, default=2.0, metavar='M', help=minutes)
     seed = 'seed of split, folds and training (%(default)s)'
     add('--seed', type=int, default=0, metavar='S', help=seed)
+    add = p.add_argument_group('describe on demand').add_argument
+    describer = 'kind of model to ask about training images, so that predict can ask about others'
+    add('--describer', choices=NAMES, help=describer)
+    add('--lmm', default='', metavar='NAME', help='name of the model')
+    calibrate = 'training images to ask about (five a class, at least 30)'
+    add('--calibrate', type=whole(1), metavar='N', help=calibrate)
+    add('--price', type=price, metavar='IN,OUT', help='price of a million tokens')
+    add('--max-cost', type=positive, metavar='X', help='stop before it costs more; needs --price')
     return p
 
 
@@ -45,4 +56,10 @@ def main() -> None:
     from .runner import quiet_log
 
     quiet_log()
+    limits = dict(max_cost=args.pop('max_cost'), price=args.pop('price'))
+    lmm = args.pop('lmm')
+    if args['describer']:
+        if missing := missing_endpoint(args['describer']):
+            raise InputError(missing, code='describe.no_key')
+        args['describer'] = DescribePlan(args['describer'], lmm, count=1, **limits)
     fit(args.pop('images'), list_file=args.pop('list'), **args)

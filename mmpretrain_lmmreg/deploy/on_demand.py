@@ -83,6 +83,8 @@ class Asked:
 
     def __str__(self) -> str:
         lines = [f'{self.described} of {self.images} images classified with their descriptions']
+        if not self.described and self.note:
+            lines = ['descriptions']
         tally = self.tally
         if tally is not None:
             lines[0] += f'; {tally.asked} asked, {tokens(tally, price=self.price)}'
@@ -205,16 +207,8 @@ def calibrate(classifier: Classifier, count: int | None, request: Request) -> Re
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    tasks = [
-        Task(image_name(info), info['img_path'], info['gt_label'], info.get('group'))
-        for info in infos
-    ]
-    orders = orders_of(tasks, 0).values()
-    turns = (i for turn in zip_longest(*orders) for i in turn if i is not None)
-    rows = list(islice(turns, count or max(5 * head.num_classes, 30)))
     plan = replace(request.plan, prompt=head.prompts[0], count=head.descriptions)
-    found = describe_images([tasks[i].path for i in rows], plan, request.store)
-    lists = {i: t[: head.descriptions] for i, t in zip(rows, found.descriptions, strict=True) if t}
+    lists, tally = describe_training(infos, head.num_classes, count, plan, request.store)
     hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
     tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
     loader = DataLoader(dataset, cfg.train_dataloader.batch_size)
@@ -224,7 +218,34 @@ def calibrate(classifier: Classifier, count: int | None, request: Request) -> Re
     names = ('image', 'class names', 'learned text')
     shown = (f'{n} {e:.3g}' for n, e in zip(names, head.exponents.tolist(), strict=True))
     note = f'exponents by {len(lists)} described training images: {", ".join(shown)}'
-    return replace(request, spent=len(rows), tally=found.tally, note=note)
+    return replace(request, spent=tally.done, tally=tally, note=note)
+
+
+def describe_training(
+    infos: Sequence[dict], classes: int, count: int | None, plan: DescribePlan, store: str | Path
+) -> tuple[dict[int, list[str]], Tally]:
+    """Describe training images that are spread evenly over the classes.
+
+    Args:
+        infos: Samples of training images.
+        classes: N_c.
+        count: So many images; five a class and at least 30 by default.
+        plan: What is asked of whom.
+        store: The file of the answers.
+
+    Returns:
+        Descriptions by place in ``infos``, and what they took.
+    """
+    tasks = [
+        Task(image_name(info), info['img_path'], info['gt_label'], info.get('group'))
+        for info in infos
+    ]
+    orders = orders_of(tasks, 0).values()
+    turns = (i for turn in zip_longest(*orders) for i in turn if i is not None)
+    rows = list(islice(turns, count or max(5 * classes, 30)))
+    found = describe_images([tasks[i].path for i in rows], plan, store)
+    pairs = zip(rows, found.descriptions, strict=True)
+    return {i: texts[: plan.count] for i, texts in pairs if texts}, found.tally
 
 
 def _answers(

@@ -22,7 +22,9 @@ from ..config import load_config
 from ..deploy.classifier import load_classifier
 from ..deploy.export import export
 from ..deploy.folder import new_folder
+from ..describe.plan import DescribePlan
 from ..errors import InputError, require_range
+from ..heads.on_demand import DescriptionReader
 from ..hooks.run_folder import Predictions, load_predictions
 from ..io.files import make_folder, save_atomic
 from ..io.lock import locked
@@ -31,6 +33,7 @@ from . import report
 from .candidates import CANDIDATES, Candidate
 from .cross_validation import Compared, compare, config_of
 from .data import Images, find_images, write_data
+from .describing import find_reader
 from .folds import Folds, make_folds
 from .inputs import WholeInputs
 
@@ -51,6 +54,7 @@ class Outcome:
         test: Probabilities of the test images, or None.
         train_accuracy: Of the final classifier on its training images.
         seconds: That each part took.
+        described: What descriptions are worth, in lines.
     """
 
     images: Images
@@ -58,6 +62,7 @@ class Outcome:
     test: Predictions | None = None
     train_accuracy: float = math.nan
     seconds: dict[str, float] = field(default_factory=dict)
+    described: list[str] = field(default_factory=list)
 
 
 def fit(
@@ -72,6 +77,8 @@ def fit(
     list_file: str | Path = '',
     names: str | Path = '',
     group_by: str | None = None,
+    describer: DescribePlan | None = None,
+    calibrate: int | None = None,
 ) -> 'Classifier':
     """Choose the best method for a folder of images by cross-validation, and train it on all.
 
@@ -90,6 +97,9 @@ def fit(
         list_file: List of images, see :class:`OwnImages`.
         names: File with the classes' names.
         group_by: Regular expression; images with the same match in their path share a fold.
+        describer: Who is asked about training images, so that the classifier can read descriptions
+            of the images that it is unsure of.
+        calibrate: Training images to ask about; five a class and at least 30 by default.
 
     Returns:
         The exported classifier with its ``leaderboard``.
@@ -126,7 +136,11 @@ def fit(
         times.append(time.monotonic())
         _refit(outcome, inputs, config, seed)
         times.append(time.monotonic())
-        _export(compared, out)
+        reader = None
+        if describer is not None:
+            found_by = found, compared, inputs, describer, calibrate, out / 'asked.jsonl'
+            reader, outcome.described = find_reader(*found_by)
+        _export(compared, out, reader)
         times.append(time.monotonic())
         parts = ('features', 'cross-validation', 'refit', 'export')
         spent = (end - start for start, end in zip(times, times[1:], strict=False))
@@ -237,7 +251,7 @@ def _accuracy(model: Any, inputs: WholeInputs) -> float:
     return (logits.argmax(1).cpu() == inputs.labels).float().mean().item()
 
 
-def _export(compared: Compared, out: Path) -> None:
+def _export(compared: Compared, out: Path, reader: DescriptionReader | None = None) -> None:
     folder, run = out / 'exported', out / 'run'
     if (folder / 'classifier.json').is_file():
         shutil.rmtree(folder)  # of an earlier fit into this folder
@@ -245,4 +259,4 @@ def _export(compared: Compared, out: Path) -> None:
     held_out = compared.best.temperature, compared.tensors
     with new_folder(folder) as made:
         classifier = load_classifier(str(out / 'config.py'), checkpoint)
-        print('\n'.join(export(classifier, made, folder, held_out=held_out)))
+        print('\n'.join(export(classifier, made, folder, held_out=held_out, reader=reader)))

@@ -118,7 +118,7 @@ def results(outcome: 'Outcome') -> list[str]:
             )
     else:
         lines.append(f'no test images; chance {chance:.1%}')
-    return lines
+    return lines + outcome.described
 
 
 def show_end(outcome: 'Outcome', out: Path) -> None:
