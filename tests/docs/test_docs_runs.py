@@ -131,7 +131,8 @@ def _matches(word: str) -> list[str]:
 @pytest.mark.parametrize(
     'page', [*FAST, *(pytest.param(page, marks=pytest.mark.slow) for page in SLOW)]
 )
-def test_commands_of_the_page_run(page, run, capsys):
+def test_commands_of_the_page_run(page, run, place, capsys):
+    shutil.rmtree(place / 'fitted', ignore_errors=True)  # another page's, of other methods
     with Loopback() as server:
         for command in commands():
             if command.page == page and command.words[0] != 'export' and not _reason(command):
