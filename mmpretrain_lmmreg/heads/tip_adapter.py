@@ -28,7 +28,7 @@ class TipAdapterHead(ZeroShotHead):
     """
 
     fits_images = True
-    any_length = ('keys', 'key_labels')
+    any_length: tuple[str, ...] = ('keys', 'key_labels')
 
     def __init__(
         self,
