@@ -181,8 +181,9 @@ class HeadInputs:
             return self.descriptions
         prompts = class_prompts(self.classes, self.templates)
         print_log(
-            f'class means are those of prompts with the class names: {show_prompts(prompts)} (from '
-            "the config's `templates` and the data set's class names); no descriptions are used",
+            f'class means are those of prompts with the class names, such as '
+            f"{show_prompts(prompts)} (from the config's `templates` and the data set's class "
+            'names); no descriptions are used',
             'current',
             level=logging.INFO,
         )
