@@ -83,17 +83,20 @@ class Asked:
 
     def __str__(self) -> str:
         lines = [f'{self.described} of {self.images} images classified with their descriptions']
-        if not self.described and self.note:
-            lines = ['descriptions']
         tally = self.tally
         if tally is not None:
             lines[0] += f'; {tally.asked} asked, {tokens(tally, price=self.price)}'
             if tally.spent:
                 lines[0] += f', ended by {tally.spent}'
-        if self.curve.any():
-            lines += ['share described: held-out accuracy, the same at random, tokens of the share']
-            lines += [self._row(*row) for row in self.curve[::2].tolist()]
-        return '\n'.join([self.note, *lines] if self.note else lines)
+        return '\n'.join([self.note] * bool(self.note) + lines + self.worth)
+
+    @property
+    def worth(self) -> list[str]:
+        """The curve, in lines; none where it is not known."""
+        if not self.curve.any():
+            return []
+        head = f'share of {self.images} images described: held-out accuracy, at random, tokens'
+        return [head, *(self._row(*row) for row in self.curve[::2].tolist())]
 
     def _row(self, share: float, _threshold: float, accuracy: float) -> str:
         first, last = self.curve[0, 2].item(), self.curve[-1, 2].item()

@@ -52,4 +52,4 @@ def find_reader(
     )
     shown = ', '.join(f'{each:.3g}' for each in product.exponents)
     note = f'{len(found)} training images described; exponents of image, class names, text: {shown}'
-    return reader, str(Asked(len(found), 0, tally, curve, plan.price, note)).splitlines()
+    return reader, [note, *Asked(100, 0, tally, curve, plan.price).worth]
