@@ -16,6 +16,7 @@ model = dict(
         _delete_=True,
         type='AverageHead',
         num_classes={{_base_.model.head.num_classes}},
+        in_channels=None,  # that of the trunk, found out when trained
         members=[
             dict(weight=0.33, head=dict(type='GDAHead', alpha=1.0)),
             dict(weight=0.33, head=dict(type='LogisticRegressionHead', C=0.01), output='trunk'),
