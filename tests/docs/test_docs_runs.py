@@ -52,6 +52,7 @@ REPLACED = {
     'model.backbone.model_name=lite0-minilm model.backbone.pretrained=None',
     r'fit IMAGES$': 'fit IMAGES --model lite0-minilm --methods zero_shot logreg',
     r'(sweep\.py .*)$': r'\1 --cfg-options train_cfg.max_epochs=2',
+    r'=rsscn7\b': '=images',
     r'\bNAME\b': 'scripted',
     r'\bIMAGES\b': 'images',
     r'\bIMAGE\b': 'images/test/red/0.png',
