@@ -1,93 +1,67 @@
 #!/usr/bin/env bash
-# The README's tables of which method helps, into work_dirs/results: on further draws of the demo (seeds 20 to
-# 24 train on draws 20 to 24, all are tested on draw 30), on described BAR, and untuned on all of BAR with
-# its 300 described images, both with lite0-minilm (BAR_ROOT, LITE0_ROOT); all images, 16 and 4 a class.
-# About two hours on two cores; a stopped run goes on. REGIMES='demo-16 bar-full' is a part of it.
+# All results of docs/results.md, into work_dirs/results; a stopped run goes on.
+#   bash dev/results.sh question main others     # parts; all of them without an argument
+# Data: the demo (seeds train on draws of their own, all are tested on draw 30); BAR's described images
+# (bar) and all of BAR (full), both with lite0-minilm; RSSCN7 with class names only. BAR_ROOT and
+# RSSCN7_ROOT say where they lie. REGIMES='demo-16 full' and SEEDS='20 21' run a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=work_dirs/results rate=optim_wrapper.optimizer.lr means=default_hooks.class_means
+out=work_dirs/results rate=optim_wrapper.optimizer.lr
 train=train_dataloader.dataset val=val_dataloader.dataset test=test_dataloader.dataset
 
-# Four settings of each method that has one to tune, on held-out training images; none of the others
-low=$rate=3e-5,1e-4,3e-4,1e-3 rates=$rate=1e-4,1e-3,1e-2,1e-1 regularised="$rate=1e-4,1e-3 model.head.alpha=0.001,0.01"
-cached='model.head.alpha=1,10'
-declare -A tuned=(
-    [finetune]=$rate=1e-4,3e-4,1e-3,3e-3
-    [lmmreg]=$regularised
-    [mean_start]=$low
-    [mean_start_descriptions]=$low
-    [mean_start_images]=$low
-    [wise_ft]=$rates
-    [gda]=model.head.alpha=0.1,1,10,100
-    [linear_probe]=$rates
-    [image_text]=$rates
-    [l2_sp]="$rate=1e-4,1e-3 model.l2_sp=0.1,1"
-    [tip_adapter]="$cached model.head.beta=1.5,5.5"
-    [tip_adapter_f]="$cached $rate=1e-4,1e-3"
-    [logreg]=model.head.C=0.0316,0.316,3.16,31.6
-    [zs_lp]=$rate=1e-3,1e-2,1e-1,1
-    [nola]=$rate=1e-3,1e-2,1e-1,1
-    [cross_modal]=$rates
-    [cross_modal_descriptions]=$rates
-    [clip_svd]=$rates
-    [clip_a_self]=model.head.ratio=0,0.2,0.5,0.8
-    [labo]="model.head.discriminability=20,200 model.head.coverage=1,10"
-    [caps_adapter]="$cached model.head.delta=0.2,0.5"
-    [m2_mix]=$regularised
-    [rafa]=$regularised
-    [shuffled]=$regularised
-    [class_names]=$regularised
-    [image_means]=$regularised
-    [match_gap]=$regularised
-    [coop]=$rate=2e-4,2e-3,2e-2,2e-1
-    [cocoop]=$rate=2e-4,2e-3,2e-2,2e-1
-)
-main=(finetune wise_ft gda clap mean_start mean_start_descriptions mean_start_images gaussian_start
-    zero_shot)
-all=("${main[@]}" linear_probe image_text l2_sp tip_adapter tip_adapter_f logreg zs_lp lp_plus_plus
-    cross_modal cross_modal_descriptions clip_svd clip_a_self labo caps_adapter m2_mix
-    zero_shot_descriptions classify_by_description perception_clip nola rafa shuffled class_names
-    image_means match_gap)
 # 600 steps also with few images; validation and a checkpoint after the last epoch only
-common=(--seeds 20 21 22 23 24 --cfg-options train_cfg.min_iters=600 train_cfg.val_interval=100000
+common=(--cfg-options train_cfg.min_iters=600 train_cfg.val_interval=100000
     default_hooks.checkpoint.interval=100000)
+# Does the regulariser help, and does it need the descriptions? Its controls have other targets:
+# those of other classes, random ones, and the images themselves
+controls=(shuffled rafa image_means)
+main=(finetune logreg_trunk linear_probe gda clap tip_adapter_f wise_ft mean_start zero_shot)
+others=(logreg zs_lp lp_plus_plus l2_sp tip_adapter cross_modal clip_svd clip_a_self labo m2_mix
+    mean_start_images gaussian_start match_gap nola perception_clip classify_by_description)
+described=(image_text zero_shot_descriptions mean_start_descriptions cross_modal_descriptions caps_adapter)
 
-compare() { python tools/compare.py "$out/$1" --baseline "$2" --out "$out/$1-table"; }
+sweep() { # NAME SEEDS CONFIG OPTIONS...
+    python tools/sweep.py "$3" --seeds $2 --out "$out/$1" --jobs "${JOBS:-2}" "${@:4}"
+    python tools/compare.py "$out/$1" --baseline finetune --out "$out/$1-table"
+}
 
-tuned() { # NAME CONFIG SEEDED OPTIONS...
-    local method setting grid=() methods=("${all[@]}")
-    [[ $1 != demo* ]] || methods+=(coop cocoop) # their text tower is CLIP's
-    for method in lmmreg "${methods[@]}"; do
-        for setting in ${tuned[$method]:-}; do grid+=("$method:$setting"); done
+of_regime() { # REGIME: sets data, seeded and options
+    options=() seeded=$train.shot_seed
+    case $1 in
+        demo*) data=configs/lmmreg_demo.py seeded=$train.draw options=($val.draw=30 $test.draw=30) ;;
+        bar*) data=configs/lmmreg_bar_lite0.py
+            options=($train.described_only=True $val.described_only=True $test.described_only=True) ;;
+        full*) data=configs/lmmreg_bar_lite0.py options=() ;;
+        rsscn7*) data=dev/rsscn7_lite0.py options=() ;;
+    esac
+    export CUSTOM_ROOT=${RSSCN7_ROOT:-}
+    case $1 in *-4) options+=($train.shots=4) ;; *-16) options+=($train.shots=16) ;; esac
+}
+
+five=${SEEDS:-20 21 22 23 24} ten=${SEEDS:-20 21 22 23 24 25 26 27 28 29}
+every=(demo-16 full-16 demo full demo-4 full-4 bar-16 bar bar-4 rsscn7-16 rsscn7 rsscn7-4)
+[[ $# -gt 0 ]] || set -- question main others
+for part; do
+    for regime in ${REGIMES:-${every[@]}}; do
+        of_regime "$regime"
+        case $part-$regime in
+            question-rsscn7* | question-bar*) ;; # no descriptions; a part of full
+            question-*)
+                grid=()
+                for method in lmmreg "${controls[@]}"; do
+                    grid+=("$method:$rate=1e-4,1e-3" "$method:model.head.alpha=0.001,0.01")
+                done
+                sweep "$regime-question" "$five" "$data" --methods finetune "${controls[@]}" \
+                    --select val --grid finetune:$rate=1e-4,3e-4,1e-3,3e-3 "${grid[@]}" \
+                    --seeded "$seeded" "${common[@]}" "${options[@]}" ;;
+            main-*)
+                methods=("${main[@]}")
+                [[ $regime == rsscn7* ]] || methods+=(image_text)
+                sweep "$regime" "$ten" "$data" --methods "${methods[@]}" --seeded "$seeded" \
+                    "${common[@]}" "${options[@]}" ;;
+            others-demo* | others-bar*)
+                sweep "$regime-others" "$five" "$data" --methods finetune "${others[@]}" \
+                    "${described[@]:1}" --seeded "$seeded" "${common[@]}" "${options[@]}" ;;
+        esac
     done
-    python tools/sweep.py "$2" --methods "${methods[@]}" --seeded "$3" --select val --out "$out/$1" \
-        --grid "${grid[@]}" "${common[@]}" "${@:4}"
-    compare "$1" finetune
-}
-
-untuned() { # likewise, the main methods at their defaults
-    python tools/sweep.py "$2" --methods "${main[@]}" --seeded "$3" --out "$out/$1" "${common[@]}" "${@:4}"
-    compare "$1" finetune
-}
-
-controls() { # likewise: descriptions, those of other classes, without the names
-    local from=mean_start_descriptions
-    python tools/sweep.py "$2" --methods $from --seeded "$3" --out "$out/$1" \
-        --grid $from:$means.shuffled=False,True $from:$means.cut_names=False,True \
-        $from:'model.head.texts=["descriptions"]' "${common[@]}" "${@:4}"
-    compare "$1" "$from [shuffled=False, cut_names=False, texts=['descriptions']]"
-}
-
-demo=(configs/lmmreg_demo.py $train.draw $val.draw=30 $test.draw=30)
-bar=(configs/lmmreg_bar_lite0.py $train.shot_seed)
-described=($train.described_only=True $val.described_only=True $test.described_only=True)
-every=(demo-16 bar-16 demo bar demo-4 bar-4 bar-full demo-16-controls bar-16-controls)
-for regime in ${REGIMES:-${every[@]}}; do
-    shots=() data=("${demo[@]}") kind=tuned
-    [[ $regime != *-4* ]] || shots=($train.shots=4)
-    [[ $regime != *-16* ]] || shots=($train.shots=16)
-    [[ $regime != bar* ]] || data=("${bar[@]}" "${described[@]}")
-    [[ $regime != bar-full ]] || data=("${bar[@]}") kind=untuned
-    [[ $regime != *-controls ]] || kind=controls
-    $kind "$regime" "${data[@]}" "${shots[@]}"
 done

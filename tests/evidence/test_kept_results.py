@@ -1,4 +1,4 @@
-"""A p-value can be computed again from what docs/results keeps."""
+"""Figures of docs/results.md are computed again from what docs/results keeps."""
 
 import json
 import runpy
@@ -12,10 +12,15 @@ from mmpretrain_lmmreg.evidence.runs import load_methods
 
 from .conftest import made_up
 
-SCRIPT = Path(__file__).resolve().parents[2] / 'dev' / 'results.py'
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_p_value_is_recomputed_from_what_is_kept(make_run, tmp_path):
+@pytest.fixture(scope='module')
+def script():
+    return runpy.run_path(str(ROOT / 'dev' / 'results.py'))
+
+
+def test_a_p_value_is_that_of_compare(make_run, tmp_path, script):
     runs = []
     for name, accuracy, fitted in (('finetune', 0.7, False), ('gda', 0.8, True), ('ours', 0.9, 0)):
         for seed in (0, 1, 2):
@@ -27,13 +32,12 @@ def test_a_p_value_is_recomputed_from_what_is_kept(make_run, tmp_path):
     comparison = comparison_of(load_methods([tmp_path / 'out/demo']), 'finetune')
     (tmp_path / 'out/demo-table').mkdir()
     (tmp_path / 'out/demo-table/table.json').write_text(json.dumps(comparison))
-    script = runpy.run_path(str(SCRIPT))
     script['collect'](tmp_path / 'out', tmp_path / 'kept')
+    sweep = script['Sweep']('demo', tmp_path / 'kept')
     rows = {row['method']: row for row in comparison['rows']}
     for name in ('gda', 'ours'):
-        again = script['p_value']('demo', name, 'finetune', tmp_path / 'kept')
+        again = sweep.p(sweep.scores[name], sweep.scores['finetune'])
         assert again == pytest.approx(rows[name]['p'])
+        assert sweep.scores[name].mean() == pytest.approx(rows[name]['accuracy'])
     with np.load(tmp_path / 'kept/demo.npz') as file:
         assert file['correct'].shape == (9, 8) and file['seed'].tolist() == 3 * [0, 1, 2]
-    kept = json.loads((tmp_path / 'kept/demo.json').read_text())
-    assert kept == comparison
