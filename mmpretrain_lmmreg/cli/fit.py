@@ -9,7 +9,6 @@ same command.
 from argparse import ArgumentParser
 
 from ..describe.describers import NAMES, missing_endpoint
-from ..describe.plan import DescribePlan
 from ..errors import InputError
 from .options import command_parser, positive, price, whole
 
@@ -52,6 +51,7 @@ def parser() -> ArgumentParser:
 def main() -> None:
     """Choose, train and export."""
     args = vars(parser().parse_args())
+    from ..describe.plan import DescribePlan
     from ..fitting.fit import fit
     from .runner import quiet_log
 

@@ -190,8 +190,8 @@ class Classifier:
             InputError: nothing is described, or the classifier is an exported folder alone.
 
         Example:
-            >>> load('fitted').explain('a.jpg')[0]['classes']
-            ['climbing']
+            >>> sorted(load('fitted').explain('a.jpg')[0])
+            ['classes', 'similarity', 'text']
         """
         return self._explainer.closest(torch.from_numpy(self.embed(image)[0]), count)
 

@@ -139,17 +139,19 @@ def test_a_text_tower_loads_into_either_class_of_open_clip(weights):
 def test_local_dir_loads_its_own_weights(weights, tmp_path):
     file, model = weights
     config = {'model_cfg': configs.model_config('small'), 'preprocess_cfg': {'mean': [0, 0, 0]}}
-    (tmp_path / 'open_clip_config.json').write_text(json.dumps(config))
-    name = f'local-dir:{tmp_path}'
+    folder = tmp_path / 'model'
+    folder.mkdir()
+    (folder / 'open_clip_config.json').write_text(json.dumps(config))
+    name = f'local-dir:{folder}'
     fails('clip.missing_file', clip_model.load_visual, name)
-    save_file(model.visual.state_dict(), tmp_path / 'a.safetensors')
+    save_file(model.visual.state_dict(), folder / 'a.safetensors')
     fails('clip.missing_tower', clip_model.load_visual, name)
-    file.rename(tmp_path / 'b.pth')
+    file.rename(folder / 'b.pth')
     assert 'a.safetensors, b.pth' in fails('clip.several_files', clip_model.load_visual, name)
-    (tmp_path / 'b.pth').rename(tmp_path / 'open_clip_model.bin')
+    (folder / 'b.pth').rename(folder / 'open_clip_model.bin')
     visual = clip_model.load_visual(name)
     assert same_state(visual, model.visual) and visual.preprocess_cfg['mean'] == [0, 0, 0]
-    assert same_state(clip_model.load_open_clip(name, tmp_path / 'open_clip_model.bin'), model)
+    assert same_state(clip_model.load_open_clip(name, folder / 'open_clip_model.bin'), model)
 
 
 def test_activation_is_logged_once_where_the_file_cannot_tell(weights, monkeypatch):

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import json
 import pkgutil
 import shutil
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from PIL import Image
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg import fit
 from mmpretrain_lmmreg.datasets import DemoActions
+from mmpretrain_lmmreg.descriptions.samples import ONE
 
-NEEDS_A_FIT = ('Classifier', 'load')
+NEEDS_A_FIT = ('Classifier', 'explain', 'load')
 SLOW = ('fit', *NEEDS_A_FIT)
 
 
@@ -35,7 +37,7 @@ def examples() -> Iterator:
 
 @pytest.fixture(scope='module')
 def images(tmp_path_factory) -> Path:
-    """Coloured noise under the names of the demo's classes."""
+    """Coloured noise under the names of the demo's classes; each image is described."""
     folder = tmp_path_factory.mktemp('noise') / 'images'
     rng = np.random.default_rng(0)
     for number, name in enumerate(DemoActions.METAINFO['classes']):
@@ -44,6 +46,9 @@ def images(tmp_path_factory) -> Path:
         for n in range(8):
             pixels = rng.normal(colour, 40, (40, 50, 3)).clip(0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / name / f'{n}.png')
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob('*.png')]
+    lines = [dict(image=n, prompt=ONE, reply=f'This is {Path(n).parent}.') for n in names]
+    (folder / 'descriptions.jsonl').write_text(''.join(f'{json.dumps(x)}\n' for x in lines))
     return folder
 
 
@@ -58,7 +63,7 @@ def fitted(images, tmp_path_factory) -> Path:
 @pytest.mark.parametrize('test', list(examples()))
 def test_example(test, images, tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
-    Image.open(images / 'climbing/0.png').save('a.jpg')
+    shutil.copy(images / 'climbing/0.png', 'a.jpg')  # what JPEG does to noise is not the matter
     if test.name.rpartition('.')[2] in NEEDS_A_FIT:
         shutil.copytree(request.getfixturevalue('fitted'), 'fitted')
     if test.name.endswith('.fit'):

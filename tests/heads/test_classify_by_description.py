@@ -48,7 +48,7 @@ def test_a_class_scores_the_mean_cosine_not_that_of_the_mean():
     torch.testing.assert_close(head((torch.tensor([[3.0, 4.0]]),)), torch.tensor([[7.0, 8.0]]))
 
 
-def test_from_a_file_without_descriptions(config_of, train, evaluate, file, pictures):
+def test_from_a_file_without_descriptions(config_of, train, file, pictures):
     cfg = config_of('classify_by_description', **{'model.head.sentences': file})
     cfg.train_cfg.max_epochs = 1
     pipeline = cfg.train_dataloader.dataset.pipeline
