@@ -218,10 +218,11 @@ def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float
     return rules, {n: each.temperature for n, each in judged.items()}
 
 
-def print_tables(out: Path) -> None:
+def print_tables(out: Path, first: int) -> None:
     """Points below the best candidate in hindsight, and above default fine-tuning."""
     found: dict = defaultdict(list)
-    for file in sorted(out.glob('*.npz')):
+    files = [file for file in out.glob('*.npz') if int(file.stem.rpartition('_')[2]) >= first]
+    for file in sorted(files):
         with np.load(file) as opened:
             content = dict(opened)
         shots = file.stem.split('_')[1]
@@ -316,9 +317,10 @@ def main() -> None:
     parser.add_argument('what', choices=['scores', 'tables', 'coverage'])
     parser.add_argument('out', type=Path)
     parser.add_argument('--seeds', type=int, default=5)
+    parser.add_argument('--first', type=int, default=0, help='tables of the seeds from this one on')
     args = parser.parse_args()
     if args.what == 'tables':
-        print_tables(args.out)
+        print_tables(args.out, args.first)
         return
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ['REGRETS_OUT'] = str(args.out)

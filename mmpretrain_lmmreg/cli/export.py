@@ -1,9 +1,9 @@
 """Export a checkpoint to a folder that classifies without mmpretrain.
 
 OUT holds weights under open_clip's names, the classifier, class names, preprocessing, a
-temperature and predict.py. The script needs open_clip, safetensors and pillow. The temperature is
-fitted on validation images; without any it is 1. The probabilities are compared with the model's
-before OUT appears.
+temperature and predict.py. The script needs torch, open_clip, safetensors and pillow. The
+temperature is fitted on validation images; without any it is 1. The probabilities are compared with
+the model's before OUT appears.
 """
 
 from argparse import ArgumentParser, Namespace

@@ -198,7 +198,7 @@ def _fits(value: Any, hint: Any) -> bool:
     kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind in (types.UnionType, typing.Union):
         return any(_fits(value, each) for each in inner)
-    if not inspect.isclass(kind):
+    if kind is Any or not inspect.isclass(kind):  # Any is a class from Python 3.11 on
         return True
     if kind in (int, float):
         number = isinstance(value, int | kind) and not isinstance(value, bool)

@@ -132,6 +132,11 @@ def load_methods(folders: Sequence[str | Path], split: str = 'test') -> list[Met
 def read_folder(folder: Path, split: str) -> list[FinishedRun]:
     """The run of a work folder, or the final runs that a sweep's ``sweep.json`` lists."""
     if not (folder / 'sweep.json').is_file():
+        if (folder / 'runs').is_dir() or (folder / 'select').is_dir():
+            raise InputError(
+                f'{folder} is a sweep that is not finished; the command of the sweep continues it',
+                code='evidence.unfinished',
+            )
         return [read_run(folder, split)]
     return [
         read_run(folder / entry['folder'], split, entry['tuning'], entry['options'])

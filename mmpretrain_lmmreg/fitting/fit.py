@@ -4,7 +4,8 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,7 +122,7 @@ def fit(
         pretrained = PRETRAINED if model == MODEL else None
     out = Path(out)
     make_folder(out)
-    with locked(out / '.lock', 'or name another --out'):
+    with locked(out / '.lock', 'or name another --out'), _warnings_alone():
         found = find_images(images, test, list_file, names, group_by, seed)
         for name, value in found.card():
             print(f'{name:>16}  {value}', flush=True)
@@ -162,14 +163,23 @@ def _chosen_methods(methods: Sequence[str] | None) -> list[Candidate]:
     return [c for c in CANDIDATES if methods is None or c.method in methods]
 
 
+@contextmanager
+def _warnings_alone() -> Iterator[None]:
+    """Leave out of the log how each weight of each candidate was made."""
+    logger = MMLogger.get_current_instance()
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
 def _make_inputs(config: Path) -> WholeInputs:
     """All training images' features, computed once, and what heads ask for."""
     cfg = load_config(config)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
-        logger = MMLogger.get_current_instance()
-        before = logger.level
-        logger.setLevel(logging.WARNING)  # of each weight, how it was made
         model = MODELS.build(cfg.model)
         try:
             model.init_weights()
@@ -177,11 +187,9 @@ def _make_inputs(config: Path) -> WholeInputs:
             if error.code != 'clip.no_download':
                 raise
             raise InputError(
-                f'{error} With fit that is --pretrained FILE, or --model {SMALL}',
+                f'{error}. The options of fit are --pretrained FILE and --model {SMALL}',
                 code='clip.no_download',
             ) from error
-        finally:
-            logger.setLevel(before)
     loader = DataLoader(dataset, cfg.train_dataloader.batch_size, num_workers=2)
     loop: Any = SimpleNamespace(dataloader=loader)
     model = model.eval().to(get_device())

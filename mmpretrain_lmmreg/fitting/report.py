@@ -130,7 +130,7 @@ def show_end(outcome: 'Outcome', out: Path) -> None:
     print('next:')
     print(f'  mmpretrain-lmmreg predict {out} IMAGE_OR_FOLDER...')
     print(f'  mmpretrain-lmmreg train {shlex.quote(str(out / "config.py"))}')
-    print(f'  mmpretrain-lmmreg describe {out / "data.py"}')
+    print(f'  mmpretrain-lmmreg describe {out / "data.py"} --describer openai --model NAME')
 
 
 def write(outcome: 'Outcome', out: Path) -> None:

@@ -1,12 +1,13 @@
 """Wrong settings are named before anything starts, all in one message."""
 
 import sys
+from typing import Any
 
 import pytest
 from mmengine.config import Config
 
 from mmpretrain_lmmreg.cli import upstream
-from mmpretrain_lmmreg.cli.linter import check_settings, setting_problems
+from mmpretrain_lmmreg.cli.linter import _fits, check_settings, setting_problems
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
@@ -248,3 +249,7 @@ def test_the_command_lists_them_before_it_makes_a_work_folder(tmp_path, monkeypa
         'optim_wrapper.optimizer.type',
     ]
     assert not work_dir.exists()
+
+
+def test_an_argument_without_a_hint_may_be_anything():
+    assert _fits(6, Any) and _fits([1], list) and not _fits('6', int)

@@ -151,6 +151,9 @@ def test_runs_that_cannot_be_taken_are_refused(make_run, tmp_path):
         load_methods([make_run('broken', finished=False)])
     with refused('hooks.no_record', MissingInputError):
         load_methods([tmp_path / 'nothing'])
+    (tmp_path / 'sweep/runs').mkdir(parents=True)
+    with refused('evidence.unfinished', match='sweep that is not finished'):
+        load_methods([tmp_path / 'sweep'])
     for epoch in (dict(epoch=1, accuracy=1e308), dict(epoch=10**30, accuracy=0.5)):
         with refused('hooks.bad_record'):
             load_methods([make_run('drawn', epochs=[dict(epoch, seconds=1)])])
