@@ -42,15 +42,6 @@ SHOTS = (None, 16, 4)
 COVERAGES = (0.8, 0.9, 0.95)
 CHEAP = ('zero_shot', 'gda', 'logreg', 'logreg_trunk')
 DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
-RSSCN7_NAMES = dict(
-    aGrass='grass',
-    bField='farm field',
-    cIndustry='industrial area',
-    dRiverLake='river or lake',
-    eForest='forest',
-    fResident='residential area',
-    gParking='parking lot',
-)
 
 
 class Data:
@@ -125,8 +116,9 @@ def _rsscn7(out: Path) -> Data:
         'default_hooks = dict(class_means=dict(source="class_names"))\n'
     )
     pipeline = load_config(base).test_pipeline
-    root = os.environ['RSSCN7_ROOT']
-    data = dict(type='OwnImages', data_root=root, class_names=RSSCN7_NAMES, test_fraction=0.0)
+    os.environ['CUSTOM_ROOT'] = root = os.environ['RSSCN7_ROOT']
+    names = load_config(Path(__file__).with_name('rsscn7_lite0.py')).names
+    data = dict(type='OwnImages', data_root=root, class_names=dict(names), test_fraction=0.0)
     return Data('rsscn7', _write('rsscn7', text), dict(data, pipeline=pipeline), None)
 
 

@@ -17,10 +17,9 @@ names = dict(
     gParking='parking lot',
 )
 templates = ['a satellite photo of {}.']
-split = dict(dataset=dict(class_names=names, test_fraction=4 / 7))
-train_dataloader = split
-val_dataloader = split
-test_dataloader = split
+train_dataloader = dict(dataset=dict(class_names=dict(_delete_=True, **names), test_fraction=4 / 7))
+val_dataloader = dict(dataset=dict(class_names=dict(_delete_=True, **names), test_fraction=4 / 7))
+test_dataloader = val_dataloader
 
 model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]),

@@ -26,7 +26,7 @@ from ..errors import InputError, require_range
 from ..heads.cascade_vlm import CascadeVLMHead
 from ..heads.describe_on_demand import DescribeOnDemandHead, embed_unit
 from ..heads.inputs import HeadInputs
-from ..heads.on_demand import Embed, Reader, share_for
+from ..heads.on_demand import Embed, Reader, count_of, share_for
 from ..text.prompts import TEMPLATES
 from .classifier import Classifier, text_tower
 from .predict import Prediction, top
@@ -164,7 +164,7 @@ def describe_unsure(
     share = request.budget
     if request.target_accuracy is not None:
         share = share_for(reader.curve, request.target_accuracy)
-    most = max(int(share * len(results) + 1e-9) - request.spent, 0)
+    most = max(count_of(share, len(results)) - request.spent, 0)
     rows = reader.unsure(probabilities, share)[:most]
     lists, tally = _answers(
         [sources[results[i]['image']] for i in rows.tolist()],

@@ -57,8 +57,9 @@ def expected_calibration_error(label: ArrayLike, probs: ArrayLike) -> float:
     return float(np.average(np.abs(accuracy - confidence), weights=counts))
 
 
-def wilson(share: NDArray, count: NDArray, level: float = 0.95) -> tuple[NDArray, NDArray]:
+def wilson(share: ArrayLike, count: ArrayLike, level: float = 0.95) -> tuple[NDArray, NDArray]:
     """Wilson's interval of shares of ``count`` images each."""
+    share, count = np.asarray(share), np.asarray(count)
     z2 = norm.ppf((1 + level) / 2) ** 2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     half = np.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2))) / (1 + z2 / count)

@@ -233,11 +233,7 @@ def _refit(outcome: Outcome, inputs: WholeInputs, config: Path, seed: int) -> No
     if outcome.images.test:
         runner.test()
         outcome.test = load_predictions(run)
-    model = runner.model.eval()
-    with torch.no_grad():
-        logits = model.head(model.backbone(inputs.trunk.to(next(model.parameters()).device)))
-    right = logits.argmax(1).cpu() == inputs.labels.cpu()
-    outcome.train_accuracy = right.double().mean().item()
+    outcome.train_accuracy = _accuracy(runner.model, inputs)
 
 
 class _QuietRunner(LMMRegRunner):
@@ -256,7 +252,7 @@ def _accuracy(model: Any, inputs: WholeInputs) -> float:
     model.eval()
     with torch.no_grad():
         logits = model.head(model.backbone(inputs.trunk.to(next(model.parameters()).device)))
-    return (logits.argmax(1).cpu() == inputs.labels).float().mean().item()
+    return (logits.argmax(1).cpu() == inputs.labels.cpu()).double().mean().item()
 
 
 def _export(compared: Compared, out: Path, reader: DescriptionReader | None = None) -> None:

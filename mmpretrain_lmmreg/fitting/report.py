@@ -1,6 +1,5 @@
 """What a fit prints, and its page."""
 
-import math
 import shlex
 from html import escape
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..datasets.thumbnails import thumbnail
+from ..evidence.stats import wilson
 from ..io.files import save_atomic
 from .choice import contradicted
 from .cross_validation import Compared
@@ -86,14 +86,6 @@ def left_out(compared: Compared) -> list[str]:
     return [f'left out: {", ".join(each)}: {reason}' for reason, each in names.items()]
 
 
-def interval(share: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of ``count`` images."""
-    z = 1.96
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count**2)) / (1 + z * z / count)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 def results(outcome: 'Outcome') -> list[str]:
     """What came out, in lines."""
     best, classes = outcome.compared.best, outcome.images.classes
@@ -103,7 +95,7 @@ def results(outcome: 'Outcome') -> list[str]:
     chance = 1 / len(classes)
     if outcome.test is not None:
         right = float(outcome.test.correct.mean())
-        low, high = interval(right, len(outcome.test.label))
+        low, high = wilson(right, len(outcome.test.label))
         lines.append(
             f'test accuracy {right:.1%} (95 % interval {low:.1%} to {high:.1%}, '
             f'{len(outcome.test.label)} images); chance {chance:.1%}; '

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..datasets.names import bare_name
 from ..errors import InputError, require_range
-from .on_demand import Embed
+from .on_demand import Embed, count_of
 from .zero_shot import ZeroShotHead
 
 CANDIDATES = '{candidates}'
@@ -94,7 +94,7 @@ class CandidateReader:
         """Those of the largest entropy, if it is above the threshold."""
         entropy = torch.special.entr(probabilities).sum(1)
         order = entropy.argsort(descending=True, stable=True)
-        order = order[: int(share * len(order) + 1e-9)]
+        order = order[: count_of(share, len(order))]
         return order[entropy[order] > self.threshold]
 
     def prompts_for(self, probabilities: Tensor) -> Sequence[Sequence[str]]:

@@ -165,6 +165,16 @@ def margins(probabilities: Tensor) -> Tensor:
     return first - second
 
 
+def count_of(share: float, images: int) -> int:
+    """Number of images that a share is, rounded down.
+
+    Example:
+        >>> count_of(0.29, 100)  # 28.999999999999996 as a product
+        29
+    """
+    return int(share * images + 1e-9)
+
+
 def least_sure(probabilities: Tensor, share: float) -> Tensor:
     """Rows of a share of the images, rounded down, the least sure first.
 
@@ -173,7 +183,7 @@ def least_sure(probabilities: Tensor, share: float) -> Tensor:
         tensor([2, 1])
     """
     order = margins(probabilities).argsort(stable=True)
-    return order[: int(share * len(order) + 1e-9)]
+    return order[: count_of(share, len(order))]
 
 
 def accuracy_curve(image: Tensor, product: Tensor, labels: Tensor) -> Tensor:
