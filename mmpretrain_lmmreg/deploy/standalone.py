@@ -60,11 +60,14 @@ class Classifier(torch.nn.Module):
             check_file(folder / FOLDS)
             self.folds = load_file(folder / FOLDS)
         self.folder, self.described = folder, settings['described']
+        before = logging.root.manager.disable
         logging.disable(logging.WARNING)  # open_clip warns of weights that are loaded below
-        model, _, self.preprocess = open_clip.create_model_and_transforms(
-            f'local-dir:{folder}', load_weights=False, text_cfg=NO_TEXT
-        )
-        logging.disable(logging.NOTSET)
+        try:
+            model, _, self.preprocess = open_clip.create_model_and_transforms(
+                f'local-dir:{folder}', load_weights=False, text_cfg=NO_TEXT
+            )
+        finally:
+            logging.disable(before)
         weights = load_file(folder / 'open_clip_model.safetensors')
         names = [name for name in weights if name.startswith('visual.')]
         self.visual = model.visual
