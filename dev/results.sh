@@ -2,8 +2,9 @@
 # All results of docs/results.md, into work_dirs/results; a stopped run goes on.
 #   bash dev/results.sh question main others     # parts; all of them without an argument
 # Data: the demo (seeds train on draws of their own, all are tested on draw 30); BAR's described images
-# (bar) and all of BAR (full), both with lite0-minilm; RSSCN7 with class names only. BAR_ROOT and
-# RSSCN7_ROOT say where they lie. REGIMES='demo-16 full' and SEEDS='20 21' run a part.
+# (bar) and all of BAR (full; with 4 or 16 training images a class, described ones), both with
+# lite0-minilm; RSSCN7 with class names only. BAR_ROOT and RSSCN7_ROOT say where they lie.
+# REGIMES='demo-16 full' and SEEDS='20 21' run a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=work_dirs/results rate=optim_wrapper.optimizer.lr
@@ -31,7 +32,8 @@ of_regime() { # REGIME: sets data, seeded and options
         demo*) data=configs/lmmreg_demo.py seeded=$train.draw options=($val.draw=30 $test.draw=30) ;;
         bar*) data=configs/lmmreg_bar_lite0.py
             options=($train.described_only=True $val.described_only=True $test.described_only=True) ;;
-        full*) data=configs/lmmreg_bar_lite0.py options=() ;;
+        full) data=configs/lmmreg_bar_lite0.py options=() ;;
+        full-*) data=configs/lmmreg_bar_lite0.py options=($train.described_only=True) ;;
         rsscn7*) data=dev/rsscn7_lite0.py options=() ;;
     esac
     export CUSTOM_ROOT=${RSSCN7_ROOT:-}
