@@ -125,7 +125,7 @@ def _components(path: str, part: Any) -> Iterator[tuple[str, ConfigDict]]:
 def _component_problems(path: str, part: ConfigDict) -> list[tuple[str, str]]:
     """What is wrong with a component; of several of its name, the one that takes it best."""
     name = part['type']
-    found = {each.get(name) for each in REGISTRIES} if isinstance(name, str) else {name}
+    found = {_registered(name, each) for each in REGISTRIES} if isinstance(name, str) else {name}
     if found == {None}:
         known = [n for r in REGISTRIES for n in (*r.module_dict, *(r.parent or r).module_dict)]
         near = _hint(name, known)
@@ -135,6 +135,15 @@ def _component_problems(path: str, part: ConfigDict) -> list[tuple[str, str]]:
     if not best and len(classes) == 1 and (refusal := _refusal(part, classes[0])):
         return [(path, f'is refused: {refusal}')]
     return best
+
+
+def _registered(name: str, registry: Registry) -> Any:
+    """As ``registry.get``, which tries to import each name that is not found, in milliseconds."""
+    registry.import_from_location()
+    for each in (registry, registry.parent):
+        if each is not None and name in each.module_dict:
+            return each.module_dict[name]
+    return registry.get(name) if '.' in name else None
 
 
 def _item_problems(path: str, part: dict, taker: Callable) -> Problems:
