@@ -16,6 +16,8 @@ import argparse
 import os
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,13 +35,14 @@ from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
 from mmpretrain_lmmreg.fitting.choice import SHRINKAGE, judge, log_likelihoods, rank, weigh
 from mmpretrain_lmmreg.fitting.cross_validation import config_of, fold_tensors, score_folds
-from mmpretrain_lmmreg.fitting.folds import make_folds
+from mmpretrain_lmmreg.fitting.folds import Folds, make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
 from mmpretrain_lmmreg.fitting.training import train_subsets
 from mmpretrain_lmmreg.io.files import save_atomic
 
 SHOTS = (None, 16, 4)
 COVERAGES = (0.8, 0.9, 0.95)
+FURTHER_STEPS = (100, 900)  # beside those of the candidates
 CHEAP = ('zero_shot', 'gda', 'logreg', 'logreg_trunk')
 DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
 
@@ -128,20 +131,64 @@ def _write(name: str, text: str) -> str:
     return str(file)
 
 
-def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
-    """Keep the logits of all candidates for one data set, number of images and seed."""
+def divide(data: Data, shots: int | None, seed: int, division: int = 0) -> tuple:
+    """Rows of the training images, their folds and the rows of each kind of test images."""
     kept, tests = data.divide(seed, shots)
     rows = torch.tensor([sample['index'] for sample in kept])
     labels = [sample['gt_label'] for sample in kept]
     units = [sample.get('group') or sample['rel_path'] for sample in kept]
-    folds = make_folds(labels, units, int(data.labels.max()) + 1, seed)
-    test = torch.cat(list(tests.values()))
-    parts = [(rows[train], rows[held]) for train, held in folds.parts()] + [(rows, test)]
+    name = f'{seed}, {division}' if division else seed
+    return rows, make_folds(labels, units, int(data.labels.max()) + 1, name), tests
+
+
+def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
+    """Keep the logits of all candidates for one data set, number of images and seed."""
+    rows, folds, tests = divide(data, shots, seed)
     content: dict = {'fold': folds.fold, 'labels': data.labels[rows]}
     for name, where in tests.items():
         content[f'test {name}'] = data.labels[where]
-    times = []
-    for candidate in (*CANDIDATES, DEFAULT):
+    content |= scores(data, CANDIDATES, rows, folds, tests, seed)
+    content |= scores(data, [DEFAULT], rows, folds, tests, seed)
+    keep(content, file)
+
+
+def score_further(data: Data, shots: int | None, seed: int, file: Path) -> None:
+    """Keep the logits of other numbers of steps, and of a second division into folds."""
+    rows, folds, tests = divide(data, shots, seed)
+    alike = {'alike': tests['alike']}
+    content = scores(data, further_candidates(), rows, folds, alike, seed)
+    again = divide(data, shots, seed, division=1)[1]
+    content['fold again'] = again.fold
+    content |= scores(data, CANDIDATES, rows, again, {}, seed, 'again')
+    keep(content, file)
+
+
+def further_candidates() -> list[Candidate]:
+    """Those that train the projection, with other numbers of steps."""
+    key = 'train_cfg.min_iters'
+    return [
+        replace(c, name=f'{c.name} steps={steps}', settings={**c.settings, key: steps})
+        for steps in FURTHER_STEPS
+        for c in CANDIDATES
+        if key in c.settings
+    ]
+
+
+def scores(
+    data: Data,
+    candidates: Sequence[Candidate],
+    rows: torch.Tensor,
+    folds: Folds,
+    tests: dict[str, torch.Tensor],
+    seed: int,
+    held_name: str = 'held',
+) -> dict[str, torch.Tensor]:
+    """Logits of held-out images and, trained on all ``rows``, of each kind of test images."""
+    parts = [(rows[train], rows[held]) for train, held in folds.parts()]
+    if tests:
+        parts.append((rows, torch.cat(list(tests.values()))))
+    content, times = {}, []
+    for candidate in candidates:
         began = time.time()
         own = parts[-1:] if candidate is DEFAULT else parts
         try:
@@ -150,22 +197,27 @@ def score_cell(data: Data, shots: int | None, seed: int, file: Path) -> None:
         except InputError as error:
             print(f'  {candidate.name}: {error}', flush=True)
             continue
-        scores = [
+        found = [
             head_logits(data.features[held], form)
             for (_, held), form in zip(own, forms, strict=True)
         ]
         times.append(f'{candidate.name} {time.time() - began:.1f}')
-        held = torch.zeros(len(rows), scores[-1].shape[1])
-        for k, score in enumerate(scores[:-1]):
+        if tests:
+            sizes = [len(where) for where in tests.values()]
+            for name, part in zip(tests, found.pop().split(sizes), strict=True):
+                content[f'{name} {candidate.name}'] = part
+        held = torch.zeros(len(rows), int(data.labels.max()) + 1)
+        for k, score in enumerate(found):
             held[folds.fold == k] = score
-        content[f'held {candidate.name}'] = held
-        for name, part in zip(
-            tests, scores[-1].split([len(t) for t in tests.values()]), strict=True
-        ):
-            content[f'{name} {candidate.name}'] = part
+        content[f'{held_name} {candidate.name}'] = held
+    print(f'{data.name}: {", ".join(times)}', flush=True)
+    return content
+
+
+def keep(content: dict, file: Path) -> None:
+    """Write a cell whole."""
     with save_atomic(file) as opened:
         np.savez_compressed(opened, **{k: np.asarray(v) for k, v in content.items()})
-    print(f'{file.stem}: {", ".join(times)}', flush=True)
 
 
 def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
@@ -275,11 +327,8 @@ def print_coverage(found: list[Data], seeds: int) -> None:
 
 def coverage_of(data: Data, shots: int | None, seed: int) -> dict:
     """Share of covered test images and mean size of a set, by kind of test images and coverage."""
-    kept, tests = data.divide(seed, shots)
-    rows = torch.tensor([sample['index'] for sample in kept])
+    rows, folds, tests = divide(data, shots, seed)
     labels = data.labels[rows]
-    units = [sample.get('group') or sample['rel_path'] for sample in kept]
-    folds = make_folds(labels.tolist(), units, int(data.labels.max()) + 1, seed)
     parts = [(rows[train], rows[held]) for train, held in folds.parts()]
     found, judged = {}, []
     for candidate in CANDIDATES:
@@ -306,7 +355,7 @@ def coverage_of(data: Data, shots: int | None, seed: int) -> dict:
 def main() -> None:
     """Score or print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('what', choices=['scores', 'tables', 'coverage'])
+    parser.add_argument('what', choices=['scores', 'further', 'tables', 'coverage'])
     parser.add_argument('out', type=Path)
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--first', type=int, default=0, help='tables of the seeds from this one on')
@@ -320,12 +369,14 @@ def main() -> None:
     if args.what == 'coverage':
         print_coverage(found, args.seeds)
         return
+    further = args.what == 'further'
     for seed in range(args.seeds):
-        for shots in SHOTS[::-1]:
+        for shots in (16,) if further else SHOTS[::-1]:
             for data in found:
-                file = args.out / f'{data.name}_{shots or "all"}_{seed}.npz'
+                name = f'{data.name}_{shots or "all"}_{seed}.npz'
+                file = args.out / f'further_{name}' if further else args.out / name
                 if not file.exists():
-                    score_cell(data, shots, seed, file)
+                    (score_further if further else score_cell)(data, shots, seed, file)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -69,3 +71,17 @@ def test_a_csv_holds_no_formula():
     lines = comma_separated(dict(rows=rows)).splitlines()
     assert lines[1:] == ["'=1+1,,-0.5,{}", "'@x,,-0.5,{}", 'a=b,,-0.5,{}']
     assert no_formula(-1.5) == -1.5 and no_formula('+1') == "'+1" and no_formula('') == ''
+
+
+def test_a_reader_that_leaves_ends_a_command_quietly():
+    code = (
+        'from mmpretrain_lmmreg.io.printing import may_close\n'
+        'with may_close():\n    for i in range(100_000): print(i)'
+    )
+    command = subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout.readline() == '0\n'
+    command.stdout.close()
+    assert command.stderr.read() == '' and command.wait() == 1
+    command.stderr.close()

@@ -45,7 +45,7 @@ def run(args: Namespace) -> None:
         onnx_model.require_onnx()
     with folder.new_folder(args.folder) as made:
         classifier = load_classifier(args.config, args.checkpoint, args.on)
-        print('\n'.join(export(classifier, made, args.folder, args.onnx, with_text=args.with_text)))
+        print('\n'.join(export(classifier, made, args.onnx, with_text=args.with_text)))
     print(f'{args.folder} classifies images: python {args.folder / "predict.py"} IMAGE...')
 
 

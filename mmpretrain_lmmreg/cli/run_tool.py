@@ -11,7 +11,7 @@ from torch import distributed
 
 from ..config import config_folder
 from ..errors import InputError
-from ..io.printing import plain
+from ..io.printing import may_close, plain
 from .runner import shorten_terminal
 
 
@@ -30,7 +30,8 @@ def run_tool(main: Callable[[], None], kept: str = '') -> None:
     os.environ.setdefault('LMMREG_CONFIGS', str(config_folder()))
     shorten_terminal(MMLogger.get_current_instance())
     try:
-        main()
+        with may_close():
+            main()
         if distributed.is_available() and distributed.is_initialized():
             distributed.barrier()  # none leaves while another still needs it
             distributed.destroy_process_group()

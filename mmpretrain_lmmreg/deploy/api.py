@@ -187,7 +187,8 @@ class Classifier:
             classifies by descriptors gives those of the likeliest class.
 
         Raises:
-            InputError: nothing is described, or the classifier is an exported folder alone.
+            InputError: nothing is described; an exported folder alone, which holds no descriptions:
+                load the folder of the fit, or the work folder.
 
         Example:
             >>> sorted(load('fitted').explain('a.jpg')[0])
@@ -199,7 +200,8 @@ class Classifier:
     def _explainer(self) -> 'Explainer':
         if self._trained is None:
             raise InputError(
-                f'{self.folder} holds no descriptions: load the folder of the fit or of the run',
+                f'{self.folder} has no descriptions of training images, which explain needs: load '
+                'the folder of the fit, or the work folder of the run',
                 code='deploy.nothing_to_explain',
             )
         from .classifier import load_classifier
@@ -254,7 +256,7 @@ def load(folder: str | Path) -> Classifier:
     from .folder import new_folder
 
     with new_folder(exported) as made:
-        export(load_classifier(*map(str, trained)), made, exported)
+        export(load_classifier(*map(str, trained)), made)
     return Classifier(exported, trained=trained)
 
 

@@ -31,20 +31,18 @@ TEXT_POSITIONS = ('positional_embedding', 'text.positional_embedding')
 def export(
     classifier: Classifier,
     made: Path,
-    out: Path,
     onnx: bool = False,
     held_out: tuple[float, dict[str, Tensor]] | None = None,
     reader: DescriptionReader | None = None,
     with_text: bool = False,
 ) -> list[str]:
-    """Fill the folder ``made``, which will be called ``out``; returns lines that say what is in it.
+    """Fill the folder ``made``; returns lines that say what is in it.
 
     The classifier is brought to the CPU and to float32.
 
     Args:
         classifier: What is exported.
         made: An empty folder.
-        out: Its later name.
         onnx: Also write ``model.onnx``.
         held_out: The temperature of cross-validation, and the tensors of
             :func:`.standalone.coverage_sets`. By default the temperature is fitted on the config's
@@ -72,7 +70,7 @@ def export(
         if reader is None and isinstance(model.head, DescribeOnDemandHead):
             reader = model.head.reader()
             reader = replace(reader, exponent=reader.exponent * temperature)
-        missing_text = _write_weights(classifier, form, made, out, reader)
+        missing_text = _write_weights(classifier, form, made, reader)
     if missing_text and with_text:
         raise InputError(
             f'--with-text: the text tower cannot be exported: {missing_text}',
@@ -126,14 +124,14 @@ def _busy(what: str) -> Status:
 
 
 def _write_weights(
-    classifier: Classifier, form: HeadForm, made: Path, out: Path, reader: DescriptionReader | None
+    classifier: Classifier, form: HeadForm, made: Path, reader: DescriptionReader | None
 ) -> str:
     """Write open_clip's configuration and weights, and the head's; why there is no text, or ''."""
     config = folder.open_clip_config(classifier)
     state, missing_text = _open_clip_state(classifier.model.backbone)
     if not missing_text:
         text_config = config['model_cfg']['text_cfg']
-        folder.copy_text_files(text_config, made, out)
+        folder.copy_text_files(text_config, made)
         positions = next((t for n, t in state.items() if n in TEXT_POSITIONS), None)
         if positions is not None and not text_config.get('embed_cls'):
             text_config['context_length'] = len(positions)  # Long-CLIP's are more than configured

@@ -62,15 +62,11 @@ Temperature {temperature:.4g}, {temperature_from}.
 {loading}
 """
 WHOLE = """\
-The whole model: `open_clip.create_model_and_transforms('local-dir:FOLDER')`. The text tower is
-as pretrained."""
+The whole model, in this folder: `open_clip.create_model_and_transforms('local-dir:.')`. The text
+tower is as pretrained."""
 IMAGE_ONLY = """\
 The image tower alone, since {reason}.
-`open_clip.create_model('local-dir:FOLDER')` therefore refuses it; load it as `predict.py` does."""
-MOVED = """
-If this folder is moved, correct `hf_model_name` in `open_clip_config.json` (the text tower's
-configuration lies in this folder) and take its line out of `checksums.json`; `predict.py` needs no
-text tower and works anywhere."""
+`open_clip.create_model('local-dir:.')` therefore refuses it; load it as `predict.py` does."""
 FOLDS = """\
 | `folds.safetensors` | the classifiers of the folds, for sets of classes (`--coverage`) |
 """
@@ -172,10 +168,10 @@ def draft(classifier: Classifier) -> int | None:
     return next((t.draft for t in transforms if isinstance(t, LoadPicture)), None)
 
 
-def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
+def copy_text_files(text_config: dict, made: Path) -> None:
     """Bring along a Hugging Face text tower's own files, where they lie in a folder.
 
-    The configuration is then changed to name ``out``, which ``made`` will be.
+    The configuration then names the folder that it lies in, whatever becomes of it.
     """
     source = Path(text_config.get('hf_model_name') or '')
     if 'hf_model_name' not in text_config or not (source / 'config.json').is_file():
@@ -183,7 +179,7 @@ def copy_text_files(text_config: dict, made: Path, out: Path) -> None:
     for file in (f for pattern in TEXT_FILES for f in source.glob(pattern)):
         if file.name != 'open_clip_config.json':
             shutil.copyfile(file, made / file.name)
-    text_config.update(hf_model_name=str(out.absolute()), hf_tokenizer_name=str(out.absolute()))
+    text_config.update(hf_model_name='.', hf_tokenizer_name='.')
 
 
 def write_script(made: Path) -> None:
@@ -212,7 +208,7 @@ def write_readme(made: Path, model_name: str, settings: dict, missing_text: str)
         content='the image tower' if missing_text else 'both towers',
         folds=FOLDS if (made / standalone.FOLDS).exists() else '',
         onnx=ONNX if (made / 'model.onnx').exists() else '',
-        loading=loading + (MOVED if (made / 'config.json').exists() else ''),
+        loading=loading,
         **settings,
     )
     (made / 'README.md').write_text(text, encoding='utf-8')

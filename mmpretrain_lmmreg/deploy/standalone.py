@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 
 from ..datasets.pictures import Images, list_images, pixel_key, read_rgb, to_rgb
 from ..io.checksums import check_file
-from ..io.printing import plain, plain_json
+from ..io.printing import may_close, plain, plain_json
 from ..torchvision_ops import define_missing_torchvision_ops
 
 define_missing_torchvision_ops()
@@ -114,8 +114,14 @@ class Classifier(torch.nn.Module):
     @cached_property
     def _text(self) -> tuple[Any, Any]:
         """The text tower and its tokenizer, loaded when the first description is read."""
-        name = f'local-dir:{self.folder}'
-        return open_clip.create_model(name).eval(), open_clip.get_tokenizer(name)
+        name, settings = f'local-dir:{self.folder}', dict[str, Any]()
+        text = json.loads((self.folder / 'open_clip_config.json').read_text())['model_cfg'][
+            'text_cfg'
+        ]
+        if text.get('hf_model_name') == '.':  # this folder, wherever it lies
+            settings['text_cfg'] = text | dict(hf_model_name=str(self.folder))
+        model = open_clip.create_model(name, **settings).eval()
+        return model, open_clip.get_tokenizer(name)
 
     @torch.no_grad()
     def with_descriptions(self, logits: torch.Tensor, lists: list[list[str]]) -> torch.Tensor:
@@ -187,24 +193,36 @@ def coverage_sets(x: torch.Tensor, folds: Mapping[str, Any], coverage: float) ->
     """Which classes belong to each image's set, (B, N_c), by CV+.
 
     Barber, Candes, Ramdas and Tibshirani, "Predictive inference with the jackknife+", 2021: a class
-    belongs to the set unless its probability is below those of too many held-out images' own
+    belongs to the set unless its log odds are below those of too many held-out images' own
     classes, each compared with the classifier of its fold, which was trained without it.
 
     Args:
         x: Trunk features, (B, D_trunk).
-        folds: ``own_fold`` (n,) and ``own_probability`` (n,) of the held-out images, and
+        folds: ``own_fold`` (n,) and ``own_log_odds`` (n,) of the held-out images, and
             ``fold0_...``, the tensors of :func:`head_logits` of each fold's classifier, whose
-            logits are calibrated.
+            logits are calibrated; those of all folds have no prefix.
         coverage: Share of images whose set holds the right class.
     """
     count = torch.zeros(())
     for k in range(int(folds['own_fold'].max()) + 1):
-        prefix = f'fold{k}_'
-        head = {n.removeprefix(prefix): t for n, t in folds.items() if n.startswith(prefix)}
-        probabilities = head_logits(x, head).softmax(1)
-        own = folds['own_probability'][folds['own_fold'] == k].sort().values
-        count = count + len(own) - torch.searchsorted(own, probabilities, right=True)
+        odds = log_odds(head_logits(x, fold_head(folds, k)))
+        own = folds['own_log_odds'][folds['own_fold'] == k].sort().values
+        count = count + len(own) - torch.searchsorted(own, odds, right=True)
     return torch.lt(count, coverage * (len(folds['own_fold']) + 1))
+
+
+def fold_head(folds: Mapping[str, Any], k: int) -> dict[str, Any]:
+    """The tensors of fold k's classifier, and those of all folds."""
+    prefix = f'fold{k}_'
+    own = {n.removeprefix(prefix): t for n, t in folds.items() if n.startswith(prefix)}
+    return {n: t for n, t in folds.items() if not n.startswith('fold')} | own
+
+
+def log_odds(logits: torch.Tensor) -> torch.Tensor:
+    """log p - log(1 - p) of each class, (B, N_c); sure images differ, whose p is rounded to 1."""
+    logs, top = logits.log_softmax(1), logits.argmax(1, keepdim=True)
+    others = logs.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
+    return logs - torch.log1p(-logs.exp()).scatter(1, top, others)
 
 
 def too_few(folds: Mapping[str, Any], coverage: float) -> bool:
@@ -379,4 +397,6 @@ def main() -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    with may_close():
+        code = main()
+    sys.exit(code)

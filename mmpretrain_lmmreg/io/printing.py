@@ -4,7 +4,11 @@ Needs Python alone: exported classifiers carry a copy of this file.
 """
 
 import json
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # Control characters but tab and newline, marks that turn the direction of a line, and halves of
@@ -34,3 +38,18 @@ def plain_json(content: Any, indent: int | None = None) -> str:
 def no_formula(cell: object) -> object:
     """A cell of a CSV file that a spreadsheet takes as text: ``=1+1`` becomes ``'=1+1``."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+@contextmanager
+def may_close() -> Iterator[None]:
+    """End the process quietly where stdout is a pipe whose reader has left, as ``| head`` does."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        raise  # of another pipe

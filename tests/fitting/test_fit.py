@@ -44,7 +44,12 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     options = dict(model='demo-clip', methods=METHODS, names=tmp_path / 'names.json')
     classifier = fit(images, out=out, **options)
     printed = capsys.readouterr().out
-    assert 'use this' in printed and '5 folds' in printed and 'test accuracy' in printed
+    assert (
+        'use this' in printed
+        and '-0.000' not in printed
+        and '5 folds' in printed
+        and 'test accuracy' in printed
+    )
     table = classifier.leaderboard
     assert table.chosen.tolist() == [True] + [False] * (len(table) - 1)
     assert table.method.tolist()[0] == 'average' and set(table.method[1:]) == set(METHODS)
@@ -88,8 +93,17 @@ def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         fit(images, out=out, model='demo-clip', methods=METHODS)
     monkeypatch.setattr(module, 'score_folds', lambda *args: scored.append(args) or original(*args))
-    table = fit(images, out=out, model='demo-clip', methods=METHODS).leaderboard
+    (tmp_path / 'link').symlink_to(images)  # another name of the same images
+    table = fit(tmp_path / 'link', out=out, model='demo-clip', methods=METHODS).leaderboard
     assert len(scored) == len(table) - 1  # none twice, and the average has no folds of its own
+    kept = [set(np.load(file)) for file in (out / 'scores').iterdir()]
+    assert kept.count({'scores'}) == (table.weight[1:] == 0).sum()  # classifiers of the chosen
+    fit(images, out=out, model='demo-clip', methods=METHODS)
+    assert len(scored) == len(table) - 1
+    for file in (out / 'scores').iterdir():
+        np.savez(file, scores=np.load(file)['scores'])
+    fit(images, out=out, model='demo-clip', methods=METHODS)
+    assert len(scored) == len(table) - 1 + (table.weight[1:] > 0).sum()
 
 
 def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path, capsys):

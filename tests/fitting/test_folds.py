@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmpretrain_lmmreg.deploy.standalone import coverage_sets, too_few
+from mmpretrain_lmmreg.deploy.standalone import coverage_sets, log_odds, too_few
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES
 from mmpretrain_lmmreg.fitting.choice import contradicted, judge, rank, weigh
 from mmpretrain_lmmreg.fitting.folds import make_folds
@@ -86,7 +86,7 @@ def test_candidates_that_add_something_get_weight():
     assert [each for each, _ in weigh(same, labels)] == [same[0]]  # one of a family
 
 
-def _cv_plus(count: int, generator) -> tuple[torch.Tensor, dict]:
+def _cv_plus(count: int, generator, sharpness: float = 1.0) -> tuple[torch.Tensor, dict]:
     """Images, and the classifiers of folds of others: class means of drawn classes."""
 
     def draw(count):
@@ -100,18 +100,19 @@ def _cv_plus(count: int, generator) -> tuple[torch.Tensor, dict]:
     for k in range(5):
         rest = fold != k
         weight = torch.stack([x[rest & (labels == c)].mean(0).nan_to_num() for c in range(3)])
-        bias = -weight.square().sum(1) / 2
+        weight, bias = sharpness * weight, -sharpness * weight.square().sum(1) / 2
         tensors |= {f'fold{k}_weight': weight, f'fold{k}_bias': bias}
-        probabilities = (x[~rest] @ weight.T + bias).softmax(1)
-        own[~rest] = probabilities.gather(1, labels[~rest][:, None])[:, 0]
-    return *draw(50), dict(own_fold=fold, own_probability=own, **tensors)
+        odds = log_odds(x[~rest] @ weight.T + bias)
+        own[~rest] = odds.gather(1, labels[~rest][:, None])[:, 0]
+    return *draw(50), dict(own_fold=fold, own_log_odds=own, **tensors)
 
 
-@pytest.mark.parametrize('coverage', [0.5, 0.8, 0.9])
-def test_sets_cover_what_they_promise(coverage):
+@pytest.mark.parametrize(('coverage', 'sharpness'), [(0.5, 1), (0.8, 1), (0.9, 1), (0.5, 100)])
+def test_sets_cover_what_they_promise(coverage, sharpness):
+    """Also where nearly all probabilities are rounded to 1."""
     generator, shares = torch.Generator().manual_seed(0), []
     for _ in range(200):
-        x, labels, tensors = _cv_plus(40, generator)
+        x, labels, tensors = _cv_plus(40, generator, sharpness)
         sets = coverage_sets(x, tensors, coverage)
         shares.append(sets.gather(1, labels[:, None]).double().mean().item())
     assert coverage - 0.01 < sum(shares) / len(shares) < coverage + 0.06
