@@ -17,8 +17,7 @@ from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.datasets.pictures import pixel_key
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.on_demand import Request, describe_unsure, reader_of
-from mmpretrain_lmmreg.deploy.pictures import find_pictures
-from mmpretrain_lmmreg.deploy.predict import predict
+from mmpretrain_lmmreg.deploy.predict import find_pictures, predict
 from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.runner import LMMRegRunner

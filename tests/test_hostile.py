@@ -10,7 +10,7 @@ from mmpretrain.registry import TRANSFORMS
 
 from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
-from mmpretrain_lmmreg.deploy.pictures import find_pictures, read_batches
+from mmpretrain_lmmreg.deploy.predict import find_pictures, read_batches
 from mmpretrain_lmmreg.deploy.standalone import Classifier
 from mmpretrain_lmmreg.describe.tasks import load_image
 from mmpretrain_lmmreg.errors import InputError

@@ -66,8 +66,7 @@ def run(args: Namespace) -> int:
     """Carry the command out; returns 1 where a picture could not be read, else 0."""
     from ..deploy.classifier import load_classifier
     from ..deploy.explain import Explainer
-    from ..deploy.pictures import find_pictures
-    from ..deploy.predict import predict
+    from ..deploy.predict import find_pictures, predict
     from .runner import quiet_log
 
     if args.topk < 1 or args.explain < 0:
@@ -105,7 +104,7 @@ def run(args: Namespace) -> int:
 
 def _with_folder(args: Namespace) -> int:
     from ..deploy.api import load
-    from ..deploy.pictures import find_pictures
+    from ..deploy.predict import find_pictures
 
     if args.calibrate is not None:
         raise InputError(

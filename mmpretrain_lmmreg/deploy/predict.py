@@ -1,17 +1,54 @@
-"""Classify pictures with a trained classifier."""
+"""Classify images that the command line names with a trained classifier."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from glob import glob
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from ..datasets.pictures import IMAGE_SUFFIXES, is_image, list_images, natural_key
+from ..errors import InputError, MissingInputError
 from ..progress import track
 from .classifier import Classifier
 from .explain import Explainer
-from .pictures import BATCH, read_batches
+
+BATCH = 16
 
 Prediction = dict[str, Any]
+Picture = tuple[str, Tensor | str]  # path, and what was read or why it could not be
+
+
+def find_pictures(arguments: Sequence[str]) -> list[str]:
+    """Paths of the pictures that files, folders (with theirs) and patterns name, each once.
+
+    Raises:
+        MissingInputError: there is nothing by that name.
+        InputError: a folder without a picture.
+    """
+    paths: dict[str, None] = {}
+    for argument in arguments:
+        path = Path(argument).expanduser()
+        if path.is_file():
+            found = [str(path)]
+        elif path.is_dir():
+            found = list(map(str, list_images(path)))
+            if not found:
+                raise InputError(
+                    f'no image ({", ".join(IMAGE_SUFFIXES)}) is in the folder {argument}',
+                    code='deploy.no_images',
+                )
+        else:
+            found = [p for p in glob(str(path), recursive=True) if is_image(Path(p).name)]
+            if not found:
+                raise MissingInputError(
+                    f'{argument}: no image, folder or pattern of that name',
+                    code='deploy.no_images',
+                )
+        paths.update(dict.fromkeys(sorted(found, key=natural_key)))
+    return list(paths)
 
 
 def predict(
@@ -58,3 +95,28 @@ def top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Predic
 def _nearest(embedding: Tensor, means: Tensor, classes: Sequence[str]) -> Prediction:
     distance, label = torch.linalg.vector_norm(means - embedding, dim=1).min(dim=0)
     return dict(distance=distance.item(), nearest_mean=classes[label])
+
+
+def read_batches(
+    paths: Sequence[str], read: Callable[[str], Tensor], workers: int = 0
+) -> Iterator[list[Picture]]:
+    """Read pictures in batches of :data:`BATCH`, in order; a broken one gives its reason."""
+    workers = min(workers, len(paths) // BATCH)
+    yield from DataLoader(_Pictures(paths, read), BATCH, num_workers=workers, collate_fn=list)
+
+
+class _Pictures(Dataset):
+    def __init__(self, paths: Sequence[str], read: Callable[[str], Tensor]) -> None:
+        self.paths, self.read = paths, read
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Picture:
+        path = self.paths[index]
+        try:
+            return path, self.read(path)
+        except ValueError as error:
+            return path, str(error)
+        except Exception as error:  # whatever a decoder raises
+            return path, f'{type(error).__name__}: {error}'

@@ -48,8 +48,8 @@ def may_close() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         try:
-            sys.stdout.flush()
+            os.write(sys.stdout.fileno(), b'\n')  # unless it is another pipe
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        raise  # of another pipe
+        raise

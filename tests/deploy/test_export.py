@@ -23,7 +23,7 @@ from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy import export as exporting
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
-from mmpretrain_lmmreg.deploy.pictures import find_pictures
+from mmpretrain_lmmreg.deploy.predict import find_pictures
 from mmpretrain_lmmreg.errors import InputError
 
 from .conftest import CLASSES, save_run

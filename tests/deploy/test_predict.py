@@ -15,8 +15,7 @@ from refused import refused
 from mmpretrain_lmmreg.cli import predict as command
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.explain import Explainer
-from mmpretrain_lmmreg.deploy.pictures import BATCH, find_pictures, read_batches
-from mmpretrain_lmmreg.deploy.predict import predict
+from mmpretrain_lmmreg.deploy.predict import BATCH, find_pictures, predict, read_batches
 from mmpretrain_lmmreg.errors import InputError, MissingInputError
 
 from .conftest import CLASSES, save_run
