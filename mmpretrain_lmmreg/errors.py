@@ -21,8 +21,7 @@ CODES: dict[str, str] = {
     # --- datasets: images, lists, class names
     'data.missing_root': 'the folder of the images is not there',
     'data.missing_images': 'images of a list are not there',
-    'data.missing_list': 'a list of images is not there',
-    'data.missing_names': 'a file of class names is not there',
+    'data.missing_list': 'a list of images or of class names is not there',
     'data.no_class_folders': 'images are not sorted into class folders',
     'data.no_training_split': 'folders of splits lack one for training',
     'data.unsure_classes': 'it is not sure which of two levels of folders are the classes',
@@ -37,7 +36,6 @@ CODES: dict[str, str] = {
     'data.invisible_name': 'a class name is blank or holds invisible characters',
     'data.unknown_label': 'a name is given to a label that no image has',
     'data.same_name': 'one name is given to several classes',
-    'data.bad_names': 'a file of class names has another form',
     'data.not_text': 'a list is no text',
     'data.empty_list': 'a list has no lines',
     'data.no_column': 'a list lacks a path or a label',
@@ -107,7 +105,6 @@ CODES: dict[str, str] = {
     'features.multi_label': 'an image has several labels',
     'features.bad_views': 'train_cfg.views is not a whole number from 1',
     'features.trunk_trains': 'features are kept of a frozen trunk only, and this one trains',
-    'features.no_room': 'the disk has no room for the features',
     'features.not_shared': 'processes do not share the feature table',
     # --- text: text embeddings, prompts, sentences
     'text.no_attach': 'descriptions are needed, and the pipeline attaches none',

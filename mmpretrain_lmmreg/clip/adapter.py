@@ -52,15 +52,14 @@ def build_adapter(state: Mapping[str, Tensor], what: str) -> nn.Module:
     adapter = nn.Sequential(*layers)
     try:
         adapter.load_state_dict(parts)
+        reason = 'it has no linear layer'
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
+        layers = []
+    if not any(isinstance(layer, nn.Linear) for layer in layers):
         raise InputError(
             f'{what} is not an adapter of linear layers, LayerNorms and residual blocks: {reason}',
             code='clip.no_adapter',
-        ) from None
-    if not any(isinstance(layer, nn.Linear) for layer in layers):
-        raise InputError(
-            f'{what} is not an adapter: it has no linear layer', code='clip.no_adapter'
         )
     return adapter
 

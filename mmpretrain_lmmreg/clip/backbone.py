@@ -6,7 +6,7 @@ import torch
 from mmengine.logging import print_log
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import InputError, require_one_of
 from ..io.files import digest_tensors
@@ -78,8 +78,15 @@ class OpenCLIPVisual(BaseBackbone):
             if any(parameter is p for p in self.tower.projection())
         }
         self._freeze()
-        self._train_whole = self._modules_that_train()
-        self.svd = self._singular_values()
+        parameters = {m: list(m.parameters()) for m in self.visual.modules()}
+        self._train_whole = [
+            m for m, each in parameters.items() if each and all(p.requires_grad for p in each)
+        ]
+        self.svd: TrainedMatrices | None = None
+        if trainable in ('svd', 'svd_all'):
+            names = {n for n in self._projection_names if self.visual.get_parameter(n).ndim == 2}
+            names |= set(matrix_names(self.visual)) if trainable == 'svd_all' else set()
+            self.svd = TrainedMatrices(self.visual, sorted(names))
         self.use_precision(precision)
         self.gpu_batch: int | None = None  # what its memory holds, once that is known
         self._hashed: tuple[list, str] | None = None  # state of the trunk's tensors, their digest
@@ -129,24 +136,12 @@ class OpenCLIPVisual(BaseBackbone):
                 f"trainable='{self.trainable}' has nothing to train; use trainable='last_block'",
                 code='clip.no_projection',
             )
-        if self.trainable == 'all':
-            return
-        block = list(self.tower.last_block()) if self.trainable == 'last_block' else []
-        self.visual.requires_grad_(False)
-        for parameter in projection + block if self.trainable in ('proj', 'last_block') else []:
+        self.visual.requires_grad_(self.trainable == 'all')
+        trained = projection if self.trainable in ('proj', 'last_block') else []
+        if self.trainable == 'last_block':
+            trained += self.tower.last_block()
+        for parameter in trained:
             parameter.requires_grad = True
-
-    def _singular_values(self) -> TrainedMatrices | None:
-        if self.trainable not in ('svd', 'svd_all'):
-            return None
-        names = [n for n in self._projection_names if self.visual.get_parameter(n).ndim == 2]
-        names += matrix_names(self.visual) if self.trainable == 'svd_all' else []
-        return TrainedMatrices(self.visual, sorted(set(names)))
-
-    def _modules_that_train(self) -> list[nn.Module]:
-        """Modules with parameters, all of which train."""
-        parameters = {m: list(m.parameters()) for m in self.visual.modules()}
-        return [m for m, each in parameters.items() if each and all(p.requires_grad for p in each)]
 
     def init_weights(self) -> None:
         """Load ``pretrained``; see :func:`mmpretrain_lmmreg.clip.model.load_visual`."""
@@ -254,10 +249,9 @@ class OpenCLIPVisual(BaseBackbone):
         )
 
     def start_fingerprint(self) -> str:
-        """Name of the weights that :meth:`trunk_fingerprint` leaves out: 16 hex digits.
+        """Name of the weights that training begins with and the trunk's fingerprint leaves out.
 
-        Of a frozen trunk those of the projection, else all. Taken before training, it tells runs
-        that began with other weights.
+        Of a frozen trunk those of the projection, else all.
         """
         state = self.visual.state_dict()
         names = self._projection_names if self.trunk_is_frozen else state

@@ -12,7 +12,7 @@ from ..io.files import parse_json
 from . import lite0_minilm
 
 LOCAL_DIR = 'local-dir:'
-DEMO, DEMO_TAG = 'demo-clip', 'demo'
+DEMO = 'demo-clip'
 
 
 def open_clip_name(model_name: str) -> str:
@@ -72,11 +72,6 @@ def embed_dim(model_name: str) -> int:
     return model_config(model_name)['embed_dim']
 
 
-def uses_quick_gelu(model_name: str) -> bool:
-    """Tell whether open_clip's transformers in this model use QuickGELU rather than GELU."""
-    return bool(model_config(model_name).get('quick_gelu', False))
-
-
 def preprocess_config(model_name: str, pretrained: str | Path | None = None) -> dict:
     """Return how a model's images are prepared, in open_clip's words.
 
@@ -91,7 +86,17 @@ def preprocess_config(model_name: str, pretrained: str | Path | None = None) -> 
     return merge_preprocess_dict({**vars(PreprocessCfg()), 'size': size}, expected)
 
 
+def require_weights(model_name: str, pretrained: str | Path | None) -> None:
+    """Raise InputError where neither a tag or file nor a folder gives a model its weights."""
+    if pretrained is None and not has_weights(model_name):
+        raise InputError(
+            f'{model_name!r}: no weights are named; give pretrained=TAG or FILE',
+            code='clip.no_weights_named',
+        )
+
+
 def model_folder(model_name: str) -> Path:
+    """The folder of a model that is one."""
     return Path(open_clip_name(model_name).removeprefix(LOCAL_DIR))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import InputError, MissingInputError, require_one_of
-from ..io.files import digest, parse_json
+from ..io.files import check_fields, digest, parse_json
 from .adapter import build_adapter, is_llm2clip
 from .weight_files import read_tensors
 
@@ -23,11 +23,9 @@ DEFAULTS: dict[str, Any] = dict(
     ending='',
     max_length=512,
     bidirectional=False,
-    adapter=None,
+    adapter='',
     normalize=None,
 )
-# Settings that may be null, and what they are otherwise
-OPTIONAL = {'adapter': str, 'normalize': bool}
 PADDING = -1  # no token's number: the padding token of many language models is one with a meaning
 
 
@@ -115,13 +113,12 @@ class InstructedTokenizer:
         whole = [text.encode(errors='replace').decode() for text in whole]  # halves of pairs
         return self.tokenizer(whole, verbose=False)['input_ids']
 
-    def __call__(self, texts: Sequence[str], context_length: int | None = None) -> Tensor:
+    def __call__(self, texts: Sequence[str]) -> Tensor:
         """Tokens (B, L)."""
-        context = context_length or self.context
-        tokens = torch.full((len(texts), context), PADDING)
+        tokens = torch.full((len(texts), self.context), PADDING)
         for row, out in zip(self._rows(texts), tokens, strict=True):
-            if len(row) > context:
-                row = row[: context - self.tail] + row[len(row) - self.tail :]
+            if len(row) > self.context:
+                row = row[: self.context - self.tail] + row[len(row) - self.tail :]
             out[: len(row)] = torch.tensor(row, dtype=torch.long)
         return tokens
 
@@ -136,12 +133,7 @@ def load_hf_text(
     """Return the text tower of ``'hf-dir:FOLDER'`` with its weights, and its tokenizer.
 
     Beside a model and tokenizer as transformers saves them, the folder holds ``text_tower.json``
-    with any of :data:`DEFAULTS`: ``pooling``, see :class:`LanguageModelText`; ``instruction`` in
-    front of each text and ``ending`` behind it, as the pair was trained with; ``max_length`` in
-    tokens, unless ``context`` is given; ``bidirectional``; ``adapter``, a file of the folder, see
-    :func:`build_adapter` (without one, D is the model's width); and ``normalize``, whether what is
-    pooled is scaled to unit length before the adapter (by default for LLM2CLIP's adapters, which
-    were trained so, and not for others). No code of the folder is run.
+    with any of :data:`DEFAULTS`, see docs/models.md. No code of the folder is run.
 
     Raises:
         MissingInputError: folder, settings or adapter are not there.
@@ -163,7 +155,7 @@ def load_hf_text(
             )
         tensors = read_tensors(file)
         adapter = build_adapter(tensors, str(file))
-        if settings['normalize'] is None:
+        if settings['normalize'] is None:  # LLM2CLIP's adapters were trained on unit vectors
             settings['normalize'] = is_llm2clip(tensors)
         width = next(p for p in adapter.parameters() if p.ndim == 2).shape[1]
         if width != model.config.hidden_size:
@@ -184,12 +176,7 @@ def load_hf_text(
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """The settings of a ``text_tower.json``, the defaults filled in.
-
-    Raises:
-        MissingInputError: it is not there.
-        InputError: unknown or wrong settings.
-    """
+    """The settings of a ``text_tower.json``, the defaults filled in."""
     if not file.is_file():
         raise MissingInputError(
             f"{file} does not exist: '{HF_DIR}FOLDER' needs a folder with a language model, its "
@@ -197,18 +184,14 @@ def read_settings(file: Path) -> dict[str, Any]:
             code='clip.missing_file',
         )
     found = parse_json(file.read_bytes(), file)
-    known = {name: OPTIONAL.get(name, type(value)) for name, value in DEFAULTS.items()}
-    if not isinstance(found, dict) or not found.keys() <= known.keys():
+    if not isinstance(found, dict) or not found.keys() <= DEFAULTS.keys():
         raise InputError(
-            f'{file}: {found!r:.200} is no object with any of {", ".join(known)} alone',
+            f'{file}: {found!r:.200} is no object with any of {", ".join(DEFAULTS)} alone',
             code='clip.bad_configuration',
         )
-    for name, value in found.items():
-        if type(value) is not known[name] and not (name in OPTIONAL and value is None):
-            raise InputError(
-                f'{file}: {name}={value!r} must be a {known[name].__name__}',
-                code='clip.bad_configuration',
-            )
+    found = {name: value for name, value in found.items() if value is not None}
+    form = {f'{name}?': type(value) for name, value in DEFAULTS.items()}
+    check_fields(found, {**form, 'normalize?': bool}, file)
     settings = DEFAULTS | found
     require_one_of(f'{file}: pooling', settings['pooling'], POOLINGS)
     return settings

@@ -109,10 +109,8 @@ def _config(out: Path) -> dict:
     vision = {
         'image_size': 224,
         'timm_model_name': 'tf_efficientnet_lite0',
-        'timm_model_pretrained': False,
         'timm_pool': 'avg',
         'timm_proj': 'linear',
-        'timm_drop': 0.0,
     }
     text = {
         'hf_model_name': str(out),
@@ -123,11 +121,8 @@ def _config(out: Path) -> dict:
         'context_length': 77,
     }
     pixels = {
-        'size': 224,
         'mean': (0.485, 0.456, 0.406),
         'std': (0.229, 0.224, 0.225),
-        'interpolation': 'bicubic',
-        'resize_mode': 'shortest',
     }
     model = {'embed_dim': 384, 'vision_cfg': vision, 'text_cfg': text}
     return {'model_cfg': model, 'preprocess_cfg': pixels}

@@ -18,8 +18,7 @@ _POSITIONS = 'positional_embedding'
 def merge_positions(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Put together what Long-CLIP's files hold in two: kept positions and stretched ones.
 
-    Returns:
-        The state dict with one ``positional_embedding``; that of other files as it is.
+    The state dict of another file is returned as it is.
     """
     state = dict(state)
     for name in [name for name in state if name.endswith(f'{_POSITIONS}_res')]:
@@ -53,19 +52,12 @@ def stretch(positions: Tensor, context: int) -> Tensor:
 
 
 def stretch_state(state: dict[str, Tensor], context: int, what: str) -> dict[str, Tensor]:
-    """Stretch the text tower's positions in a state dict; ``what`` names it in errors.
-
-    Raises:
-        InputError: a tower without such positions; what :func:`stretch` raises.
-    """
-    for name in (_POSITIONS, f'text.{_POSITIONS}'):
-        if name in state:
-            try:
-                return {**state, name: stretch(state[name], context)}
-            except InputError as error:
-                raise InputError(f'{what}: {error}', code='clip.text_context') from None
-    raise InputError(
-        f'{what}: text_context={context} is for text towers of open_clip with position '
-        'embeddings, and this one has none of that name',
-        code='clip.text_context',
-    )
+    """Stretch the text tower's positions in a state dict; ``what`` names it in errors."""
+    name = next((n for n in (_POSITIONS, f'text.{_POSITIONS}') if n in state), None)
+    if name is None:
+        raise InputError(
+            f'{what}: text_context={context} is for text towers of open_clip with position '
+            'embeddings, and this one has none of that name',
+            code='clip.text_context',
+        )
+    return {**state, name: stretch(state[name], context)}

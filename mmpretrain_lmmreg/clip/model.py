@@ -15,28 +15,21 @@ from torch import Tensor, nn
 from ..errors import InputError, MissingInputError
 from . import weights as clip_weights
 from .configs import (
-    DEMO,
-    DEMO_TAG,
-    has_weights,
     model_config,
     model_folder,
     open_clip_name,
     preprocess_config,
-    uses_quick_gelu,
+    require_weights,
 )
 from .long_text import stretch_state
-from .tokens import read_no_further
 from .weight_files import open_weights
-
-TEXT_POSITIONS = 'text.positional_embedding'
 
 
 def tokenizer_for(model_name: str, context: int | None = None):
     """Return open_clip's tokenizer of a model: a list of texts -> tokens (B, context length).
 
-    ``context`` is the length, where it is not the model's own.
-
-    Raises InputError where the tokenizer's files are not on disk and cannot be fetched.
+    ``context`` is the length, where it is not the model's own. Raises InputError where the
+    tokenizer's files are not on disk and cannot be fetched.
     """
     model_config(model_name)  # open_clip would answer an unknown name with CLIP's tokenizer
     with _from_hub(model_name, 'tokenizer'):
@@ -45,27 +38,35 @@ def tokenizer_for(model_name: str, context: int | None = None):
     return read_no_further(tokenizer) if is_own else tokenizer
 
 
+def read_no_further(tokenizer: SimpleTokenizer) -> SimpleTokenizer:
+    """Let a tokenizer read of a text no more than can be in its context; returns it.
+
+    Its time grows with the square of a word's length: 32,000 letters without a space, as pictures
+    in base64 are, take minutes.
+    """
+    # a token more than the context, by which a text that is cut is told
+    limit = max(map(len, tokenizer.encoder)) * (tokenizer.context_length + 1)
+    clean = tokenizer.clean_fn
+    tokenizer.clean_fn = lambda text: clean(text)[:limit]
+    return tokenizer
+
+
 def build_open_clip(
     model_name: str, image_size: int | None = None, context: int | None = None
 ) -> nn.Module:
     """Return the whole model with random weights: float32, eval mode, no weights downloaded."""
-    config = _config_without_weights(model_name, image_size, context)
-    custom = config.pop('custom_text', False) or 'hf_model_name' in config['text_cfg']
-    with _from_hub(model_name, "text tower's configuration"):
-        model = (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
-    return _finish(model, model_name, image_size)
+    return _finish(_build(model_name, None, image_size, context), model_name, image_size)
 
 
 def build_visual(model_name: str, image_size: int | None = None) -> nn.Module:
     """Return the image tower alone, random weights; no file of the text tower is needed."""
-    return _finish(_holder(model_name, 'visual', image_size), model_name, image_size).get_submodule(
-        'visual'
-    )
+    holder = _finish(_build(model_name, 'visual', image_size), model_name, image_size)
+    return holder.get_submodule('visual')
 
 
 def build_text(model_name: str, context: int | None = None) -> nn.Module:
     """Return the text tower alone, random weights: tokens (B, L) -> embeddings (B, D)."""
-    return _holder(model_name, 'text', context=context).get_submodule('text').float().eval()
+    return _build(model_name, 'text', context=context).get_submodule('text').float().eval()
 
 
 def load_open_clip(
@@ -81,21 +82,14 @@ def load_open_clip(
     the model's, OpenAI's own archive needs QuickGELU; for other files the activation in use is
     logged); position embeddings that would be interpolated without ``image_size``.
     """
-    state, source, context = _read_weights(model_name, pretrained)
-    size = _size_before_loading(model_name, image_size)
-    model = build_open_clip(model_name, size, context)
-    clip_weights.load_strictly(model, state, source, image_size)
-    return _finish(model, model_name, image_size, pretrained)
+    return _load(model_name, None, pretrained, image_size)
 
 
 def load_visual(
     model_name: str, pretrained: str | Path | None = None, image_size: int | None = None
 ) -> nn.Module:
     """Return the image tower alone with loaded weights; as :func:`load_open_clip` otherwise."""
-    state, source, _ = _read_weights(model_name, pretrained)
-    holder = _holder(model_name, 'visual', _size_before_loading(model_name, image_size))
-    clip_weights.load_strictly(holder, state, source, image_size)
-    return _finish(holder, model_name, image_size, pretrained).get_submodule('visual')
+    return _load(model_name, 'visual', pretrained, image_size).get_submodule('visual')
 
 
 def load_text(
@@ -106,12 +100,24 @@ def load_text(
     With ``context`` its positions are stretched to so many, see
     :func:`mmpretrain_lmmreg.clip.long_text.stretch`.
     """
-    state, source, found = _read_weights(model_name, pretrained)
+    return _load(model_name, 'text', pretrained, context=context).get_submodule('text')
+
+
+def _load(
+    model_name: str,
+    tower: str | None,
+    pretrained: str | Path | None,
+    image_size: int | None = None,
+    context: int | None = None,
+) -> nn.Module:
+    state, source = _read_weights(model_name, pretrained)
     if context is not None:
         state = stretch_state(state, context, source)
-    holder = _holder(model_name, 'text', context=context or found)
-    clip_weights.load_strictly(holder, state, source)
-    return holder.get_submodule('text').float().eval()
+    positions = state.get('positional_embedding', state.get('text.positional_embedding'))
+    found = None if positions is None else len(positions)
+    model = _build(model_name, tower, image_size, found)
+    clip_weights.load_strictly(model, state, source, image_size)
+    return _finish(model, model_name, image_size, pretrained)
 
 
 @contextmanager
@@ -137,82 +143,61 @@ def _from_hub(model_name: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _config_without_weights(
-    model_name: str, image_size: int | None = None, context: int | None = None
-) -> dict:
-    """Configuration of random towers, with no pretrained ones fetched for their inside."""
-    config = model_config(model_name)
-    if 'timm_model_name' in config['vision_cfg']:
-        config['vision_cfg']['timm_model_pretrained'] = False
-    elif image_size is not None:
-        config['vision_cfg']['image_size'] = image_size
-    if 'hf_model_name' in config['text_cfg']:
-        config['text_cfg']['hf_model_pretrained'] = False
-    elif context is not None:
-        config['text_cfg']['context_length'] = context
-    return config
-
-
-def _holder(
-    model_name: str, tower: str, image_size: int | None = None, context: int | None = None
+def _build(
+    model_name: str,
+    tower: str | None,
+    image_size: int | None = None,
+    context: int | None = None,
 ) -> nn.Module:
-    """Module with one random tower as its only child, under the name it has in a whole model."""
-    config = _config_without_weights(model_name, image_size, context)
-    # open_clip's own factories of one tower, private but there is no other way: a whole model built
-    # to take one tower of it would read the other one's files, and, on torch's meta device, leave
-    # tables such as the attention mask unfilled
-    build = {'visual': _build_vision_tower, 'text': _build_text_tower}[tower]
-    part = config['vision_cfg' if tower == 'visual' else 'text_cfg']
+    """A random model, or a module with one random tower under the name that it has in a model."""
+    config = model_config(model_name)
+    vision, text = config['vision_cfg'], config['text_cfg']
+    if 'timm_model_name' in vision:  # loaded at its own size, and resized by timm afterwards
+        vision['timm_model_pretrained'] = False
+    elif image_size is not None:
+        vision['image_size'] = image_size
+    if 'hf_model_name' in text:
+        text['hf_model_pretrained'] = False
+    elif context is not None:
+        text['context_length'] = context
+    custom = config.pop('custom_text', False) or 'hf_model_name' in text
     with _from_hub(model_name, "text tower's configuration"):
-        built = build(config['embed_dim'], part, config.get('quick_gelu', False))
-    holder = nn.Module()
-    holder.add_module(tower, built)
-    return holder
+        if tower is None:
+            return (open_clip.CustomTextCLIP if custom else open_clip.CLIP)(**config)
+        # open_clip's own factories of one tower, private but there is no other way: a whole model
+        # built to take one tower of it would read the other one's files, and, on torch's meta
+        # device, leave tables such as the attention mask unfilled
+        build, part = (
+            (_build_vision_tower, vision) if tower == 'visual' else (_build_text_tower, text)
+        )
+        holder = nn.Module()
+        holder.add_module(tower, build(config['embed_dim'], part, config.get('quick_gelu', False)))
+        return holder
 
 
-def _size_before_loading(model_name: str, image_size: int | None) -> int | None:
-    """A timm tower is loaded at its own size and resized afterwards, by timm."""
-    is_timm = 'timm_model_name' in model_config(model_name)['vision_cfg']
-    return None if is_timm else image_size
-
-
-def _read_weights(
-    model_name: str, pretrained: str | Path | None
-) -> tuple[dict[str, Tensor], str, int | None]:
-    """Return a state dict whose activation is right, the words for it in messages, and the
-    positions of its text tower, where it has such."""
-    name, quick_gelu = open_clip_name(model_name), uses_quick_gelu(model_name)
-    file, tagged = _weights_file(model_name, pretrained)
+def _read_weights(model_name: str, pretrained: str | Path | None) -> tuple[dict[str, Tensor], str]:
+    """A state dict whose activation is right, and the words for it in messages."""
+    name, quick_gelu = open_clip_name(model_name), model_config(model_name).get('quick_gelu', False)
+    file, tagged = _weights_file(model_name, pretrained, quick_gelu)
     opened = open_weights(file)
     if opened.quick_gelu not in (None, quick_gelu):
-        needed, ours = ('QuickGELU', 'GELU') if opened.quick_gelu else ('GELU', 'QuickGELU')
-        other = clip_weights.sibling(name, not quick_gelu)
-        known = other in open_clip.list_models()
-        raise InputError(
-            f'{file} is {opened.found}, which needs {needed}, but {model_name!r} uses {ours}: '
-            f'{f"use {other!r}" if known else "set quick_gelu in its configuration"}',
-            code='clip.other_activation',
-        )
+        raise clip_weights.wrong_activation(f'{file} ({opened.found})', name, quick_gelu)
     if not tagged and pretrained is not None:
         activation = f'{"QuickGELU" if quick_gelu else "GELU"}, as {model_name!r} has it'
         unsure = '; the file does not tell which one it needs' * (opened.quick_gelu is None)
         clip_weights.log_found(file, opened.found, activation + unsure)
-    positions = opened.state.get('positional_embedding', opened.state.get(TEXT_POSITIONS))
-    context = None if positions is None else len(positions)
-    return opened.state, f'{file} into {model_name!r}', context
+    return opened.state, f'{file} into {model_name!r}'
 
 
-def _weights_file(model_name: str, pretrained: str | Path | None) -> tuple[Path, bool]:
+def _weights_file(
+    model_name: str, pretrained: str | Path | None, quick_gelu: bool
+) -> tuple[Path, bool]:
     """The file of a tag, a file, or the one in a folder; and whether it is of a tag."""
     name = open_clip_name(model_name)
-    if pretrained is None or (model_name, pretrained) == (DEMO, DEMO_TAG):
-        if not has_weights(model_name):
-            raise InputError(
-                f'{model_name!r}: no weights are named; give pretrained=TAG or FILE',
-                code='clip.no_weights_named',
-            )
+    require_weights(model_name, pretrained)
+    if pretrained is None:
         return clip_weights.folder_file(model_folder(model_name)), False
-    tagged = clip_weights.tagged_file(name, str(pretrained), uses_quick_gelu(model_name))
+    tagged = clip_weights.tagged_file(name, str(pretrained), quick_gelu)
     file = tagged or Path(pretrained).expanduser()
     if file.is_dir():
         file = clip_weights.folder_file(file)
@@ -233,9 +218,10 @@ def _finish(
     pretrained: str | Path | None = None,
 ) -> nn.Module:
     """Bring a timm tower to ``image_size`` and note the preprocessing that the weights expect."""
-    visual: Any = model.visual
+    visual: Any = getattr(model, 'visual', None)
     if image_size is not None and isinstance(visual, TimmModel):
         visual.set_input_size(image_size)
-    preprocess = preprocess_config(model_name, pretrained)
-    set_model_preprocess_cfg(model, {**preprocess, 'size': visual.image_size})
+    if visual is not None:
+        preprocess = preprocess_config(model_name, pretrained)
+        set_model_preprocess_cfg(model, {**preprocess, 'size': visual.image_size})
     return model.float().eval()

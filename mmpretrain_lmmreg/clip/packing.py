@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -27,17 +28,12 @@ def is_causal(tower: nn.Module) -> bool:
     )
 
 
-def masks_padding(tower: nn.Module) -> bool:
-    """Tell whether the tower leaves padding out by itself: Hugging Face towers do."""
-    return isinstance(tower, (HFTextEncoder, LanguageModelText))
-
-
 def used_lengths(tower: Any, tokens: Tensor) -> Tensor:
     """Count the leading positions that each embedding depends on: tokens (B, L) -> (B,)."""
     if is_causal(tower):
         at_end = tokens.eq(tower.eos_id) if tower.pool_type == 'eos' else tokens
         return at_end.int().argmax(dim=1) + 1
-    if masks_padding(tower):
+    if isinstance(tower, HFTextEncoder | LanguageModelText):  # they mask padding themselves
         padding = PADDING if isinstance(tower, LanguageModelText) else tower.config.pad_token_id
         is_word = tokens != padding
         return (is_word * torch.arange(1, tokens.shape[1] + 1)).amax(dim=1).clamp(min=1)
@@ -89,12 +85,8 @@ def pack_texts(rows: Sequence[Sequence[int]], size: int) -> Iterator[Pack]:
 
 
 def _shared_length(first: Sequence[int], second: Sequence[int]) -> int:
-    length = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def embed_pack(tower: TextTransformer, pack: Pack) -> Tensor:

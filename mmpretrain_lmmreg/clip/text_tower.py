@@ -17,8 +17,9 @@ from ..progress import Progress
 from .configs import has_weights
 from .hf_text import HF_DIR, InstructedTokenizer, load_hf_text
 from .model import build_text, load_text, tokenizer_for
-from .packing import embed_pack, is_causal, masks_padding, pack_texts, used_lengths
+from .packing import embed_pack, is_causal, pack_texts, used_lengths
 
+BATCH = 64  # texts of full length that run at once, and more shorter ones
 PACK_TOKENS = 512  # beyond, attention between a pack's unrelated texts costs more than it saves
 _PROBES = ("A man, 2 dogs & Zoë's kite; it's a WINDY day!", 'anthropomorphic Handstand-Pushups')
 
@@ -90,11 +91,6 @@ class TextTower:
         """D, the dimension of an embedding."""
         return self.encode(['']).shape[1]
 
-    @property
-    def trims(self) -> bool:
-        """Whether the positions behind a text are left out; else each text fills the context."""
-        return is_causal(self.tower) or masks_padding(self.tower)
-
     @cached_property
     def fingerprint(self) -> str:
         """Name of what the embeddings depend on: the tower's weights and form, the tokenizer."""
@@ -115,16 +111,13 @@ class TextTower:
             context = tokens.shape[1]
             wider = self.tokenizer(unique, context_length=context + 1)[:, :context]
             is_cut = (tokens != wider).any(dim=1).tolist()  # a word in place of the end-of-text
-        cut = {text for text, flag in zip(unique, is_cut, strict=True) if flag}
-        return sum(text in cut for text in texts)
+        return sum(map(dict(zip(unique, is_cut, strict=True)).__getitem__, texts))
 
     @torch.no_grad()
-    def encode(self, texts: Sequence[str], batch_size: int = 64, normalize: bool = False) -> Tensor:
+    def encode(self, texts: Sequence[str]) -> Tensor:
         """Embed N texts, each different one once: -> (N, D) float32 on the CPU, order kept.
 
-        The embeddings are those of open_clip's ``encode_text``, up to rounding. ``batch_size``
-        is how many texts of full length run at once, and more shorter ones; causal towers run
-        on ``PACK_TOKENS`` tokens at a time, whatever it is.
+        The embeddings are those of open_clip's ``encode_text``, up to rounding.
         """
         unique = {text: index for index, text in enumerate(dict.fromkeys(texts))}
         if not unique:
@@ -132,16 +125,14 @@ class TextTower:
         tokens = self.tokenizer(list(unique))
         embeddings = torch.empty(0)
         with Progress('texts', len(unique)) as progress:
-            for indices, part in self._run(tokens, batch_size):
+            for indices, part in self._run(tokens):
                 if not len(embeddings):
                     embeddings = torch.empty(len(unique), part.shape[1])
                 embeddings[indices] = part.float().cpu()
                 progress.advance(len(indices))
-        if normalize:
-            embeddings = nn.functional.normalize(embeddings, dim=-1)
         return embeddings[[unique[text] for text in texts]]
 
-    def _run(self, tokens: Tensor, batch_size: int) -> Iterator[tuple[list[int], Tensor]]:
+    def _run(self, tokens: Tensor) -> Iterator[tuple[list[int], Tensor]]:
         """Embed tokens (U, L) in a convenient order: -> row numbers and their embeddings."""
         lengths = used_lengths(self.tower, tokens)
         if is_causal(self.tower):
@@ -151,7 +142,7 @@ class TextTower:
             for pack in pack_texts([rows[index] for index in order], PACK_TOKENS):
                 yield list(islice(queue, len(pack.ends))), embed_pack(self.tower, pack)
             return
-        for done in _batches(lengths, batch_size * tokens.shape[1]):
+        for done in _batches(lengths, BATCH * tokens.shape[1]):
             embeddings = self.tower(tokens[done, : lengths[done[-1]]].to(self.device))
             yield done, embeddings[0] if isinstance(embeddings, tuple) else embeddings
 

@@ -1,6 +1,7 @@
 """What people have as CLIP weights: opened, unwrapped, and under open_clip's names."""
 
 import argparse
+import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..io.checksums import check_file
-from .hf_clip import is_hugging_face, quick_gelu_of, to_open_clip
 from .long_text import merge_positions
 
 _OPENAI_KEYS = ('input_resolution', 'context_length', 'vocab_size')
@@ -32,16 +32,31 @@ _TOWERS = ('visual.', 'vision_model.', 'text.', 'text_model.', 'transformer.', '
 # Data without code that trainers keep beside weights, such as their options and best accuracy
 _HARMLESS = [argparse.Namespace, np.dtype, np.float64(0).__reduce__()[0]]
 _HARMLESS += [type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8')]
+# Hugging Face's names of CLIPModel, and open_clip's
+_HEAD = r'^(vision_model|text_model)\.'
+_LAYERS = (
+    (r'\.encoder\.layers\.', '.transformer.resblocks.'),
+    (r'\.layer_norm([12])\.', r'.ln_\1.'),
+    (r'\.self_attn\.out_proj\.', '.attn.out_proj.'),
+    (r'\.mlp\.fc1\.', '.mlp.c_fc.'),
+    (r'\.mlp\.fc2\.', '.mlp.c_proj.'),
+    (r'\.embeddings\.patch_embedding\.', '.conv1.'),
+    (r'\.embeddings\.position_embedding\.weight$', '.positional_embedding'),
+    (r'\.embeddings\.(class_embedding|token_embedding)', r'.\1'),
+    (r'\.pre_layrnorm\.', '.ln_pre.'),  # so spelt there
+    (r'\.post_layernorm\.', '.ln_post.'),
+    (r'\.final_layer_norm\.', '.ln_final.'),
+    (r'^vision_model\.', 'visual.'),
+    (r'^text_model\.', ''),
+)
+_PART = re.compile(r'(.*)\.self_attn\.([qkv])_proj\.(weight|bias)')
 
 
 @dataclass(frozen=True)
 class WeightsFile:
     """Tensors of a file under open_clip's names, and what the file says of its model.
 
-    Attributes:
-        state: The tensors, by name.
-        found: What the file was, in words.
-        quick_gelu: Whether its model uses QuickGELU; None where the file cannot tell.
+    ``found`` says what the file was, in words; ``quick_gelu`` is None where it cannot tell.
     """
 
     state: dict[str, Tensor]
@@ -50,12 +65,9 @@ class WeightsFile:
 
 
 def open_weights(file: Path) -> WeightsFile:
-    """Open a file of CLIP weights in any form that people have.
+    """Open a file of CLIP weights in any form that people have; docs/models.md lists them.
 
-    Those are open_clip's and OpenAI's files, training checkpoints around them (``state_dict``,
-    ``model`` and others; of an average of the weights beside them, the average is taken), names
-    with prefixes of DDP, FSDP, ``torch.compile`` or Lightning, half precision, Hugging Face's
-    ``CLIPModel``, and Long-CLIP's two position embeddings. No code in a file is run.
+    No code in a file is run.
 
     Raises:
         InputError: a file that cannot be read, holds objects that would run code, no CLIP, or
@@ -105,11 +117,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def read_content(file: Path) -> tuple[Any, bool]:
-    """Return what a file of tensors holds, and whether it is a TorchScript archive.
-
-    Raises:
-        InputError: see :func:`open_weights`.
-    """
+    """What a file of tensors holds, and whether it is a TorchScript archive."""
     try:
         check_file(file)
     except ValueError as error:
@@ -121,11 +129,11 @@ def read_content(file: Path) -> tuple[Any, bool]:
             start = opened.read(9)
         if file.suffix == '.safetensors' or start[8:] == b'{':  # whatever the file is called
             return load_file(file), False
-        if _is_torchscript(file):
+        zipped = zipfile.is_zipfile(file)
+        if zipped and any(n.endswith('/constants.pkl') for n in zipfile.ZipFile(file).namelist()):
             return torch.jit.load(file, map_location='cpu').state_dict(), True
         allowed = getattr(torch.serialization, 'safe_globals', nullcontext)  # torch 2.4 has none
         with allowed(_HARMLESS):
-            zipped = zipfile.is_zipfile(file)
             return torch.load(file, map_location='cpu', weights_only=True, mmap=zipped), False
     except Exception as error:  # the unpickler's are of any kind
         raise _unreadable(file, error) from error
@@ -151,13 +159,6 @@ def _unreadable(file: Path, error: Exception) -> InputError:
         f'(.safetensors, or .pt, .pth, .bin with nothing but tensors): {type(error).__name__}',
         code='clip.unreadable',
     )
-
-
-def _is_torchscript(file: Path) -> bool:
-    if not zipfile.is_zipfile(file):
-        return False
-    with zipfile.ZipFile(file) as archive:
-        return any(name.endswith('/constants.pkl') for name in archive.namelist())
 
 
 def _state_dicts(content: Any, where: str = '', depth: int = 3) -> Iterator[tuple[str, Mapping]]:
@@ -199,3 +200,46 @@ def _strip(state: Mapping[str, Tensor], file: Path) -> tuple[str, dict[str, Tens
     prefix, chosen = _choose(models, file)
     # nothing is before the names: what else is there is refused as unknown
     return prefix, dict(state if not prefix else chosen)
+
+
+def is_hugging_face(state: Mapping[str, Tensor]) -> bool:
+    """Tell whether a state dict has the names of ``CLIPModel`` or of one of its towers."""
+    return any(re.match(_HEAD, name) for name in state)
+
+
+def to_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a ``CLIPModel``'s state dict, or that of a tower, under open_clip's names.
+
+    Query, key and value become one matrix, and projections are transposed. Names that are not of
+    ``CLIPModel`` keep what stands behind the tower's, and are refused when they are loaded.
+    """
+    out: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        part = _PART.fullmatch(name)
+        if name.endswith('.position_ids') or (part and part[2] != 'q'):
+            continue
+        if part:
+            prefix, _, kind = part.groups()
+            names = [f'{prefix}.self_attn.{letter}_proj.{kind}' for letter in 'qkv']
+            if all(each in state for each in names):
+                tensor = torch.cat([state[each] for each in names])
+            name = f'{prefix}.attn.in_proj_{kind}'
+        if name in ('visual_projection.weight', 'text_projection.weight'):
+            out['visual.proj' if name[0] == 'v' else 'text_projection'] = tensor.t()
+            continue
+        for pattern, replacement in _LAYERS:
+            name = re.sub(pattern, replacement, name)
+        out[name] = tensor
+    return out
+
+
+def quick_gelu_of(folder: Path) -> bool | None:
+    """Tell whether the ``config.json`` of a folder says QuickGELU; None where it says nothing."""
+    try:
+        config = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
+        parts = [config, *(config.get(name) or {} for name in ('vision_config', 'text_config'))]
+        said = {part['hidden_act'] for part in parts if 'hidden_act' in part}
+        # transformers leaves out what is the default of a CLIPModel
+        return said == {'quick_gelu'} if said else (config.get('model_type') == 'clip' or None)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
+        return None

@@ -44,13 +44,11 @@ def no_waiting_for_hub() -> Iterator[None]:
 
 
 def _is_offline() -> bool:
-    if getproxies():  # then names are resolved elsewhere
-        return False
-    try:
-        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, 443)
+    try:  # with a proxy, names are resolved elsewhere
+        host = urlsplit(huggingface_hub.constants.ENDPOINT).hostname
+        return not getproxies() and not socket.getaddrinfo(host, 443)
     except OSError:
         return True
-    return False
 
 
 def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
@@ -70,12 +68,7 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
             )
         return None
     if not config or bool(config.get('quick_gelu', False)) != quick_gelu:
-        ours, other = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
-        raise InputError(
-            f'the weights {tag!r} were trained with {other}, but {name!r} uses {ours}: '
-            f'use {sibling(name, not quick_gelu)!r}',
-            code='clip.other_activation',
-        )
+        raise wrong_activation(f'the tag {tag!r}', name, quick_gelu)
     try:
         with no_waiting_for_hub():
             return Path(open_clip.download_pretrained(config))
@@ -92,10 +85,21 @@ def tagged_file(name: str, tag: str, quick_gelu: bool) -> Path | None:
         ) from error
 
 
+def wrong_activation(what: str, name: str, quick_gelu: bool) -> InputError:
+    """The error of weights that need the other activation than a model's (``quick_gelu``)."""
+    ours, needed = ('QuickGELU', 'GELU') if quick_gelu else ('GELU', 'QuickGELU')
+    other = sibling(name, not quick_gelu)
+    known = other in open_clip.list_models()
+    return InputError(
+        f'{what} needs {needed}, but {name!r} uses {ours}: '
+        + (f'use {other!r}' if known else 'set quick_gelu in its configuration'),
+        code='clip.other_activation',
+    )
+
+
 def sibling(name: str, quick_gelu: bool) -> str:
-    """Return open_clip's name for the same architecture with, or without, QuickGELU."""
-    name = name.removesuffix('-quickgelu')
-    return f'{name}-quickgelu' if quick_gelu else name
+    """open_clip's name for the same architecture with, or without, QuickGELU."""
+    return name.removesuffix('-quickgelu') + '-quickgelu' * quick_gelu
 
 
 def folder_file(folder: Path) -> Path:
@@ -129,11 +133,17 @@ def load_strictly(
     if not hasattr(model, 'positional_embedding'):
         state = convert_to_custom_text_state_dict(state)
     towers = [name for name, _ in model.named_children()]
+    state = dict(state)
     if len(towers) == 1:
-        _require_tower(state, towers[0], what)
+        first = ', '.join(list(state)[:3])
         state = {name: t for name, t in state.items() if name.startswith(f'{towers[0]}.')}
-    else:
-        state = dict(state)
+        if not state:
+            kind = {'visual': 'image', 'text': 'text'}[towers[0]]
+            raise InputError(
+                f'{what}: the file holds no {kind} tower, only {first} …: give the file of a '
+                'whole model',
+                code='clip.missing_tower',
+            )
     for name in ('logit_scale', 'logit_bias'):  # a scalar in some files, one element in others
         if name in state and name in expected and state[name].numel() == expected[name].numel():
             state[name] = state[name].reshape(expected[name].shape)
@@ -156,16 +166,6 @@ def load_strictly(
             code='clip.other_architecture',
         )
     model.load_state_dict(state)
-
-
-def _require_tower(state: dict, tower: str, what: str) -> None:
-    if not any(name.startswith(f'{tower}.') for name in state):
-        kind = {'visual': 'image', 'text': 'text'}[tower]
-        raise InputError(
-            f'{what}: the file holds no {kind} tower, only {", ".join(list(state)[:3])} …: give '
-            'the file of a whole model',
-            code='clip.missing_tower',
-        )
 
 
 def _differences(state: dict, expected: dict) -> dict[str, str]:

@@ -44,9 +44,7 @@ class BAR(SplitDataset):
         """The images of ``train`` or ``test``, by file name."""
         if part == 'val':
             return None
-        folder = Path(self.data_root, part)
-        if not folder.is_dir():
-            self._missing(f'no folder {str(folder)!r}')
+        folder = self.require(part)
         files = sorted(filter(is_image, os.listdir(folder)), key=natural_key)
         names = [file.rpartition('_')[0] for file in files]
         labels = match_folders(sorted(set(names)), BAR_CLASSES, str(folder))

@@ -13,10 +13,10 @@ from .. import compat  # noqa: F401  first, since it lets torchvision be importe
 
 # isort: split
 from ..descriptions.attach import open_store
-from ..errors import InputError, MissingInputError, require_one_of, require_range
+from ..errors import InputError, MissingInputError, require_one_of
 from .files import require_all, some_of
 from .names import check_visible, readable_name
-from .splits import Sample, check_fraction, few_shot, half_of_classes, hold_out
+from .splits import Sample, few_shot, half_of_classes, hold_out
 
 SPLITS = ('train', 'val', 'trainval', 'test')
 
@@ -65,15 +65,13 @@ class SplitDataset(BaseDataset):
         require_one_of(f'{name}: split', split, SPLITS)
         if shots is not None:
             require_one_of(f'{name}: split of shots', split, ('train', 'trainval'))
-            require_range(f'{name}: shots', shots, 1)
-        check_fraction(f'{name}: val_fraction', val_fraction)
         self.split, self.val_fraction, self.split_seed = split, val_fraction, split_seed
         self.shots, self.shot_seed, self.class_half = shots, shot_seed, class_half
         self.described_only = described_only
         kwargs.setdefault('test_mode', split in ('val', 'test'))
         data_root = os.path.expanduser(data_root)
         super().__init__(ann_file='', data_root=data_root, lazy_init=True, **kwargs)
-        self._check_root()
+        self.require('')
         self.all_classes = self._name_classes()
         self.kept_labels = range(len(self.all_classes))
         if class_half is not None:
@@ -100,9 +98,15 @@ class SplitDataset(BaseDataset):
         """What classes are called in prompts, where the user gave no ``classes``."""
         return tuple(map(readable_name, found))
 
-    def _check_root(self) -> None:
-        if not os.path.isdir(self.data_root):
-            self._missing(f'no folder {self.data_root!r}')
+    def require(self, name: str) -> Path:
+        """A file or folder below the data root that must be there, else MissingInputError."""
+        path = Path(self.data_root, name)
+        if not path.exists():
+            raise MissingInputError(
+                f"{type(self).__name__}: there is no '{path}'. {self._remedy()}",
+                code='data.not_prepared',
+            )
+        return path
 
     def _name_classes(self) -> tuple[str, ...]:
         found, given = self.found_classes(), self.CLASSES
@@ -187,8 +191,3 @@ class SplitDataset(BaseDataset):
 
     def _remedy(self) -> str:
         return self.REMEDY.format(root=self.data_root)
-
-    def _missing(self, what: str) -> None:
-        raise MissingInputError(
-            f'{type(self).__name__}: {what}. {self._remedy()}', code='data.not_prepared'
-        )

@@ -1,7 +1,6 @@
 """``DemoActions``: the rendered data set as an mmpretrain data set."""
 
 import json
-from pathlib import Path
 
 from mmpretrain.registry import DATASETS
 
@@ -38,9 +37,7 @@ class DemoActions(SplitDataset):
         """The drawn scenes of ``train`` or ``test``."""
         if part == 'val':
             return None
-        file = Path(self.data_root, 'scenes.jsonl')
-        if not file.is_file():
-            self._missing(f'no file {str(file)!r}')
+        file = self.require('scenes.jsonl')
         try:
             check_file(file)
             lines = [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()]

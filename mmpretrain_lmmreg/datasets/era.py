@@ -11,9 +11,8 @@ from .base import SplitDataset
 from .files import class_folders
 from .names import match_folders
 from .pictures import is_image, natural_key
-from .prepare import parts_of, remember_position, wrong_counts
+from .prepare import frame_position, parts_of, remember_position, write_frames, wrong_counts
 from .splits import Sample
-from .videos import frame_position, write_frames
 
 ERA_CLASSES = (
     'post-earthquake',
@@ -65,9 +64,7 @@ class ERA(SplitDataset):
         """The images of ``train`` or ``test``, by class folder."""
         if part == 'val':
             return None
-        folder = Path(self.data_root, part)
-        if not folder.is_dir():
-            self._missing(f'no folder {str(folder)!r}')
+        folder = self.require(part)
         labels = match_folders(class_folders(folder), ERA_CLASSES, str(folder))
         return [
             {'rel_path': f'{part}/{name}/{file}', 'gt_label': label}

@@ -1,11 +1,15 @@
 """Image files below a data root: which are there, and which cannot be read."""
 
+import base64
+import io
 import os
 import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
 
 from ..errors import InputError, MissingInputError
 from ..io.printing import plain
@@ -29,10 +33,8 @@ def class_folders(folder: Path) -> list[str]:
 def locate(root: str | os.PathLike, rel_paths: Sequence[str]) -> list[str | None]:
     """Return each path as it is spelt on disk, None where there is no file.
 
-    Letter case is ignored, and so is whether an accent is a letter's part or its own (NFC, NFD).
-
-    Every folder is listed once and no file is asked for by itself, which matters on a network
-    disk with thousands of images.
+    Letter case and Unicode form are ignored. Every folder is listed once and no file is asked for
+    by itself, which matters on a network disk.
     """
 
     @cache
@@ -66,8 +68,7 @@ def require_all(
 
     Raises:
         MissingInputError: images are missing; their number and the first names are said.
-        InputError: a name that is not UTF-8, which no list or file of replies can hold; two names
-            of one file.
+        InputError: a name that is not UTF-8; two names of one file.
     """
     wrong = [path for path in rel_paths if any('\ud800' <= letter <= '\udfff' for letter in path)]
     if wrong:
@@ -77,7 +78,17 @@ def require_all(
             code='data.not_utf8',
         )
     found = locate(root, rel_paths)
-    missing = [path for path, there in zip(rel_paths, found, strict=True) if there is None]
+    names: dict[str, str] = {}
+    missing = []
+    for path, there in zip(rel_paths, found, strict=True):
+        if there is None:
+            missing.append(path)
+        elif names.setdefault(there, path) != path:
+            raise InputError(
+                f'{what}: {names[there]!r} and {path!r} are one image, {there!r} in {root}: list '
+                'it once',
+                code='data.listed_twice',
+            )
     if missing:
         shown = [path if path.isprintable() else ascii(path) for path in missing[:3]]
         raise MissingInputError(
@@ -85,20 +96,10 @@ def require_all(
             f'{root}: {some_of(shown + missing[3:])}. {remedy}',
             code='data.missing_images',
         )
-    names: dict[str | None, str] = {}
-    for path, there in zip(rel_paths, found, strict=True):
-        if names.setdefault(there, path) != path:
-            raise InputError(
-                f'{what}: {names[there]!r} and {path!r} are one image, {there!r} in {root}: list '
-                'it once',
-                code='data.listed_twice',
-            )
-    return [path for path in found if path is not None]
+    return list(filter(None, found))
 
 
-def unreadable_images(
-    root: str | os.PathLike, rel_paths: Sequence[str], workers: int | None = None
-) -> dict[str, str]:
+def unreadable_images(root: str | os.PathLike, rel_paths: Sequence[str]) -> dict[str, str]:
     """Decode every image and return {path: reason} of those that cannot be.
 
     The content decides, not the suffix: a PNG called .jpg is fine.
@@ -111,6 +112,24 @@ def unreadable_images(
             return why_unreadable(Path(root) / path, error)
         return None
 
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         reasons = track(pool.map(reason, rel_paths), 'checking images', len(rel_paths))
         return {path: why for path, why in zip(rel_paths, reasons, strict=True) if why}
+
+
+def thumbnail(root: str, path: str, pixels: int = 320) -> str | None:
+    """A small JPEG of an image below a data root as a data URI, ``pixels`` on its longer side.
+
+    None where it cannot be read, or where the name, which may be from somebody's results, leads
+    out of the data root.
+    """
+    if PurePosixPath(path).is_absolute() or '..' in PurePosixPath(path).parts:
+        return None
+    try:
+        small = read_rgb(Path(root, path))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+    small.thumbnail((pixels, pixels))
+    file = io.BytesIO()
+    small.save(file, 'jpeg', quality=80)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()

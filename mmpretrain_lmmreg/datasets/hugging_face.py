@@ -38,9 +38,8 @@ def read_imagefolder(root: Path) -> Found | None:
     if not found.rows:
         return None
     named = {row.rel_path for row in found.rows}
-    for path, why in walk_images(root):
-        if path not in named and not why:
-            found.left_out.append((path, 'images that no metadata file names'))
+    others = [path for path, why in walk_images(root) if not why and path not in named]
+    found.leave_out(others, 'images that no metadata file names')
     return found
 
 
@@ -82,9 +81,8 @@ def exported_images(root: Path) -> Path | None:
 def _tables(root: Path) -> list[tuple[Path, str]]:
     """Arrow and Parquet files with their splits."""
     found = [path for pattern in _TABLES for path in _at_most_two_down(root, pattern)]
-    parts = {path: path.relative_to(root).parts for path in found}
-    tables = [(path, _split_of(names) or 'train') for path, names in parts.items()]
-    return sorted(tables, key=lambda item: natural_key(str(item[0])))
+    splits = [(path, _split_of(path.relative_to(root).parts) or 'train') for path in found]
+    return sorted(splits, key=lambda item: natural_key(str(item[0])))
 
 
 def _write_images(path: Path, number: int, folder: Path) -> None:

@@ -9,11 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import InputError, MissingInputError
-from ..io.files import parse_json
+from ..io.files import check_fields, parse_json
 from .files import some_of
 from .hugging_face import exported_images, read_imagefolder
 from .layouts import Found, Row, read_folders
-from .lists import read_list, read_table, read_text
+from .lists import find_file, read_list, read_table, read_text
 from .names import check_visible, nfc, readable_name
 from .pictures import natural_key
 
@@ -30,10 +30,9 @@ def find_classes(
 
 
 def image_root(data_root: str) -> Path:
-    """Folder that holds the images: ``data_root``, or where a saved data set's were written.
+    """Folder of the images: ``data_root``, or where a saved data set's images were written.
 
-    Raises:
-        MissingInputError: there is no such folder.
+    A missing folder raises MissingInputError.
     """
     root = Path(data_root).expanduser()
     if not root.is_dir():
@@ -105,9 +104,8 @@ def class_names_of(
         root: The file's folder, unless its path leads to it by itself.
 
     Raises:
-        MissingInputError: there is no such file.
-        InputError: a damaged file; a label that no image has; two classes of one name; a name
-            that is blank or invisible.
+        InputError: no such file, or a damaged one; a label that no image has; two classes of one
+            name; a name that is blank or invisible.
     """
     names = _read_names(Path(root), given) if isinstance(given, str) else dict(given or {})
     names = {nfc(label): name for label, name in names.items()}
@@ -135,25 +133,12 @@ def class_names_of(
 def _read_names(root: Path, given: str) -> dict[str, str]:
     if not given:
         return {}
-    file = next((f for f in (root / given, Path(given).expanduser()) if f.is_file()), None)
-    if file is None:
-        raise MissingInputError(
-            f'class_names: no file {given!r}, neither in {root} nor by itself',
-            code='data.missing_names',
-        )
+    file = find_file(root, given)
     text, _ = read_text(file)
     if file.suffix.lower() == '.json':
         names = parse_json(text, file)
-        if isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
-            return names
-        raise InputError(
-            f'{file} must be an object {{"label": "name", ...}}', code='data.bad_names'
-        )
-    names = {}
+        check_fields(names, {str: str}, file)
+        return names
     columns = {'label': ('label',), 'name': ('name',)}
-    for where, row in read_table(file, text, columns, columns, []):
-        label = row['label'].strip()
-        if label in names:
-            raise InputError(f'{file}, {where}: {label!r} has two names', code='data.bad_names')
-        names[label] = row['name'].strip()
-    return names
+    rows = [row for _, row in read_table(file, text, columns, columns, [])]
+    return {row['label'].strip(): row['name'].strip() for row in rows}

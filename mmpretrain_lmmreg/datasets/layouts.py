@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,7 @@ _SPLITS = {
     'test': ('test', 'testing'),
     'unlabelled': ('pred', 'predict', 'prediction', 'unlabeled', 'unlabelled'),
 }
-_SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
+SPLIT_OF = {word: split for split, words in _SPLITS.items() for word in words}
 _ENDING = re.compile(r'(?<=.)(?:set|data|images|imgs)$')
 _FILLER = {'set', 'data', 'dataset', 'seg', 'images', 'image', 'imgs', 'img', 'split', 'folder'}
 _SERIES = re.compile(r'\D*\d+')  # fold1, split_2: parts of one data set
@@ -45,6 +45,10 @@ class Found:
     rows: list[Row] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)  # path, why
     notes: list[str] = field(default_factory=list)  # what a user should know, a line each
+
+    def leave_out(self, paths: Iterable[str], why: str) -> None:
+        """Note images that are not read."""
+        self.left_out += [(path, why) for path in paths]
 
     def summary(self) -> str:
         """One line of counts by reason, or ''."""
@@ -68,7 +72,6 @@ class _Folder:
         return list(self.below.values())
 
     def add(self, path: str) -> None:
-        """Put an image below the data root into its place."""
         folder = self
         for name in path.split('/')[:-1]:
             child = _Folder(f'{folder.path}/{name}'.lstrip('/'))
@@ -79,6 +82,13 @@ class _Folder:
         yield from self.images
         for folder in self.folders:
             yield from folder.all_images()
+
+    def descend(self, passes: Callable[['_Folder', '_Folder'], bool]) -> '_Folder':
+        """Go down while a folder holds but one other, and ``passes(folder, other)``."""
+        folder = self
+        while not folder.images and len(folder.folders) == 1 and passes(folder, *folder.folders):
+            (folder,) = folder.folders
+        return folder
 
 
 def read_folders(root: Path) -> Found:
@@ -98,29 +108,43 @@ def read_folders(root: Path) -> Found:
         if not why:
             whole.add(path)
         elif '/' in path or not path.startswith('descriptions'):  # the store beside images
-            found.left_out.append((path, why))
-    top = _unwrap(whole)
+            found.leave_out([path], why)
+    top = whole.descend(lambda _, child: bool(child.folders) and not split_word(child.name))
     splits = _splits_among(top.folders)
-    inner = {folder.path: _same_within(folder) for folder in top.folders}
-    if any(split == 'train' and inner[path].folders for path, split in splits.items()):
-        _read_splits(root, top, splits, inner, found)
-    elif top.folders and len(splits) == len(top.folders):
-        _refuse_splits(root, top, splits)
-    else:
-        stray = [path for path in splits if inner[path].folders]
-        if stray:
-            raise InputError(
-                f'{root}: {some_of(stray)} look like folders of splits, and other folders beside '
-                f'them do not: {some_of([f.path for f in top.folders if f.path not in splits])}. '
-                f'{EXPECTED}',
-                code='data.stray_folders',
-            )
-        _check_inner_folders(root, top, found)
+    others = [folder.path for folder in top.folders if folder.path not in splits]
+    inner = {f.path: f.descend(_same_or_filler) for f in top.folders if f.path in splits}
+    with_classes = [path for path, folder in inner.items() if folder.folders]
+    if with_classes and others:
+        raise InputError(
+            f'{root}: {some_of(list(splits))} look like folders of splits, and other folders '
+            f'beside them do not: {some_of(others)}. {EXPECTED}',
+            code='data.stray_folders',
+        )
+    if not splits or others:
+        _note_inner_folders(root, top, found)
         _read_classes(root, top, None, found)
+        return found
+    if 'train' not in (splits[path] for path in with_classes):
+        what = f'{root}: {some_of(list(splits))} look like splits'
+        if 'train' in splits.values():
+            raise InputError(
+                f'{what}, but hold no class folders. {EXPECTED}', code='data.no_class_folders'
+            )
+        raise InputError(
+            f'{what}, and none of them is for training. {EXPECTED}', code='data.no_training_split'
+        )
+    found.leave_out(top.images, 'images in no class folder')
+    _read_splits(root, top, splits, inner, found)
     return found
 
 
-def _check_inner_folders(root: Path, top: _Folder, found: Found) -> None:
+def _same_or_filler(folder: _Folder, child: _Folder) -> bool:
+    """Whether a folder within another says nothing new: train/train, train/images."""
+    name = child.name.lower()
+    return name == folder.name.lower() or bool(child.folders and name in _FILLER)
+
+
+def _note_inner_folders(root: Path, top: _Folder, found: Found) -> None:
     """Say that folders within class folders are no classes; refuse what is a series of parts."""
     several = [f for f in top.folders if len(f.folders) > 1 and not _splits_among(f.folders)]
     if not several:
@@ -137,34 +161,13 @@ def _check_inner_folders(root: Path, top: _Folder, found: Found) -> None:
     found.notes.append(f'the classes are {outer}; folders within them ({names}) are not classes')
 
 
-def _unwrap(folder: _Folder) -> _Folder:
-    """Go down while a folder holds nothing but one folder of folders, which is no split."""
-    while not folder.images and len(folder.folders) == 1:
-        (child,) = folder.folders
-        if not child.folders or split_word(child.name):
-            break
-        folder = child
-    return folder
-
-
-def _same_within(folder: _Folder) -> _Folder:
-    """Go down while a folder holds but one of its own or a general name: train/train/images."""
-    while not folder.images and len(folder.folders) == 1:
-        (child,) = folder.folders
-        general = child.folders and child.name.lower() in _FILLER
-        if child.name.lower() != folder.name.lower() and not general:
-            break
-        folder = child
-    return folder
-
-
 def split_word(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Split and remaining words of a folder's name, if exactly one of its words names a split."""
     words = [word for word in re.split(r'[\W_\d]+', name.lower()) if word]
-    hits = [i for i, word in enumerate(words) if _ENDING.sub('', word) in _SPLIT_OF]
+    hits = [i for i, word in enumerate(words) if _ENDING.sub('', word) in SPLIT_OF]
     if len(hits) != 1:
         return None
-    split = _SPLIT_OF[_ENDING.sub('', words[hits[0]])]
+    split = SPLIT_OF[_ENDING.sub('', words[hits[0]])]
     return split, tuple(w for i, w in enumerate(words) if i != hits[0] and w not in _FILLER)
 
 
@@ -182,45 +185,23 @@ def _splits_among(folders: list[_Folder]) -> dict[str, str]:
 def _read_splits(
     root: Path, top: _Folder, splits: dict[str, str], inner: dict[str, _Folder], found: Found
 ) -> None:
-    stray = [f.path for f in top.folders if f.path not in splits]
-    if stray:
-        raise InputError(
-            f'{root} has images in {some_of(stray)} beside the folders of splits '
-            f'({", ".join(splits)}): move them into a split, or away',
-            code='data.stray_folders',
-        )
-    _leave_out(top.images, 'images in no class folder', found)
     seen: dict[str, str] = {}
     for folder in top.folders:
         split, classes = splits[folder.path], inner[folder.path]
         if split == 'unlabelled' or not classes.folders:
             images = list(folder.all_images())
-            _leave_out(images, f'images in {folder.path} (no class folders)', found)
+            found.leave_out(images, f'images in {folder.path} (no class folders)')
             found.notes.append(
                 f'{folder.path}: {len(images):,} images in no class folder are left out'
             )
-            continue
-        if split in seen:
+        elif seen.setdefault(split, folder.path) != folder.path:
             raise InputError(
                 f'{root}: {seen[split]} and {folder.path} both look like the {split} split; '
                 'merge them, or move one away',
                 code='data.two_folders_of_a_split',
             )
-        seen[split] = folder.path
-        _read_classes(root, classes, split, found)
-
-
-def _refuse_splits(root: Path, top: _Folder, splits: dict[str, str]) -> None:
-    names = some_of([folder.path for folder in top.folders])
-    if 'train' in splits.values():
-        raise InputError(
-            f'{root}: {names} look like splits, but hold no class folders. {EXPECTED}',
-            code='data.no_class_folders',
-        )
-    raise InputError(
-        f'{root}: {names} look like splits, and none of them is for training. {EXPECTED}',
-        code='data.no_training_split',
-    )
+        else:
+            _read_classes(root, classes, split, found)
 
 
 def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> None:
@@ -229,22 +210,16 @@ def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> 
             f'no images in class folders of {root / top.path}. {EXPECTED}',
             code='data.no_class_folders',
         )
-    _leave_out(top.images, 'images in no class folder', found)
+    found.leave_out(top.images, 'images in no class folder')
     empty = [name for name in class_folders(root / top.path) if name not in top.below]
     if empty:
         found.notes.append(f'empty class folders are left out: {some_of(empty)}')
     for folder in top.folders:
         within = _splits_among(folder.folders)
+        parts = [(folder, split)]
         by_split = split is None and not folder.images and 'train' in within.values()
         if by_split and len(within) == len(folder.folders):  # CLASS/SPLIT/...
-            inner = {f.path: f for f in folder.folders if within[f.path] != 'unlabelled'}
-            parts: list[tuple[_Folder, str | None]] = [(f, within[p]) for p, f in inner.items()]
-        else:
-            parts = [(folder, split)]
+            parts = [(f, within[f.path]) for f in folder.folders if within[f.path] != 'unlabelled']
         for part, its_split in parts:
             images = sorted(part.all_images(), key=natural_key)
             found.rows += [Row(path, nfc(folder.name), its_split) for path in images]
-
-
-def _leave_out(images: list[str], why: str, found: Found) -> None:
-    found.left_out += [(path, why) for path in images]

@@ -1,10 +1,12 @@
 """Lists of images and labels as people have them: CSV of any kind, JSON, JSON lines."""
 
+import codecs
 import csv
 import io
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +14,7 @@ from urllib.parse import unquote
 from ..errors import InputError, MissingInputError, require_one_of
 from ..io.files import parse_json
 from .files import some_of
-from .layouts import Found, Row
+from .layouts import SPLIT_OF, Found, Row
 from .names import nfc
 
 #: Usual names of a list's columns, the likeliest first.
@@ -28,24 +30,29 @@ COLUMNS = {
     'split': ('split', 'subset', 'set', 'partition'),
     'group': ('group', 'group_id'),
 }
-_SPLITS = {
-    **dict.fromkeys(('train', 'training'), 'train'),
-    **dict.fromkeys(('val', 'valid', 'validation', 'dev'), 'val'),
-    **dict.fromkeys(('test', 'testing'), 'test'),
-}
 # A drive of Windows, or an address: no path below a folder of this machine
 _ELSEWHERE = re.compile(r'[A-Za-z]:[\\/]|[A-Za-z]+://')
 _BINARY = (b'PK\x03\x04', b'\xd0\xcf\x11\xe0', b'\x1f\x8b', b'PAR1')
 _DELIMITERS = (',', ';', '\t', '|')
 _BOMS = (
-    (b'\xef\xbb\xbf', 'utf-8-sig'),
-    (b'\xff\xfe\x00\x00', 'utf-32'),
-    (b'\x00\x00\xfe\xff', 'utf-32'),
-    (b'\xff\xfe', 'utf-16'),
-    (b'\xfe\xff', 'utf-16'),
+    (codecs.BOM_UTF8, 'utf-8-sig'),
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
 )
 _MULTI_LABEL = 'Multi-label data is not supported: each image needs exactly one label'
 Entry = tuple[str, Mapping[str, Any]]  # where it stands, and what it says
+
+
+def find_file(root: Path, name: str) -> Path:
+    """A list that a user names, below ``root`` or by itself; none raises MissingInputError."""
+    for file in (root / name, Path(name).expanduser()):
+        if file.is_file():
+            return file
+    raise MissingInputError(
+        f'no list {name!r}, neither in {root} nor by itself', code='data.missing_list'
+    )
 
 
 def read_text(file: Path) -> tuple[str, str]:
@@ -55,23 +62,19 @@ def read_text(file: Path) -> tuple[str, str]:
         InputError: it is no text.
     """
     content = file.read_bytes()
-    if content.startswith(_BINARY):
-        raise InputError(
-            f'{file} is a workbook, an archive or a Parquet file: save the table as "CSV UTF-8" '
-            'and give that',
-            code='data.not_text',
-        )
     guesses = [encoding for bom, encoding in _BOMS if content.startswith(bom)]
     if not guesses and b'\x00' in content[:4]:
         guesses = ['utf-16-le' if content[1:2] == b'\x00' else 'utf-16-be']
-    for encoding in guesses[:1] or ('utf-8', 'cp1252', 'latin-1'):
-        try:
+    is_binary = content.startswith(_BINARY)
+    for encoding in () if is_binary else guesses[:1] or ('utf-8', 'cp1252', 'latin-1'):
+        with suppress(UnicodeError):
             text = content.decode(encoding)
-        except UnicodeError:
-            continue
-        if '\x00' not in text:
-            return text, encoding
-    raise InputError(f'{file} is not a text file; save it as UTF-8', code='data.not_text')
+            if '\x00' not in text:
+                return text, encoding
+    what = 'a workbook, an archive or a Parquet file' if is_binary else 'not a text file'
+    raise InputError(
+        f'{file} is {what}: save the table as "CSV UTF-8" and give that', code='data.not_text'
+    )
 
 
 def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | str | None = None) -> Found:
@@ -90,17 +93,12 @@ def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | str | None
         MissingInputError: there is no such list.
         InputError: by file and line, what is wrong.
     """
-    file = next((f for f in (root / ann_file, Path(ann_file).expanduser()) if f.is_file()), None)
-    if file is None:
-        raise MissingInputError(
-            f'no list {ann_file!r}, neither in {root} nor by itself', code='data.missing_list'
-        )
     if isinstance(columns, str):
         pairs = (pair.partition('=') for pair in columns.split(',') if pair.strip())
         columns = {role.strip(): name.strip() for role, _, name in pairs}
     for role in columns or ():
         require_one_of('columns', role, COLUMNS)
-    return rows_of(root, file, root, columns)
+    return rows_of(root, find_file(root, ann_file), root, columns)
 
 
 def rows_of(
@@ -112,7 +110,7 @@ def rows_of(
 ) -> Found:
     """As :func:`read_list` of a file whose paths are relative to ``base``, all of one split."""
     found = Found()
-    entries = _entries(file, columns or {}, found)
+    entries = _entries(file, columns or {}, found.notes)
     if not entries:
         raise InputError(f'{file} lists no images', code='data.empty_list')
     _check_complete(file, entries)
@@ -133,32 +131,31 @@ def rows_of(
     return found
 
 
-def _entries(file: Path, columns: Mapping[str, str], found: Found) -> list[Entry]:
+def _entries(file: Path, columns: Mapping[str, str], notes: list[str]) -> list[Entry]:
     text, encoding = read_text(file)
     if encoding in ('cp1252', 'latin-1'):
-        found.notes.append(f'{file} is not UTF-8 and was read as {encoding}')
+        notes.append(f'{file} is not UTF-8 and was read as {encoding}')
     usual = {**COLUMNS, **{role: (name.lower(),) for role, name in columns.items()}}
     kind = file.suffix.lower()
     if kind not in ('.json', '.jsonl', '.ndjson'):
-        return list(read_table(file, text, usual, {'path': 1, 'label': 1, **columns}, found.notes))
+        return list(read_table(file, text, usual, {'path': 1, 'label': 1, **columns}, notes))
     if kind == '.json':
         content = parse_json(text, file)
-        objects = content if isinstance(content, list) else [None]
-        numbered = [(f'entry {n}', each) for n, each in enumerate(objects, 1)]
+        found = content if isinstance(content, list) else [None]
+        numbered = [(f'entry {n}', each) for n, each in enumerate(found, 1)]
     else:
         lines = [(f'line {n}', line) for n, line in enumerate(text.split('\n'), 1) if line.strip()]
         numbered = [(at, parse_json(line, f'{file}, {at}')) for at, line in lines]
+    entries = []
     for where, entry in numbered:
         if not isinstance(entry, dict):
             raise InputError(
                 f'{file}, {where}: not an object {{"path": ..., "label": ...}}',
                 code='data.bad_line',
             )
-    places = [_named(list(entry), usual) for _, entry in numbered]
-    return [
-        (where, {role: entry[name] for role, name in its.items()})
-        for (where, entry), its in zip(numbered, places, strict=True)
-    ]
+        places = _named(list(entry), usual)
+        entries.append((where, {role: entry[name] for role, name in places.items()}))
+    return entries
 
 
 def read_table(
@@ -177,12 +174,9 @@ def read_table(
         required: Roles that must have a column.
         notes: Gets a line where several columns could have one role.
     """
-    lines = list(io.StringIO(text.replace('\r\n', '\n').replace('\r', '\n')))
-    first = 0
-    while first < len(lines) and not lines[first].strip():
-        first += 1
-    if re.match('sep=.$', ''.join(lines[first : first + 1])):  # which Excel writes
-        first += 1
+    lines = list(io.StringIO(text, newline=None))
+    # blank lines, and the one in which Excel names the delimiter
+    first = next((n for n, x in enumerate(lines) if not re.fullmatch(r'\s*|sep=.\s*', x)), 0)
     header = ''.join(lines[first : first + 1])
     delimiter = max(_DELIMITERS, key=lambda mark: len(_named(_fields(header, mark), usual)))
     names = _fields(header, delimiter)
@@ -191,32 +185,30 @@ def read_table(
     twice = [name for name in places.values() if names.count(name) > 1]
     if missing or twice:
         what = f'no column for {" and ".join(missing)}' if missing else f'two columns {twice[0]!r}'
+        option = "; others by columns=dict(path='...', label='...')" * ('path' in usual)
         raise InputError(
             f'{file} has {what} among {",".join(names)!r}. The first line names the columns '
-            f'{",".join(usual)}, of which {" and ".join(required)} are needed'
-            + "; others by columns=dict(path='...', label='...')"
-            * ('path' in usual),
+            f'{",".join(usual)}, of which {" and ".join(required)} are needed{option}',
             code='data.no_column',
         )
     for role, name in places.items():
         if others := [n for n in names if n.lower() in usual[role] and n != name]:
             notes.append(f'{file}: the {role} is taken from {name!r}, not from {some_of(others)}')
-    reader = csv.reader(lines[first + 1 :], delimiter=delimiter, skipinitialspace=True)
-    start = 0
+    rest, start = lines[first + 1 :], 0
+    reader = csv.DictReader(rest, names, restval='', delimiter=delimiter, skipinitialspace=True)
     try:
-        for fields in reader:
+        for row in reader:
+            while rest[start] == '\n':  # which the reader skips
+                start += 1
             where, start = f'line {first + start + 2}', reader.line_num
-            while len(fields) > len(names) and not fields[-1].strip():
-                fields.pop()
-            if len(fields) > len(names):
+            if any(map(str.strip, row.pop(None, ()))):
                 raise InputError(
                     f'{file}, {where}: more fields than columns; a {delimiter!r} within a field '
                     'needs quotation marks around it',
                     code='data.bad_line',
                 )
-            if any(field.strip() for field in fields):
-                fields += [''] * (len(names) - len(fields))
-                yield where, {role: fields[names.index(name)] for role, name in places.items()}
+            if any(map(str.strip, row.values())):
+                yield where, {role: row[name] for role, name in places.items()}
     except csv.Error as error:
         raise InputError(
             f'{file}, line {first + reader.line_num + 1}: {error}', code='data.bad_line'
@@ -268,16 +260,13 @@ def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) 
             code='data.bad_line',
         )
     given = _text(entry, 'split')
-    if given and given.lower() not in _SPLITS:
+    found = SPLIT_OF.get(given.lower(), '') if given else split
+    if found in ('', 'unlabelled'):
         raise InputError(
             f'{where}: split must be train, val or test, not {given!r}', code='data.bad_split'
         )
-    return Row(
-        _rel_path(root, base, path.strip(), where),
-        nfc(str(label).strip()),
-        _SPLITS.get(given.lower()) or split,
-        nfc(_text(entry, 'group')) or None,
-    )
+    rel_path = _rel_path(root, base, path.strip(), where)
+    return Row(rel_path, nfc(str(label).strip()), found, nfc(_text(entry, 'group')) or None)
 
 
 def _rel_path(root: Path, base: Path, given: str, where: str) -> str:

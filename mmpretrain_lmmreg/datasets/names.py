@@ -22,11 +22,7 @@ def nfc(name: str) -> str:
 
 
 def check_visible(name: str, where: str) -> None:
-    """Refuse a name that a person cannot tell from another one, or cannot see.
-
-    Raises:
-        InputError: it is blank, or holds control characters or marks of width zero.
-    """
+    """Raise InputError for a class name that is blank, or holds what nobody can see."""
     control = any(unicodedata.category(letter) in ('Cc', 'Cs', 'Zl', 'Zp') for letter in name)
     if not name.strip() or control or _INVISIBLE.search(name):
         raise InputError(
@@ -49,11 +45,7 @@ def readable_name(name: str) -> str:
 
 
 def prompt_names(metainfo: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a data set's classes are called in prompts.
-
-    A data set of this project says so (``prompt_names``): names that a user gave are kept exactly.
-    Of other data sets, class names are made readable.
-    """
+    """What a data set's classes are called in prompts: as it says, else its classes readable."""
     given = metainfo.get('prompt_names')
     return tuple(given or map(readable_name, metainfo.get('classes') or ()))
 
@@ -64,11 +56,11 @@ def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> d
     Folders that match no class, or a class twice, raise InputError.
     """
     labels = {bare_name(name): label for label, name in enumerate(classes)}
-    found = {folder: labels.get(bare_name(folder)) for folder in folders}
-    unknown = [folder for folder, label in found.items() if label is None]
-    if unknown:
+    found = {folder: labels[bare_name(folder)] for folder in folders if bare_name(folder) in labels}
+    if len(found) < len(folders):
         raise InputError(
-            f'{where} has folders that are no class: {some_of(unknown)}. '
+            f'{where} has folders that are no class: '
+            f'{some_of([folder for folder in folders if folder not in found])}. '
             f'The classes are {", ".join(classes)}.',
             code='data.unknown_label',
         )
@@ -77,15 +69,14 @@ def match_folders(folders: list[str], classes: tuple[str, ...], where: str) -> d
             f'{where} has two folders for one class among: {", ".join(folders)}',
             code='data.similar_labels',
         )
-    return {folder: label for folder, label in found.items() if label is not None}
+    return found
 
 
 def check_same_classes(trained: Sequence[str], data: Sequence[str], what: str) -> str:
     """Compare the class names that a checkpoint was trained with and those of data, by label.
 
     Returns:
-        A warning where names differ without having changed places (renamed, or other classes), or
-        ''. No names on a side, nothing to compare.
+        A warning where names differ without having changed places, or ''.
 
     Raises:
         InputError: a class has another label in the data than in the checkpoint.

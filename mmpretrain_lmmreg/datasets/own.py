@@ -7,7 +7,7 @@ from functools import cache
 from mmengine.logging import MMLogger, print_log
 from mmpretrain.registry import DATASETS
 
-from ..errors import InputError, require_range
+from ..errors import InputError
 from .base import SplitDataset
 from .files import some_of, unreadable_images
 from .labels import class_names_of, image_root, labels_of, read_rows
@@ -18,9 +18,8 @@ from .splits import Sample, hold_out
 class OwnImages(SplitDataset):
     """Own images, in class folders or in a list; the classes are found from the data.
 
-    Without ``ann_file``: class folders, with or without folders of splits, see
-    :func:`~mmpretrain_lmmreg.datasets.layouts.read_folders`; Hugging Face's ImageFolder with
-    ``metadata.csv`` or ``.jsonl``; a data set that its ``datasets`` saved.
+    Without ``ann_file``: class folders, with or without folders of splits; Hugging Face's
+    ImageFolder with ``metadata.csv`` or ``.jsonl``; a data set that its ``datasets`` saved.
     Where the data define no test split, one is made from the training images by seed. A
     validation split is the data's own, or made by ``val_fraction``. Groups are never divided.
     Instances with the same arguments but ``split`` agree on the classes and share no image.
@@ -54,7 +53,6 @@ class OwnImages(SplitDataset):
         skip_unreadable: bool = False,
         **kwargs,
     ) -> None:
-        require_range(f'{type(self).__name__}: test_fraction', test_fraction, 0, 1)
         self.list_file, self.test_fraction = ann_file, test_fraction
         self.class_names, self.columns = class_names, columns
         self.skip_unreadable = skip_unreadable
@@ -83,21 +81,20 @@ class OwnImages(SplitDataset):
         if not self.skip_unreadable:
             return samples
         self.unreadable = _unreadable(self.data_root, tuple(s['rel_path'] for s in samples))
-        shown = some_of([f'{path} ({why})' for path, why in self.unreadable.items()])
-        summary = f'{len(self.unreadable)} unreadable images are left out: {shown}'
-        self._say_left_out(summary * bool(self.unreadable), list(self.unreadable.items()))
+        broken = list(self.unreadable.items())
+        if broken:
+            shown = some_of([f'{path} ({why})' for path, why in broken])
+            self._say_left_out(f'{len(broken)} unreadable images are left out: {shown}', broken)
         return [sample for sample in samples if sample['rel_path'] not in self.unreadable]
 
     def _say(self, line: str, level: int = logging.INFO) -> None:
         _say_once(MMLogger.get_current_instance().instance_name, self.data_root, line, level)
 
     def _say_left_out(self, summary: str, left_out: list[tuple[str, str]]) -> None:
-        """One line on the terminal; the names of all that was left out go into the log file."""
         if summary:
             self._say(summary)
             names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
-            logger = MMLogger.get_current_instance()
-            _write_once(logger.instance_name, self.data_root, f'Images left out:\n{names}')
+            self._say(f'Images left out:\n{names}')  # which cli/runner.py keeps off the terminal
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The samples of a part, as :meth:`load_data_list` divided them."""
@@ -145,15 +142,6 @@ def _unreadable(root: str, rel_paths: tuple[str, ...]) -> dict[str, str]:
 def _say_once(_run: str, _root: str, line: str, level: int) -> None:
     """Log a line once a run, which builds its data sets several times."""
     print_log(line, logger='current', level=level)
-
-
-@cache
-def _write_once(run: str, _root: str, text: str) -> None:
-    """Write a text into a run's log file, but not to the terminal."""
-    record = logging.LogRecord(run, logging.INFO, __file__, 0, text, None, None)
-    for handler in MMLogger.get_current_instance().handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)
 
 
 def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:

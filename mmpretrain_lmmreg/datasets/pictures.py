@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import IO, TypeAlias
@@ -119,16 +120,14 @@ def _open(file: str | PathLike | IO[bytes]) -> Image.Image:
     try:
         return Image.open(file)
     except UnidentifiedImageError:
-        try:
+        with suppress(ImportError):
             from pillow_heif import register_heif_opener
-        except ImportError:
-            register_heif_opener = None
-        if register_heif_opener is None:
-            raise
-        register_heif_opener()
-        if not isinstance(file, str | PathLike):
-            file.seek(0)
-        return Image.open(file)
+
+            register_heif_opener()
+            if not isinstance(file, str | PathLike):
+                file.seek(0)
+            return Image.open(file)
+        raise
 
 
 def is_image(name: str) -> bool:
@@ -138,14 +137,11 @@ def is_image(name: str) -> bool:
 
 def natural_key(name: str) -> tuple:
     """Sort key by which 'a_2' comes before 'a_10'; different names, as '1' and '01', differ."""
-    parts = [part for part in re.split(r'(\d+)', name) if part]
-    return [_number(part) if part.isdecimal() else (1, 0, part) for part in parts], name
-
-
-def _number(digits: str) -> tuple[int, int, str]:
-    """As numbers compare, for any number of digits."""
-    digits = digits.lstrip('0')
-    return 0, len(digits), digits
+    key = []
+    for part in filter(None, re.split(r'(\d+)', name)):
+        digits = part.lstrip('0')  # as numbers compare, for any number of digits
+        key.append((0, len(digits), digits) if part.isdecimal() else (1, 0, part))
+    return key, name
 
 
 def walk_images(
@@ -178,10 +174,9 @@ def walk_images(
 
 
 def _why_no_image(name: str) -> str:
-    if name.startswith('.'):
-        return 'hidden files'
     suffix = os.path.splitext(name)[1].lower()
-    return f'{suffix} files (no images)' if suffix else 'files without a suffix'
+    hidden = 'hidden files' if name.startswith('.') else 'files without a suffix'
+    return f'{suffix} files (no images)' if suffix and name[0] != '.' else hidden
 
 
 def list_images(images: Images) -> Sequence[Path | Image.Image | np.ndarray]:

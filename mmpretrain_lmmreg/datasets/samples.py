@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -60,25 +61,18 @@ def same_files(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, s
     Only files whose size occurs in both lists are read. Files that are empty or cannot be read are
     in no pair.
     """
-    sizes = [_by_size(paths) for paths in (first, second)]
+    by_size: list[dict[int, list[str]]] = [defaultdict(list), defaultdict(list)]
+    for sizes, paths in zip(by_size, (first, second), strict=True):
+        for path in paths:
+            with suppress(OSError):
+                sizes[os.path.getsize(path)].append(path)
     contents: list[dict[str, str]] = [{}, {}]
-    for size in sizes[0].keys() & sizes[1].keys():
-        for by_size, found in zip(sizes, contents, strict=True):
-            for path in by_size[size]:
+    for size in (by_size[0].keys() & by_size[1].keys()) - {0}:
+        for sizes, found in zip(by_size, contents, strict=True):
+            for path in sizes[size]:
                 with suppress(OSError), open(path, 'rb') as file:
                     found.setdefault(hashlib.sha256(file.read()).hexdigest(), path)
-    return sorted(
-        (contents[0][name], contents[1][name]) for name in contents[0].keys() & contents[1]
-    )
-
-
-def _by_size(paths: Iterable[str]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    for path in paths:
-        with suppress(OSError):
-            if size := os.path.getsize(path):
-                found.setdefault(size, []).append(path)
-    return found
+    return sorted((path, contents[1][n]) for n, path in contents[0].items() if n in contents[1])
 
 
 def leads_out(infos: Iterable[dict]) -> list[tuple[str, str]]:
@@ -90,13 +84,10 @@ def leads_out(infos: Iterable[dict]) -> list[tuple[str, str]]:
     found = []
     for info in infos:
         path, root = os.path.abspath(info['img_path']), info.get('data_root')
-        if not root:
-            continue
-        folder = real(os.path.dirname(path))
-        where = os.path.join(folder, os.path.basename(path))
+        where = os.path.join(real(os.path.dirname(path)), os.path.basename(path))
         if os.path.islink(where):
             where = os.path.realpath(where)
-        if os.path.commonpath([where, real(os.path.abspath(root))]) != real(os.path.abspath(root)):
+        if root and os.path.commonpath([where, real(root)]) != real(root):
             found.append((path, where))
     return found
 

@@ -20,13 +20,6 @@ def seeded_rank(seed: object, name: str) -> bytes:
     return hashlib.sha256(f'{seed}/{name.casefold()}'.encode(errors='surrogateescape')).digest()
 
 
-def check_fraction(name: str, value: float) -> None:
-    """Raise InputError where a share of images is not in [0, 1)."""
-    require_range(name, value, 0)
-    if value >= 1:
-        raise InputError(f'{name}={value} must be less than 1', code='config.out_of_range')
-
-
 def hold_out(
     samples: Sequence[Sample], fraction: float, seed: object
 ) -> tuple[list[Sample], list[Sample]]:
@@ -36,7 +29,12 @@ def hold_out(
     long as that brings the classes nearer to ``fraction``. Each class keeps an image. Both
     parts keep the order of ``samples``.
     """
-    check_fraction('the fraction of images to hold out', fraction)
+    if not 0 <= fraction < 1:
+        raise InputError(
+            f'{fraction} of the images cannot be held out; set val_fraction and test_fraction from '
+            '0 to below 1',
+            code='config.out_of_range',
+        )
     if not fraction:
         return list(samples), []
     units: dict[str, Counter[int]] = defaultdict(Counter)

@@ -12,9 +12,15 @@ from ..io.files import parse_json, save_atomic
 from .base import SplitDataset
 from .files import some_of
 from .names import bare_name
-from .prepare import copy_whole, files_below, remember_position, wrong_counts
+from .prepare import (
+    copy_whole,
+    files_below,
+    frame_position,
+    remember_position,
+    write_frames,
+    wrong_counts,
+)
 from .splits import Sample
-from .videos import frame_position, write_frames
 
 UCF101_CLASSES = tuple(
     """
@@ -115,14 +121,8 @@ class UCF101(SplitDataset):
     def load_part(self, part: str) -> list[Sample] | None:
         """The samples of the official lists, or of CoOp's, which have a ``val``."""
         if self.lists == 'coop':
-            return read_coop_lists(self._list(COOP_FILE))[part]
-        return None if part == 'val' else read_official_list(self._list(LIST_FILES[part]))
-
-    def _list(self, name: str) -> Path:
-        file = Path(self.data_root, name)
-        if not file.is_file():
-            self._missing(f'no list {str(file)!r}')
-        return file
+            return read_coop_lists(self.require(COOP_FILE))[part]
+        return None if part == 'val' else read_official_list(self.require(LIST_FILES[part]))
 
 
 def prepare_ucf101(

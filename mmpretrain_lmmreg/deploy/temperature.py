@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from ..datasets.names import check_same_classes
 from ..datasets.samples import iter_infos
-from ..features.embeddings import image_embeddings
+from ..features.dataset import image_embeddings
 from .classifier import Classifier
 
 LIMITS = (0.05, 20.0)  # where every image is classified rightly, ever smaller fits ever better

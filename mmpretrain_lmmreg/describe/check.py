@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from ..datasets.thumbnails import thumbnail
+from ..datasets.files import thumbnail
 from ..descriptions.lines import Record
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
 
-from ..clip.tokens import read_no_further
+from ..clip.model import read_no_further
 from ..descriptions.store import DescriptionStore
 from ..progress import duration
 from .state import Tally

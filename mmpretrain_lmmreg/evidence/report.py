@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from ..datasets.thumbnails import thumbnail
+from ..datasets.files import thumbnail
 from ..describe.summary import check_path
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError

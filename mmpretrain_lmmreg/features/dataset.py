@@ -8,16 +8,19 @@ from typing import Any
 
 import torch
 from mmpretrain.datasets import PackInputs
+from mmpretrain.models import ImageClassifier
 from mmpretrain.structures import DataSample
 from mmpretrain.utils import get_ori_model
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.samples import transforms_of
-from ..io.table import StoredRows
+from ..errors import InputError
+from ..io.table import StoredRows, not_finite
 from .keys import TEXT_TRANSFORMS
 from .trunk import trunk_features
 
+AT_A_TIME = 1024  # images that are projected; rounding may depend on it
 KEPT_SAMPLES = 100_000  # DataSamples, which take longer to make than a batch to compute
 
 
@@ -150,3 +153,51 @@ def features_as_inputs(model: nn.Module, features: bool = True) -> Iterator[None
         own.pop('forward', None)
         if before is not None:
             own['forward'] = before
+
+
+def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, Tensor]:
+    """Embeddings (N, D) and labels (N,) of a loader's samples in order, on the model's device.
+
+    Raises:
+        InputError: multi-label data; what :func:`embed_images` raises.
+    """
+    embeddings, data = embed_images(model, images)
+    if data.labels is None:
+        raise InputError(
+            'multi-label data are not supported: each image needs one label',
+            code='features.multi_label',
+        )
+    return embeddings, data.labels
+
+
+@torch.no_grad()
+def embed_images(model: ImageClassifier, images: DataLoader) -> tuple[Tensor, FeatureDataset]:
+    """Embeddings (N, D) of a loader's samples in order, and the features that they are made of.
+
+    Uses the feature table; the embeddings are unit vectors where ``model.head.normalize``.
+
+    Raises:
+        InputError: embeddings that are not finite.
+    """
+    data = images.dataset
+    if not isinstance(data, FeatureDataset):
+        data = feature_dataloader(model, images).dataset
+    training, device = model.training, next(model.parameters()).device
+    model.eval()  # a projection may have dropout
+    embeddings = torch.empty(0, device=device)
+    for number, rows in enumerate(data.rows.split(AT_A_TIME)):
+        features = data.features[rows].to(device, torch.float32)
+        x = model.head.pre_logits(model.extract_feat(features))
+        if not number:  # room for all, since a million parts and their whole are twice as much
+            embeddings = x.new_empty(len(data), x.shape[1])
+        embeddings[number * AT_A_TIME :][: len(x)] = x
+    model.train(training)
+    wrong = not_finite(embeddings)
+    if wrong:
+        name = data.source.get_data_info(wrong[0])['img_path']
+        raise InputError(
+            f'the embeddings of {len(wrong)} images are not finite, the first is of {name}: the '
+            'weights that training starts from are damaged',
+            code='features.not_finite',
+        )
+    return embeddings, data

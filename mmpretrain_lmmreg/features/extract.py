@@ -13,7 +13,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from ..clip.backbone import OpenCLIPVisual
-from ..clip.configs import has_weights, preprocess_config
+from ..clip.configs import preprocess_config, require_weights
 from ..clip.text_tower import TextTower
 from ..datasets.pictures import Images, list_images, to_rgb
 from ..errors import InputError
@@ -95,18 +95,10 @@ def class_means(
         >>> class_means({'cat': ['A cat.', 'A kitten.'], 'dog': ['A dog.']}, 'lite0-minilm').shape
         (2, 384)
     """
-    _require_weights(model, pretrained)
+    require_weights(model, pretrained)
     texts, counts = count_texts(texts_by_class.values())
     tower = TextTower(model, pretrained, get_device())
     return embed_class_means(texts, counts, tower, normalize, tuple(texts_by_class)).cpu().numpy()
-
-
-def _require_weights(model: str, pretrained: str | None) -> None:
-    if pretrained is None and not has_weights(model):
-        raise InputError(
-            f'{model!r}: no weights are named; give pretrained=TAG or FILE',
-            code='clip.no_weights_named',
-        )
 
 
 def _read(image: Any, number: int) -> Image.Image:
@@ -124,7 +116,7 @@ def _tower(model: str | ImageClassifier, pretrained: str | None) -> tuple[OpenCL
         prep, visual = classifier.data_preprocessor, classifier.backbone.visual
         own = {name: (getattr(prep, name).flatten() / 255).tolist() for name in ('mean', 'std')}
         return classifier.backbone, {**visual.preprocess_cfg, **own}
-    _require_weights(model, pretrained)
+    require_weights(model, pretrained)
     backbone = OpenCLIPVisual(model, pretrained, trainable='none')
     backbone.init_weights()
     return backbone.to(get_device()), preprocess_config(model, pretrained)

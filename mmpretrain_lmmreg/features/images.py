@@ -89,9 +89,5 @@ def collate(
 def first_images(dataset: Any, count: int) -> list[Tensor]:
     """The first ``count`` images of a data set that can be read, each (3, H, W)."""
     images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
-    readable = (
-        image
-        for _, image, _ in map(images.__getitem__, range(len(images)))
-        if not isinstance(image, str)
-    )
-    return list(islice(readable, count))
+    samples = map(images.__getitem__, range(len(images)))
+    return list(islice((image for _, image, _ in samples if isinstance(image, Tensor)), count))

@@ -88,14 +88,13 @@ def content_of(path: str) -> str:
 def find_rows(table: VectorTable, keys: Mapping[Name, str]) -> dict[Name, str]:
     """The name of each image's undamaged row in the table, where it has one.
 
-    The table is gone through once for all keys, and each file is read once at most.
+    The table is gone through once for all keys, and each file is read once at most. A file whose
+    state is the row's is taken to be unchanged; with ``$LMMREG_VERIFY_CONTENT=1`` each file is
+    read, and its content decides alone.
 
     Args:
         table: The feature table.
         keys: :func:`file_key` of each image, by any name of it.
-
-    A file whose state is the row's is taken to be unchanged; with ``$LMMREG_VERIFY_CONTENT=1`` each
-    file is read, and its content decides alone.
     """
     if contents_compared():
         known = {_without_state(row): row for row in table}

@@ -83,15 +83,13 @@ class _FrozenTrunkEvalMixin:
     runner: Runner
 
     def run(self) -> dict:
-        evaluate = super().run  # type: ignore[misc]  # of the loop that this is mixed into
         reason = _needs_images(self.runner)
         if reason:
             print_log(f'{type(self).__name__} runs the trunk on images: {reason}', 'current')
-            with features_as_inputs(self.runner.model, features=False):
-                return evaluate()
-        _use_features(self)
-        with features_as_inputs(self.runner.model):
-            return evaluate()
+        else:
+            _use_features(self)
+        with features_as_inputs(self.runner.model, features=not reason):
+            return super().run()  # type: ignore[misc]  # of the loop that this is mixed into
 
 
 @LOOPS.register_module()

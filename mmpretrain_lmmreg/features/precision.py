@@ -23,9 +23,8 @@ SMALLEST_COSINE = 0.999
 def settle_precision(model: ImageClassifier, dataset: Any) -> None:
     """Decide ``precision='auto'`` of the trunk for a data set whose features are asked for.
 
-    It is bfloat16 where the device has instructions for it and the smallest cosine to float32, on
-    the first eight images, is at least 0.999. Where the table has features in bfloat16 already,
-    nothing is computed.
+    It is bfloat16 where the device has it and the smallest cosine to float32, on the first eight
+    images, is at least 0.999. Where the table has such features already, nothing is computed.
     """
     backbone = model.backbone
     if backbone.precision != 'auto':

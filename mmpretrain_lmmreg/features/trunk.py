@@ -1,9 +1,7 @@
 """Run the frozen trunk once over the images of a data set, and keep what comes out."""
 
 import os
-import shutil
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -51,6 +49,8 @@ def trunk_features(
     unreadable image does not stop the others.
 
     Args:
+        model: The classifier, whose trunk runs.
+        images: The loader.
         views: How many views of an image are drawn by random transforms. View k of an image is
             the same in every run.
 
@@ -60,8 +60,7 @@ def trunk_features(
         by absolute path.
 
     Raises:
-        InputError: random transforms of one view, or batch augmentation, by name; views for which
-            the disk has no room.
+        InputError: random transforms of one view, or batch augmentation, by name.
         UnreadableError: unreadable images, by file, once all the others are done.
     """
     dataset = images.dataset
@@ -71,8 +70,6 @@ def trunk_features(
     on_cpu = next(model.backbone.parameters()).device.type == 'cpu'
     batch_size = CPU_BATCH if on_cpu else images.batch_size or TRUNK_BATCH
     table = VectorTable('features', feature_cache_key(model, dataset))
-    if views > 1:
-        check_room(table, model.backbone.trunk_dim, len(paths) * views)
     names = [f'view {view}' for view in range(views)] if views > 1 else ['']
     keys = {(view, path): file_key(path, batch_size, view) for view in names for path in paths}
     found = find_rows(table, keys)
@@ -83,20 +80,15 @@ def trunk_features(
     if len(found) < len(keys):
         table.refresh()
         found = find_rows(table, keys)
-        _check_shared(table, len(keys) - len(found))
+        if len(found) < len(keys):
+            raise InputError(
+                f'{table.folder} lacks the features of {len(keys) - len(found)} images, which this '
+                'run has computed: several machines need $LMMREG_CACHE and the images on a disk '
+                'that all of them share, at the same path',
+                code='features.not_shared',
+            )
     stored = table.stored([found[name] for name in keys])
     return stored.if_small(), {path: row for row, path in enumerate(paths)}
-
-
-def _check_shared(table: VectorTable, lacking: int) -> None:
-    """Refuse a table without rows that some process has computed."""
-    if lacking:
-        raise InputError(
-            f'{table.folder} lacks the features of {lacking} images, which this run has computed: '
-            'several machines need $LMMREG_CACHE and the images on a disk that all of them share, '
-            'at the same path',
-            code='features.not_shared',
-        )
 
 
 def fill(
@@ -108,11 +100,7 @@ def fill(
     batch_size: int,
     view: str,
 ) -> None:
-    """Compute a view of the missing ones of some images, whose keys are given by path.
-
-    Raises:
-        UnreadableError: see :func:`trunk_features`.
-    """
+    """Compute a view of the missing ones of some images, whose keys are given by path."""
     there = f'{len(paths) - len(missing)} of {len(paths)} images have features'
     which = f' ({view})' if view else ''
     print_log(f'feature table {table.folder}: {there}{which}', 'current')
@@ -133,18 +121,6 @@ def fill(
             f'{len(failed)} of {len(paths)} images cannot be read; repair or remove '
             'them (the features of the others are kept):\n' + '\n'.join(failed[:NAMED]) + more,
             code='features.unreadable',
-        )
-
-
-def check_room(table: VectorTable, dim: int, rows: int) -> None:
-    """Refuse more rows of float32 than the disk of the table has room for."""
-    wanted, free = 4 * dim * max(rows - len(table), 0), shutil.disk_usage(table.folder).free
-    if wanted > free:
-        raise InputError(
-            f'train_cfg.views: features of {rows:,} views take {wanted / 2**30:.1f} GiB, and '
-            f'{table.folder} has room for {free / 2**30:.1f}; set fewer views, or $LMMREG_CACHE to '
-            'a folder on another disk',
-            code='features.no_room',
         )
 
 
@@ -171,16 +147,6 @@ def check_deterministic(model: ImageClassifier, dataset: Any, views: int = 1) ->
         )
 
 
-def _check_finite(features: Tensor, paths: Sequence[str], precision: str) -> None:
-    wrong = not_finite(features)
-    if wrong:
-        raise InputError(
-            f'the trunk in {precision} gives values that are not finite for {paths[wrong[0]]}: '
-            "its weights are damaged, or overflow (model.backbone.precision='float32' does not)",
-            code='features.not_finite',
-        )
-
-
 @torch.no_grad()
 def compute(
     model: ImageClassifier, loader: DataLoader, table: VectorTable, keys: dict[str, str]
@@ -202,7 +168,13 @@ def compute(
             data = model.data_preprocessor(dict(inputs=default_collate(full)), training=False)
             features = model.backbone.forward_trunk(data['inputs'])
             rows.append(features[: len(images)].cpu())
-            _check_finite(rows[-1], paths, model.backbone.precision)
+            if wrong := not_finite(rows[-1]):
+                raise InputError(
+                    f'the trunk in {model.backbone.precision} gives values that are not finite for '
+                    f'{paths[wrong[0]]}: its weights are damaged, or overflow '
+                    "(model.backbone.precision='float32' does not)",
+                    code='features.not_finite',
+                )
             names = [keys[os.path.abspath(path)] for path in paths]
             done += map(row_key, names, contents)
             if len(done) >= CHUNK or time.monotonic() - kept >= SECONDS:

@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ..datasets.thumbnails import thumbnail
+from ..datasets.files import thumbnail
 from ..evidence.stats import wilson
 from ..io.files import save_atomic
 from .choice import contradicted

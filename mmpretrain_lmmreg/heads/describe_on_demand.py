@@ -18,7 +18,7 @@ from ..datasets.samples import transforms_of
 from ..descriptions.attach import AttachDescriptions
 from ..descriptions.samples import default_prompt
 from ..errors import InputError, require_range
-from ..features.embeddings import image_embeddings
+from ..features.dataset import image_embeddings
 from ..text.class_means import class_counts
 from ..text.embedding import embed_lists
 from .base import SetUpHead

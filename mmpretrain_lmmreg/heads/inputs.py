@@ -20,8 +20,7 @@ from ..clip.timm_trunk import TimmTrunk
 from ..datasets.names import prompt_names
 from ..descriptions.samples import image_name
 from ..errors import InputError
-from ..features.dataset import source_of
-from ..features.embeddings import embed_images, image_embeddings
+from ..features.dataset import embed_images, image_embeddings, source_of
 from ..features.loops import FrozenTrunkTrainLoop, use_all_features
 from ..features.trunk import trunk_features
 from ..text.class_means import means_by_label

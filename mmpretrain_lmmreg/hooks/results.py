@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
@@ -19,7 +19,6 @@ from ..clip import OpenCLIPVisual
 from ..datasets.samples import iter_infos
 from ..errors import InputError
 from ..features.dataset import source_of
-from ..features.finite import damage
 from .head_set_up import head_of
 from .record import (
     count_trained,
@@ -134,7 +133,7 @@ class ResultsHook(Hook):
                     code='hooks.several_labels',
                 )
             if not sample.pred_score.isfinite().all():
-                self.refuse_scores(runner, data_batch, [s.img_path for s in outputs])
+                self.refuse_scores(runner, sample.img_path)
             self.rows[os.path.abspath(sample.img_path)] = (
                 int(sample.gt_label),
                 sample.pred_score.detach().float().cpu().numpy(),
@@ -142,20 +141,17 @@ class ResultsHook(Hook):
 
     after_test_iter = after_val_iter
 
-    def refuse_scores(self, runner: Runner, data_batch: Any, names: list[str]) -> None:
+    def refuse_scores(self, runner: Runner, name: str) -> None:
         """Raise InputError that names the tensor from which scores are not finite."""
-        tested = isinstance(runner._test_loop, BaseLoop)  # what is not built is settings
-        model, loop = get_ori_model(runner.model), runner.test_loop if tested else runner.val_loop
-        weights = (n for n, t in model.state_dict().items() if not t.isfinite().all())
-        wrong = next(weights, None)
-        found = (
-            f'{wrong} of the model holds numbers that are not finite'
-            if wrong
-            else damage(model, loop.dataloader.dataset, (data_batch or {}).get('inputs'), names)
-        )
+        state = get_ori_model(runner.model).state_dict()
+        wrong = next((n for n, t in state.items() if not t.isfinite().all()), None)
         raise InputError(
-            f'the scores of {names[0]} are not finite: '
-            + (found or 'the images of its batch are to blame, or too large weights')
+            f'the scores of {name} are not finite: '
+            + (
+                f'{wrong} of the model holds numbers that are not finite'
+                if wrong
+                else 'the images of its batch are to blame, or too large weights'
+            )
             + f' (weights of {runner.cfg.get("load_from") or runner.work_dir})',
             code='hooks.scores_not_finite',
         )

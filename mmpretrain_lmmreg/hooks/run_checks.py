@@ -17,7 +17,6 @@ from ..datasets.samples import iter_infos, leads_out, same_files
 from ..descriptions.samples import image_name
 from ..errors import InputError
 from ..features.dataset import source_of
-from ..features.finite import damage
 
 NAMES = 20  # classes that the log names
 
@@ -102,21 +101,15 @@ class RunChecksHook(Hook):
         data_batch: dict | None = None,
         outputs: dict | None = None,
     ) -> None:
-        """Raises InputError where the loss is not finite, with what is damaged or the files."""
+        """Raises InputError where the loss is not finite, with the files of the batch."""
         loss = (outputs or {}).get('loss')
         if loss is None or math.isfinite(loss.item()):
             return
         samples = (data_batch or {}).get('data_samples', ())
         names = [sample.get('img_path', '?') for sample in samples]
-        dataset = runner.train_loop.dataloader.dataset
-        where = (
-            f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}'
-        )
-        found = damage(runner.model, dataset, (data_batch or {}).get('inputs'), names)
-        if found:
-            raise InputError(f'{where}: {found}', code='hooks.loss_not_finite')
         raise InputError(
-            f'{where}; lower the learning rate or alpha, or look at the images of this batch:\n'
+            f'the loss is {loss.item()} at epoch {runner.epoch + 1}, iteration {runner.iter + 1}; '
+            'lower the learning rate or alpha, or look at the images of this batch:\n'
             + '\n'.join(names),
             code='hooks.loss_not_finite',
         )

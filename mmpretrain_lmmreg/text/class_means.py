@@ -48,23 +48,18 @@ def class_means(sums: Tensor, totals: Tensor, classes: Sequence[str] | None = No
     """
     if not totals.all():
         raise InputError(
-            f'no training image of class {_named(totals, classes)} has a description, so it has '
-            'no class mean: describe its images (mmpretrain-lmmreg describe CONFIG)',
+            f'no training image of class {named_empty(totals, classes)} has a description, so it '
+            'has no class mean: describe its images (mmpretrain-lmmreg describe CONFIG)',
             code='text.class_not_described',
         )
     return (sums / totals[:, None]).float()
 
 
 def class_counts(labels: Tensor, num_classes: int, classes: Sequence[str] | None = None) -> Tensor:
-    """Images of each class, (N_c,).
-
-    Args:
-        labels: Of the training images, (N,).
-        num_classes: N_c.
-        classes: Their names, for the message.
+    """Images of each class, (N_c,), of the training images' labels (N,).
 
     Raises:
-        InputError: a class without images.
+        InputError: a class without images, by name if ``classes`` are given.
 
     Example:
         >>> class_counts(torch.tensor([0, 1, 1]), 2)
@@ -73,16 +68,16 @@ def class_counts(labels: Tensor, num_classes: int, classes: Sequence[str] | None
     counts = torch.bincount(labels, minlength=num_classes)
     if not counts.all():
         raise InputError(
-            f'class {_named(counts, classes)} has no training image: add images of it, or take '
-            'the class out',
+            f'class {named_empty(counts, classes)} has no training image: add images of it, or '
+            'take the class out',
             code='heads.class_without_images',
         )
     return counts
 
 
-def _named(counts: Tensor, classes: Sequence[str] | None) -> str:
+def named_empty(counts: Tensor | Sequence[int], classes: Sequence[str] | None) -> str:
     """The classes that count nothing."""
-    empty = (counts == 0).nonzero().flatten().tolist()
+    empty = [i for i, count in enumerate(counts) if not count]
     return ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
 
 

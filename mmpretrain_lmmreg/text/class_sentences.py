@@ -13,7 +13,8 @@ from ..datasets.names import bare_name, nfc
 from ..datasets.samples import iter_infos, transforms_of
 from ..descriptions import AttachDescriptions
 from ..errors import InputError, MissingInputError
-from ..io.files import parse_json
+from ..io.files import parse_json, wrong_part
+from .class_means import named_empty
 
 
 def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Counter]]:
@@ -52,8 +53,17 @@ def collect_descriptions(dataset, num_classes: int) -> tuple[list[str], list[Cou
         'current',
         level=logging.WARNING if warned else logging.INFO,
     )
-    if index or attach.missing != 'skip':  # which may mean that there are none, on purpose
-        _check_described(described, dataset.metainfo.get('classes'), attach.named)
+    # where they are skipped, there may be none, on purpose
+    if not all(described) and (index or attach.missing != 'skip'):
+        names = named_empty(described, dataset.metainfo.get('classes'))
+        by = ' by a prompt with {class}' * attach.named
+        option = " --prompt '... {class} ...'" * attach.named
+        raise InputError(
+            f'no training image of class {names} has a description{by}, so it has no class '
+            'mean: describe some images of each class (mmpretrain-lmmreg describe CONFIG '
+            f'--per-class N{option})',
+            code='text.class_not_described',
+        )
     return list(index), counts
 
 
@@ -81,21 +91,6 @@ def without_names(
     return list(index), cut
 
 
-def _check_described(described: Sequence[int], classes: Sequence[str] | None, named: bool) -> None:
-    """Raise InputError where a class has no described image, by name."""
-    empty = [i for i, count in enumerate(described) if not count]
-    if empty:
-        names = ', '.join(f"'{classes[i]}'" if classes else str(i) for i in empty)
-        by = ' by a prompt with {class}' if named else ''
-        option = " --prompt '... {class} ...'" if named else ''
-        raise InputError(
-            f'no training image of class {names} has a description{by}, so it has no class '
-            'mean: describe some images of each class (mmpretrain-lmmreg describe CONFIG '
-            f'--per-class N{option})',
-            code='text.class_not_described',
-        )
-
-
 def _coverage(images: Sequence[int], described: Sequence[int], unasked: int) -> str:
     """How many images have descriptions, in all and of each class."""
     total, found = sum(images), sum(described)
@@ -109,11 +104,7 @@ def _coverage(images: Sequence[int], described: Sequence[int], unasked: int) -> 
 
 
 def attach_of(dataset: Any, why: str) -> AttachDescriptions:
-    """The ``AttachDescriptions`` of a data set's pipeline.
-
-    Args:
-        dataset: A data set, which may be wrapped.
-        why: What needs it, for the message.
+    """The ``AttachDescriptions`` of a data set's pipeline; ``why`` says what needs it.
 
     Raises:
         InputError: There is none.
@@ -135,8 +126,8 @@ def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
     punctuation.
 
     Raises:
-        MissingInputError, InputError: no such file; not of that form; a class without sentences,
-            or without its exact name where its letters are those of several names ('C', 'C#').
+        InputError: no such file, or one of another form; a class without sentences, or without its
+            exact name where its letters are those of several names ('C', 'C#').
     """
     path = Path(file).expanduser()
     if not path.is_file():
@@ -146,10 +137,9 @@ def read_sentences(file: str, classes: Sequence[str]) -> list[list[str]]:
             code='text.no_sentences_file',
         )
     found = parse_json(path.read_bytes(), path)
-    lists = list(found.values()) if isinstance(found, dict) else [None]
-    if not all(isinstance(each, list) and all(isinstance(t, str) for t in each) for each in lists):
+    if wrong := wrong_part(found, {str: [str]}):
         raise InputError(
-            f'{file} is not a JSON file of the form {{class: [sentence, ...]}}: write it so',
+            f'{file} is not a JSON file of the form {{class: [sentence, ...]}}: {wrong}',
             code='text.sentences_form',
         )
     exact = {nfc(name): sentences for name, sentences in found.items()}

@@ -47,8 +47,7 @@ def embeddings_of(texts: list[str], tower: TextTower) -> Tensor | StoredRows:
     They stay on disk where they take more than a GiB.
 
     The last bits of an embedding depend on the texts that run with it. So it is kept together with
-    the name of its chunk, whose texts follow from ``texts`` alone, and is used for no other one:
-    results do not depend on what was kept before.
+    the name of its chunk, whose texts follow from ``texts`` alone, and is used for no other one.
     """
     table = VectorTable('text', dict(kind='text embeddings', tower=tower.fingerprint))
     # like lengths together, so that little padding is computed
@@ -66,31 +65,23 @@ def embeddings_of(texts: list[str], tower: TextTower) -> Tensor | StoredRows:
         )
     for chunk in todo:
         rows = tower.encode(chunk)
-        _check_finite(rows, chunk, "the text tower's weights are damaged")
+        if wrong := not_finite(rows):
+            raise InputError(
+                f"the embedding of {chunk[wrong[0]][:LONG]!r} is not finite: the text tower's "
+                'weights are damaged',
+                code='text.not_finite',
+            )
         table.add([keys[text] for text in chunk], rows)
     print_log(
         f'{missing} texts embedded, {len(texts) - missing} found in {table.folder}', 'current'
     )
     if not texts:
         return torch.zeros(0, tower.dim)
-    embeddings = table.stored([keys[text] for text in texts]).if_small()
-    reason = f'{table.folder} is damaged; delete it, it will be computed again'
-    for start, rows in zip(range(0, len(texts), CHUNK), embeddings.split(CHUNK), strict=True):
-        _check_finite(rows, texts[start : start + CHUNK], reason)
-    return embeddings
+    return table.stored([keys[text] for text in texts]).if_small()
 
 
 def _named(text: str) -> str:
     return text if len(text) <= LONG else digest(text)
-
-
-def _check_finite(rows: Tensor, texts: list[str], reason: str) -> None:
-    wrong = not_finite(rows)
-    if wrong:
-        raise InputError(
-            f'the embedding of {texts[wrong[0]][:LONG]!r} is not finite: {reason}',
-            code='text.not_finite',
-        )
 
 
 def embed_together(texts: list[str], tower: TextTower) -> Tensor:
@@ -98,9 +89,10 @@ def embed_together(texts: list[str], tower: TextTower) -> Tensor:
     rank, world = get_dist_info()
     embed(texts[rank::world], tower)
     barrier()
-    rows = torch.cat([embed(texts[start::world], tower) for start in range(world)])
-    embeddings = torch.empty_like(rows)
-    embeddings[[i for start in range(world) for i in range(start, len(texts), world)]] = rows
+    parts = [embed(texts[start::world], tower) for start in range(world)]
+    embeddings = torch.empty(len(texts), parts[0].shape[1])
+    for start, rows in enumerate(parts):
+        embeddings[start::world] = rows
     return embeddings
 
 

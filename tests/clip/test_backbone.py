@@ -1,37 +1,17 @@
-import json
-
 import open_clip
 import pytest
 import torch
 from mmpretrain.registry import MODELS
 from open_clip.transformer import QuickGELU
 from refused import refused
-from safetensors.torch import save_file
 
 from mmpretrain_lmmreg.clip import backbone as module
-from mmpretrain_lmmreg.clip.model import build_open_clip, load_open_clip
+from mmpretrain_lmmreg.clip.model import load_open_clip
 from mmpretrain_lmmreg.clip.visual_tower import InPlaceQuickGELU
-
-TIMM = dict(timm_model_name='efficientnet_lite0', timm_model_pretrained=False, image_size=64)
-TEXT = dict(context_length=16, vocab_size=64, width=16, heads=2, layers=1)
 
 
 def build(model_name, **kwargs):
-    backbone = MODELS.build(dict(type='OpenCLIPVisual', model_name=str(model_name), **kwargs))
-    return backbone
-
-
-@pytest.fixture(scope='module')
-def folder_of(tmp_path_factory):
-    def make(**vision):
-        folder = tmp_path_factory.mktemp('model')
-        config = dict(embed_dim=8, vision_cfg={**TIMM, **vision}, text_cfg=TEXT, custom_text=True)
-        (folder / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
-        name = f'local-dir:{folder}'
-        save_file(build_open_clip(name).state_dict(), folder / 'open_clip_model.safetensors')
-        return name
-
-    return make
+    return MODELS.build(dict(type='OpenCLIPVisual', model_name=str(model_name), **kwargs))
 
 
 @pytest.fixture(scope='module')
@@ -114,22 +94,12 @@ def test_weights_are_loaded_by_init_weights_only(vit, tiny_clip):
         missing.init_weights()
 
 
-@pytest.mark.parametrize(
-    ('mode', 'expected'),
-    [
-        ('none', set()),
-        ('proj', {'visual.proj'}),
-    ],
-)
-def test_what_trains_in_a_vit(vit, mode, expected):
-    assert trainable(build(vit, trainable=mode)) == expected
-
-
-def test_last_block_and_all_in_a_vit(vit):
+def test_what_trains_in_a_vit(vit):
+    assert trainable(build(vit, trainable='none')) == set()
+    assert trainable(build(vit)) == {'visual.proj'}
     names = trainable(build(vit, trainable='last_block'))
     assert {'visual.proj', 'visual.ln_post.weight'} < names
-    blocks = {n.split('.')[3] for n in names if 'resblocks' in n}
-    assert blocks == {'1'}
+    assert {n.split('.')[3] for n in names if 'resblocks' in n} == {'1'}
     everything = build(vit, trainable='all')
     assert trainable(everything) == {n for n, _ in everything.named_parameters()}
 
@@ -254,11 +224,6 @@ def test_bad_arguments(vit, kwargs, code):
         build(vit, **kwargs)
 
 
-def test_unknown_model():
-    with refused('clip.unknown_model', match="'ViT-L-41'"):
-        build('ViT-L-41')
-
-
 @pytest.mark.parametrize('name', ['RN50', 'coca_ViT-B-32'])
 def test_refused_towers(name):
     with refused('clip.unsupported_tower', match=name):
@@ -273,9 +238,7 @@ def test_tower_without_projection_points_to_last_block(folder_of):
 
 
 @pytest.mark.slow
-def test_vit_l14_equals_open_clip_and_hugging_face():
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
+def test_vit_l14_equals_open_clip():
     torch.manual_seed(0)
     backbone = build('ViT-L-14-quickgelu')
     model = open_clip.create_model('ViT-L-14-quickgelu', pretrained=None)
@@ -284,45 +247,4 @@ def test_vit_l14_equals_open_clip_and_hugging_face():
     with torch.no_grad():
         (x,) = backbone.eval()(images)
         expected = model.eval().encode_image(images)
-        assert ((x - expected).norm(dim=1) / expected.norm(dim=1)).max() <= 1e-6
-        del model
-        config = CLIPVisionConfig(
-            hidden_size=1024,
-            intermediate_size=4096,
-            num_hidden_layers=24,
-            num_attention_heads=16,
-            patch_size=14,
-            projection_dim=768,
-        )
-        theirs = CLIPVisionModelWithProjection(config).eval()
-        theirs.load_state_dict(_hugging_face_names(backbone.visual.state_dict()), strict=False)
-        hf = theirs(images).image_embeds
-    assert ((x - hf).norm(dim=1) / hf.norm(dim=1)).max() <= 1e-5
-
-
-def _hugging_face_names(state):
-    """The same weights under the names of transformers' CLIP."""
-    base = 'vision_model.'
-    out = {
-        'visual_projection.weight': state['proj'].T,
-        f'{base}embeddings.class_embedding': state['class_embedding'],
-        f'{base}embeddings.patch_embedding.weight': state['conv1.weight'],
-        f'{base}embeddings.position_embedding.weight': state['positional_embedding'],
-    }
-    for kind in ('weight', 'bias'):
-        out[f'{base}pre_layrnorm.{kind}'] = state[f'ln_pre.{kind}']
-        out[f'{base}post_layernorm.{kind}'] = state[f'ln_post.{kind}']
-        for i in range(24):
-            ours, theirs = f'transformer.resblocks.{i}.', f'{base}encoder.layers.{i}.'
-            qkv = state[f'{ours}attn.in_proj_{kind}'].chunk(3)
-            for name, value in zip('qkv', qkv, strict=True):
-                out[f'{theirs}self_attn.{name}_proj.{kind}'] = value
-            for name, other in (
-                ('attn.out_proj', 'self_attn.out_proj'),
-                ('ln_1', 'layer_norm1'),
-                ('ln_2', 'layer_norm2'),
-                ('mlp.c_fc', 'mlp.fc1'),
-                ('mlp.c_proj', 'mlp.fc2'),
-            ):
-                out[f'{theirs}{other}.{kind}'] = state[f'{ours}{name}.{kind}']
-    return out
+    assert ((x - expected).norm(dim=1) / expected.norm(dim=1)).max() <= 1e-6

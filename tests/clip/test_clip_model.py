@@ -110,8 +110,7 @@ def test_image_size(name):
 
 def test_facts_of_a_model():
     assert configs.embed_dim('ViT-L-14-quickgelu') == 768
-    assert configs.uses_quick_gelu('ViT-L-14-quickgelu')
-    assert not configs.uses_quick_gelu('ViT-L/14')
+    assert configs.model_config('ViT-L/14') == configs.model_config('ViT-L-14')
     assert clip_model.tokenizer_for('small')(['a dog']).shape == (1, 12)
 
 
@@ -178,7 +177,7 @@ def test_openai_archive_needs_quick_gelu(weights, tmp_path, scripted, monkeypatc
         extra = {name: torch.tensor(7) for name in extra}
         torch.save({**model.state_dict(), **extra}, file)
     message = fails('clip.other_activation', clip_model.load_visual, 'small', file)
-    assert f"{file} is OpenAI's own archive" in message and "use 'small-quickgelu'" in message
+    assert f"{file} (OpenAI's own archive" in message and "use 'small-quickgelu'" in message
     message = fails('clip.other_activation', clip_model.load_visual, 'small-wide', file)
     assert 'set quick_gelu' in message
     lines = []
@@ -225,14 +224,6 @@ def test_missing_weights(tmp_path):
     fails('clip.no_weights_named', clip_model.load_text, 'small')
 
 
-def test_weights_that_are_cut_short(weights):
-    file, _ = weights
-    file.write_bytes(file.read_bytes()[:2000])
-    assert f'{file} cannot be read' in fails(
-        'clip.unreadable', clip_model.load_visual, 'small', file
-    )
-
-
 @pytest.mark.parametrize(
     'name, tag, other',
     [
@@ -242,7 +233,7 @@ def test_weights_that_are_cut_short(weights):
 )
 def test_tag_of_the_other_activation(name, tag, other):
     message = fails('clip.other_activation', clip_model.load_visual, name, tag)
-    assert f'the weights {tag!r} were trained with' in message and f'use {other!r}' in message
+    assert f'the tag {tag!r} needs' in message and f'use {other!r}' in message
 
 
 def test_tag_of_another_model():

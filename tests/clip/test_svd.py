@@ -1,41 +1,17 @@
 """trainable='svd': only the singular values of the projection train."""
 
-import json
-
 import pytest
 import torch
 from mmpretrain.registry import MODELS
-from safetensors.torch import save_file
-
-from mmpretrain_lmmreg.clip.model import build_open_clip
-
-TEXT = dict(context_length=16, vocab_size=64, width=16, heads=2, layers=1)
-
-
-@pytest.fixture
-def folder_of(tmp_path):
-    """A function: projection of a timm tower -> its model's name."""
-
-    def make(projection):
-        vision = dict(
-            timm_model_name='efficientnet_lite0',
-            timm_model_pretrained=False,
-            timm_pool='avg',
-            timm_proj=projection,
-            image_size=64,
-        )
-        config = dict(embed_dim=8, vision_cfg=vision, text_cfg=TEXT, custom_text=True)
-        (tmp_path / 'open_clip_config.json').write_text(json.dumps(dict(model_cfg=config)))
-        name = f'local-dir:{tmp_path}'
-        save_file(build_open_clip(name).state_dict(), tmp_path / 'open_clip_model.safetensors')
-        return name
-
-    return make
 
 
 @pytest.fixture(params=['vit', 'timm'])
 def name(request, tiny_clip, folder_of):
-    return f'local-dir:{tiny_clip}' if request.param == 'vit' else folder_of('linear')
+    return (
+        f'local-dir:{tiny_clip}'
+        if request.param == 'vit'
+        else folder_of(timm_pool='avg', timm_proj='linear')
+    )
 
 
 def build(name, trainable):
@@ -116,7 +92,7 @@ def test_gradient_is_along_the_singular_vectors(name):
 
 
 def test_both_matrices_of_an_mlp(folder_of):
-    name = folder_of('mlp')
+    name = folder_of(timm_pool='avg', timm_proj='mlp')
     plain, svd = build(name, 'proj'), build(name, 'svd')
     assert len(svd.svd) == 2
     features = torch.randn(4, plain.trunk_dim)

@@ -91,13 +91,10 @@ def test_each_form_of_the_same_weights_loads(model, name, tmp_path, form):
     state = {key: tensor.clone() for key, tensor in model.state_dict().items()}
     torch.save(FORMS[form](state), file)
     loaded = [load_visual(name, file).state_dict(), load_text(name, file).state_dict()]
-    expected = (
-        prefixed('', state) if form != 'half' else {k: t.half().float() for k, t in state.items()}
-    )
+    expected = {k: t.half().float() for k, t in state.items()} if form == 'half' else state
     for tower, prefix in zip(loaded, ('visual.', ''), strict=True):
-        assert all(
-            torch.equal(t, expected[prefix + k]) for k, t in tower.items() if k != 'attn_mask'
-        )
+        same = (torch.equal(t, expected[prefix + k]) for k, t in tower.items() if k != 'attn_mask')
+        assert all(same)
     if form != 'other roots':
         assert load_open_clip(name, file).state_dict().keys() == model.state_dict().keys()
 
@@ -182,9 +179,13 @@ def test_more_positions_of_a_text_tower_are_read(model, name, tmp_path):
     load_open_clip(name, tmp_path / 'long.pt')
 
 
-@pytest.mark.parametrize('listed', ['ViT-B-16-SigLIP', 'MobileCLIP-S1'])
-def test_other_families_load_as_open_clip_writes_them(listed, tmp_path):
+@pytest.mark.parametrize(
+    ('listed', 'trunk'),
+    [('ViT-B-16-SigLIP', 'vit_tiny_patch16_224'), ('MobileCLIP-S1', 'fastvit_t8')],
+)
+def test_other_families_load_as_open_clip_writes_them(listed, trunk, tmp_path):
     config = open_clip.get_model_config(listed)
+    config['vision_cfg']['timm_model_name'] = trunk
     config['text_cfg'].update(width=64, heads=2, layers=1, vocab_size=500)
     config['text_cfg'].pop('hf_tokenizer_name', None)
     name = add_folder(tmp_path / 'model', **config)
@@ -198,10 +199,6 @@ def test_other_families_load_as_open_clip_writes_them(listed, tmp_path):
 
 REFUSED = {
     'module': ('clip.code_in_file', lambda model: model),
-    'own class': (
-        'clip.code_in_file',
-        lambda model: dict(state_dict=model.state_dict(), x=Marker()),
-    ),
     'several': (
         'clip.several_models',
         lambda model: dict(student=model.state_dict(), teacher=model.state_dict()),
@@ -240,6 +237,13 @@ def test_a_file_without_tensors_is_refused(name, tmp_path, content, suffix):
     file.write_bytes(content)
     with refused('clip.unreadable', match='LFS' if b'lfs' in content else 'cannot be read'):
         load_visual(name, file)
+
+
+def test_a_file_that_is_cut_short(model, name, tmp_path):
+    torch.save(model.state_dict(), tmp_path / 'file.pt')
+    (tmp_path / 'file.pt').write_bytes((tmp_path / 'file.pt').read_bytes()[:2000])
+    with refused('clip.unreadable', match='file.pt cannot be read'):
+        load_visual(name, tmp_path / 'file.pt')
 
 
 def test_the_class_in_a_pickle_is_named(name, tmp_path):

@@ -46,7 +46,7 @@ def test_hash_seeds_do_not_change_classes_and_splits(tmp_path):
             env=os.environ | {'PYTHONHASHSEED': str(seed)},
             stdout=subprocess.PIPE,
         )
-        for seed in range(6)
+        for seed in (1, 2)
     ]
     said = {process.communicate()[0] for process in processes}
     assert len(said) == 1

@@ -15,9 +15,8 @@ from refused import refused
 from mmpretrain_lmmreg.datasets import BAR, ERA, UCF101, bar, ucf101
 from mmpretrain_lmmreg.datasets.bar import prepare_bar
 from mmpretrain_lmmreg.datasets.era import prepare_era
-from mmpretrain_lmmreg.datasets.prepare import run
+from mmpretrain_lmmreg.datasets.prepare import frame_position, read_frame, run
 from mmpretrain_lmmreg.datasets.ucf101 import prepare_ucf101
-from mmpretrain_lmmreg.datasets.videos import frame_position, read_frame
 from mmpretrain_lmmreg.errors import MissingInputError
 
 FRAMES = 21
@@ -266,6 +265,7 @@ def test_bar_replies_never_replace_descriptions(bar_source, tmp_path, monkeypatc
     assert (root / 'descriptions.jsonl').read_text() == 'own'
 
 
+@pytest.mark.slow
 def test_real_bar_has_no_problem(shared):
     root = shared / 'data' / 'bar'
     assert prepare_bar(root, root) == []

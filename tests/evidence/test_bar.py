@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 
 from mmpretrain_lmmreg.clip import TextTower, lite0_minilm
-from mmpretrain_lmmreg.features.embeddings import image_embeddings
+from mmpretrain_lmmreg.features.dataset import image_embeddings
 from mmpretrain_lmmreg.runner import LMMRegRunner
 from mmpretrain_lmmreg.text.class_means import nearest_mean_accuracy
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions

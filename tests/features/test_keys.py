@@ -6,7 +6,7 @@ import os
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmpretrain.registry import DATASETS, MODELS
 
@@ -155,6 +155,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=30, deadline=None)
 @given(JSON, JSON)
 def test_a_digest_is_a_contents_name(content, other):
     assert digest(reversed_keys(content)) == digest(content)

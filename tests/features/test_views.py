@@ -70,9 +70,3 @@ def test_a_view_is_drawn_by_its_name_alone():
 def test_a_number_of_views_that_is_none(tiny_config, views):
     with refused('features.bad_views'):
         train(tiny_config, 'bad', **{'train_cfg.views': views})
-
-
-def test_views_that_the_disk_has_no_room_for(augmented, monkeypatch):
-    monkeypatch.setattr(trunk.shutil, 'disk_usage', lambda _: type('', (), {'free': 1000})())
-    with refused('features.no_room', match='48 views'):
-        train(augmented, 'full', **{'train_cfg.views': 2})

@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from refused import refused
 from torch.nn.functional import cross_entropy
 
-from mmpretrain_lmmreg.features.embeddings import image_embeddings
+from mmpretrain_lmmreg.features.dataset import image_embeddings
 from mmpretrain_lmmreg.heads.nola import NoLAHead, surest, train_labeller
 
 STEPS = {'param_scheduler': [], 'model.head.epochs': 30}

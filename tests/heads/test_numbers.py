@@ -8,7 +8,6 @@ import torch
 from refused import refused
 
 from mmpretrain_lmmreg.io.files import cache_dir
-from mmpretrain_lmmreg.io.table import StoredRows
 from mmpretrain_lmmreg.runner import LMMRegRunner
 
 NAN, INF = math.nan, math.inf
@@ -131,48 +130,6 @@ def test_an_alpha_that_overflows_is_named(tiny_config):
 
 
 # ------------------------------------------------------------------- damage and overflow
-
-
-@pytest.fixture
-def damage(monkeypatch):
-    """Give a function that has a table of a kind hold a value that it should not."""
-    whole = StoredRows.__getitem__
-
-    def damage(kind: str, value: float) -> None:
-        def read(self, indices):
-            rows = whole(self, indices)
-            if self.chunks[0].path.parents[1].name == kind:
-                rows[5, 3] = value
-            return rows
-
-        monkeypatch.setattr(StoredRows, '__getitem__', read)
-
-    return damage
-
-
-@pytest.mark.parametrize(('value', 'code'), [(NAN, 'loss'), (INF, 'loss'), (1e30, 'scores')])
-def test_a_damaged_feature_table_is_named_instead_of_the_images(tiny_config, damage, value, code):
-    damage('features', value)
-    tiny_config.optim_wrapper.optimizer.lr = 1e8  # what is finite would be so after a step, too
-    with refused(f'hooks.{code}_not_finite') as error:
-        train(tiny_config, model__head__alpha=0)
-    (folder,) = {path.parent for path in cache_dir('features').rglob('*.safetensors')}
-    assert f'the feature table {folder} is damaged' in str(error.value)
-    assert '.png. Delete it' in str(error.value) and 'learning rate' not in str(error.value)
-
-
-@pytest.mark.parametrize('value', [NAN, INF])
-def test_methods_without_training_name_a_damaged_feature_table(tiny_config, damage, value):
-    damage('features', value)
-    with refused('features.not_finite', match='the feature table .* is damaged'):
-        fit(tiny_config, 'gda')
-
-
-@pytest.mark.parametrize('value', [NAN, INF])
-def test_damaged_text_embeddings(tiny_config, damage, value):
-    damage('text', value)
-    with refused('text.not_finite'):
-        train(tiny_config)
 
 
 def test_damaged_class_means_of_a_checkpoint(tiny_config, tmp_path):
