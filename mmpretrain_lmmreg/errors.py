@@ -102,7 +102,6 @@ CODES: dict[str, str] = {
     'features.unreadable': 'an image cannot be read',
     'features.not_finite': 'features or embeddings are not finite',
     'features.random_images': 'an image would differ from epoch to epoch',
-    'features.multi_label': 'an image has several labels',
     'features.bad_views': 'train_cfg.views is not a whole number from 1',
     'features.trunk_trains': 'features are kept of a frozen trunk only, and this one trains',
     'features.not_shared': 'processes do not share the feature table',

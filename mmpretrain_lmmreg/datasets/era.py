@@ -11,7 +11,7 @@ from .base import SplitDataset
 from .files import class_folders
 from .names import match_folders
 from .pictures import is_image, natural_key
-from .prepare import frame_position, parts_of, remember_position, write_frames, wrong_counts
+from .prepare import parts_of, take_frames, wrong_counts
 from .splits import Sample
 
 ERA_CLASSES = (
@@ -92,6 +92,4 @@ def prepare_era(
         raise MissingInputError(
             f'no .mp4 videos in the class folders of {source}', code='data.missing_source'
         )
-    remember_position(root, frame)
-    problems = write_frames(todo, frame_position(frame), workers)
-    return problems + wrong_counts(counts, ERA.COUNTS)
+    return take_frames(todo, root, frame, workers) + wrong_counts(counts, ERA.COUNTS)

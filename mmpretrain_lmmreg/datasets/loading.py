@@ -45,6 +45,3 @@ class LoadPicture(BaseTransform):
         results['img'] = rgb2bgr(np.asarray(image))
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(backend_args={self.backend_args}, draft={self.draft})'

@@ -24,11 +24,13 @@ from .files import locate
 JPEG_QUALITY = 95  # without chroma subsampling: a fifth of a PNG's size
 
 
-def files_below(folder: str) -> list[Path]:
-    """All files below a folder, sorted."""
-    if not os.path.isdir(folder):
-        raise MissingInputError(f'no folder {str(folder)!r}', code='data.missing_source')
-    return [Path(at, name) for at, _, names in sorted(os.walk(folder)) for name in sorted(names)]
+def files_below(path: str) -> list[Path]:
+    """All files below a folder, sorted, or the one file itself."""
+    if os.path.isfile(path):
+        return [Path(path)]
+    if not os.path.isdir(path):
+        raise MissingInputError(f'no folder {str(path)!r}', code='data.missing_source')
+    return [Path(at, name) for at, _, names in sorted(os.walk(path)) for name in sorted(names)]
 
 
 def parts_of(source: str, *names: str) -> list[Path]:
@@ -40,20 +42,6 @@ def parts_of(source: str, *names: str) -> list[Path]:
             f'no folder {" or ".join(missing)} in {str(source)!r}', code='data.missing_source'
         )
     return [Path(source, there) for there in found if there]
-
-
-def remember_position(root: Path, frame: str) -> None:
-    """Refuse to mix frames taken at different positions in one folder."""
-    note, taken = root / 'frames.json', {'frame': frame_position(frame)}
-    if not note.exists():
-        with save_atomic(note) as file:
-            file.write(json.dumps(taken).encode())
-    elif json.loads(note.read_text()) != taken:
-        raise InputError(
-            f'{note} says that the frames there were taken at {note.read_text()}, not at '
-            f'{json.dumps(taken)}: use another DATA_ROOT',
-            code='data.other_frames',
-        )
 
 
 def wrong_counts(counts: Mapping[str, int], published: Mapping[str, int]) -> list[str]:
@@ -133,23 +121,43 @@ def import_av():
     return av
 
 
-def write_frames(
-    videos: Mapping[Path, Path], position: float, workers: int | None = None
+def take_frames(
+    videos: Mapping[Path, Path], root: Path, frame: str, workers: int | None = None
 ) -> list[str]:
     """Write a frame of each video to its image and return what went wrong, a line a video.
 
-    Images that are there already are left alone, so that a stopped run goes on. Decoders run
-    outside of Python's lock: threads are as fast as processes here.
+    Images that are there already are left alone, so that a stopped run goes on; ``frames.json``
+    keeps frames of other positions apart. Decoders run outside of Python's lock: threads are as
+    fast as processes here.
+
+    Args:
+        videos: The image of each video.
+        root: Folder of the data set.
+        frame: See :func:`frame_position`.
+        workers: Videos at a time; one for each core by default.
+
+    Raises:
+        InputError: PyAV is missing; frames of another position lie in ``root``.
     """
-    import_av()  # before any thread, to say what is missing
+    import_av()
+    position, note = frame_position(frame), root / 'frames.json'
+    if not note.exists():
+        with save_atomic(note) as file:
+            file.write(json.dumps({'frame': position}).encode())
+    elif json.loads(note.read_text()) != {'frame': position}:
+        raise InputError(
+            f'{note} says that the frames there were taken at {note.read_text()}, not at '
+            f'{position}: use another DATA_ROOT',
+            code='data.other_frames',
+        )
 
     def write(video: Path, image: Path) -> str:
         try:
-            frame = read_frame(video, position)
+            picture = read_frame(video, position)
         except InputError as error:
             return f'{video}: {error}'
         with save_atomic(image) as file:
-            frame.save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
+            picture.save(file, 'JPEG', quality=JPEG_QUALITY, subsampling=0)
         return ''
 
     todo = {video: image for video, image in videos.items() if not image.exists()}

@@ -12,14 +12,7 @@ from ..io.files import parse_json, save_atomic
 from .base import SplitDataset
 from .files import some_of
 from .names import bare_name
-from .prepare import (
-    copy_whole,
-    files_below,
-    frame_position,
-    remember_position,
-    write_frames,
-    wrong_counts,
-)
+from .prepare import copy_whole, files_below, take_frames, wrong_counts
 from .splits import Sample
 
 UCF101_CLASSES = tuple(
@@ -145,7 +138,6 @@ def prepare_ucf101(
             f'no .avi videos below {source}: unpack UCF101.rar there', code='data.missing_source'
         )
     root = Path(data_root)
-    remember_position(root, frame)
     todo, missing = {}, []
     for sample in samples['train'] + samples['test']:
         stem = Path(sample['rel_path']).stem
@@ -153,7 +145,7 @@ def prepare_ucf101(
             todo[video] = root / sample['rel_path']
         else:
             missing.append(f'{stem}.avi')
-    problems = write_frames(todo, frame_position(frame), workers)
+    problems = take_frames(todo, root, frame, workers)
     if missing:
         problems.append(
             f'{len(missing):,} listed videos are not below {source}: {some_of(missing)}'
@@ -163,7 +155,7 @@ def prepare_ucf101(
 
 
 def _read_ucf_lists(places: Sequence[str]) -> tuple[dict[str, list[Sample]], Path | None]:
-    files = {f.name: f for place in places if os.path.exists(place) for f in _list_files(place)}
+    files = {f.name: f for place in places if os.path.exists(place) for f in files_below(place)}
     coop = files.get(COOP_FILE)
     if all(name in files for name in LIST_FILES.values()):
         return {part: read_official_list(files[n]) for part, n in LIST_FILES.items()}, coop
@@ -178,10 +170,6 @@ def _read_ucf_lists(places: Sequence[str]) -> tuple[dict[str, list[Sample]], Pat
     for samples in whole.values():
         samples.sort(key=lambda sample: (sample['gt_label'], sample['rel_path']))
     return whole, coop
-
-
-def _list_files(place: str) -> list[Path]:
-    return [Path(place)] if os.path.isfile(place) else files_below(place)
 
 
 def _write_ucf_lists(root: Path, samples: Mapping[str, list[Sample]], coop: Path | None) -> None:

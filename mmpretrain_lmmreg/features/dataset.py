@@ -1,4 +1,4 @@
-"""A data set of trunk features in place of images, fed to the model batch by batch."""
+"""A data set of trunk features in place of images, its batches and its embeddings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -165,7 +165,7 @@ def image_embeddings(model: ImageClassifier, images: DataLoader) -> tuple[Tensor
     if data.labels is None:
         raise InputError(
             'multi-label data are not supported: each image needs one label',
-            code='features.multi_label',
+            code='heads.several_labels',
         )
     return embeddings, data.labels
 

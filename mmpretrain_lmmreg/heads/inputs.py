@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.text_tower import TextTower
 from ..clip.timm_trunk import TimmTrunk
+from ..datasets.files import some_of
 from ..datasets.names import prompt_names
 from ..descriptions.samples import image_name
 from ..errors import InputError
@@ -26,7 +27,7 @@ from ..features.trunk import trunk_features
 from ..text.class_means import means_by_label
 from ..text.class_sentences import collect_descriptions, without_names
 from ..text.embedding import embed_class_means
-from ..text.prompts import class_prompts, count_texts, show_prompts
+from ..text.prompts import class_prompts, count_texts
 
 SOURCES = ('descriptions', 'class_names', 'auto', 'images')
 
@@ -179,9 +180,10 @@ class HeadInputs:
         if self.source == 'descriptions' or (self.source == 'auto' and self.descriptions[0]):
             return self.descriptions
         prompts = class_prompts(self.classes, self.templates)
+        shown = some_of([repr(each[0]) for each in prompts], 10)
         print_log(
             f'class means are those of prompts with the class names, such as '
-            f"{show_prompts(prompts)} (from the config's `templates` and the data set's class "
+            f"{shown} (from the config's `templates` and the data set's class "
             'names); no descriptions are used',
             'current',
             level=logging.INFO,

@@ -144,15 +144,17 @@ class ResultsHook(Hook):
     def refuse_scores(self, runner: Runner, name: str) -> None:
         """Raise InputError that names the tensor from which scores are not finite."""
         state = get_ori_model(runner.model).state_dict()
-        wrong = next((n for n, t in state.items() if not t.isfinite().all()), None)
+        found = next(
+            (
+                f'{n} of the model holds numbers that are not finite'
+                for n, t in state.items()
+                if not t.isfinite().all()
+            ),
+            'the images of its batch are to blame, or too large weights',
+        )
         raise InputError(
-            f'the scores of {name} are not finite: '
-            + (
-                f'{wrong} of the model holds numbers that are not finite'
-                if wrong
-                else 'the images of its batch are to blame, or too large weights'
-            )
-            + f' (weights of {runner.cfg.get("load_from") or runner.work_dir})',
+            f'the scores of {name} are not finite: {found} (weights of '
+            f'{runner.cfg.get("load_from") or runner.work_dir})',
             code='hooks.scores_not_finite',
         )
 

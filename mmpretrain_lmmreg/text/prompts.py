@@ -19,27 +19,14 @@ def class_prompts(classes: Sequence[str], templates: Sequence[str] = TEMPLATES) 
     Raises:
         InputError: no templates, or one without exactly one ``{}``.
     """
-    if isinstance(templates, str) or not templates:
+    one_each = templates and all(template.count('{}') == 1 for template in templates)
+    if isinstance(templates, str) or not one_each:
         raise InputError(
-            f'templates={templates!r} must be a list of texts, such as {TEMPLATES}',
+            f'templates={templates!r} must be a list of texts with one {{}} each for the class '
+            f'name, such as {TEMPLATES}',
             code='text.templates',
         )
-    for template in templates:
-        if template.count('{}') != 1:
-            raise InputError(
-                f'the template {template!r} must hold one {{}} for the class name',
-                code='text.templates',
-            )
     return [[template.replace('{}', name) for template in templates] for name in classes]
-
-
-def show_prompts(prompts: Sequence[Sequence[str]], most: int = 10) -> str:
-    """The first prompt of each class, or of many classes the first and three with odd letters."""
-    first = [repr(each[0]) for each in prompts]
-    if len(first) <= most:
-        return ', '.join(first)
-    odd = sorted(first[1:], key=lambda text: sum(not c.islower() for c in text if c != ' '))
-    return ', '.join([first[0], *odd[:-4:-1]]) + f' and {len(first) - 4} more'
 
 
 def count_texts(texts: Iterable[Iterable[str]]) -> tuple[list[str], list[Counter]]:

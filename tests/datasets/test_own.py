@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -446,6 +447,17 @@ def test_saved_data_sets(tmp_path, kind):
     assert find_classes(str(tmp_path)) == ('x y', 'z')
     for split in ('train', 'test'):
         assert [s['gt_label'] for s in samples(tmp_path, split)] == [0, 1, 1]
+
+
+def test_saved_data_sets_that_cannot_be_read(tmp_path, monkeypatch):
+    pyarrow = pytest.importorskip('pyarrow', reason='pyarrow reads what `datasets` saves')
+    parquet = pytest.importorskip('pyarrow.parquet', reason='as above')
+    parquet.write_table(pyarrow.table(dict(text=['a'], label=[0])), tmp_path / 'train.parquet')
+    with refused('data.bad_table', match='text, label'):
+        find_classes(str(tmp_path))
+    monkeypatch.setitem(sys.modules, 'pyarrow', None)
+    with refused('data.package_missing'):
+        find_classes(str(tmp_path))
 
 
 def test_missing_inputs(tmp_path, flat):

@@ -44,6 +44,14 @@ def test_a_class_that_is_not_in_the_file(file):
         sentences_of(inputs, str(file))
 
 
+def test_names_that_differ_in_punctuation_alone(tmp_path):
+    path = tmp_path / 'x.json'
+    path.write_text(json.dumps({'C#': ['a hash'], 'C++': ['two plus signs']}))
+    assert sentences_of(SimpleNamespace(classes=('C++', 'C#')), str(path))[0] == ['two plus signs']
+    with refused('text.same_letters'):
+        sentences_of(SimpleNamespace(classes=('C#', 'C')), str(path))
+
+
 @pytest.mark.parametrize('content', ['[1]', '{"a": "b"}', '{"a": [1]}', '{'])
 def test_a_file_of_another_form(content, tmp_path):
     path = tmp_path / 'x.json'

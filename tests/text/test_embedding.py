@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refused import refused
 
 import mmpretrain_lmmreg
 from mmpretrain_lmmreg.clip.text_tower import TextTower
@@ -70,6 +71,13 @@ def test_a_damaged_chunk_is_embedded_again_to_the_same_bits(texts, tower, monkey
 
 def test_no_texts(tower):
     assert embed([], tower).shape == (0, 24)
+
+
+def test_weights_that_are_damaged(tiny_clip):
+    damaged = TextTower(f'local-dir:{tiny_clip}')
+    damaged.tower.ln_final.bias.data[0] = torch.nan
+    with refused('text.not_finite', match='a dog'):
+        embed(['a dog'], damaged)
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,7 +1,7 @@
 import pytest
 from refused import refused
 
-from mmpretrain_lmmreg.text.prompts import class_prompts, show_prompts
+from mmpretrain_lmmreg.text.prompts import class_prompts
 
 
 def test_every_template_for_every_class_in_order():
@@ -19,14 +19,3 @@ def test_clip_template_is_the_default():
 def test_templates_that_do_not_work(templates):
     with refused('text.templates'):
         class_prompts(['x'], templates)
-
-
-def test_prompts_that_the_log_shows():
-    prompts = class_prompts(['cat', 'iPhone 4'], ['a {}.', 'the {}.'])
-    assert show_prompts(prompts) == "'a cat.', 'a iPhone 4.'"
-    names = [*(f'kind {letter}' for letter in 'abcdefghij'), 'C++', 'McDonald’s 7.Up']
-    shown = show_prompts(class_prompts(names))
-    assert shown.startswith(
-        "'a photo of a kind a.', 'a photo of a McDonald’s 7.Up.', 'a photo of a C++"
-    )
-    assert shown.endswith(' and 8 more') and shown.count('photo') == 4
