@@ -28,7 +28,6 @@ FILE_ONLY = (
     'Checkpoints will be saved to',
     'Exp name:',
     'Saving checkpoint at',
-    'Images left out:',
 )
 
 

@@ -8,7 +8,7 @@ from open_clip.transform import PreprocessCfg, merge_preprocess_dict
 
 from ..demo import CLIP_FOLDER
 from ..errors import InputError, MissingInputError
-from ..io.files import parse_json
+from ..io.files import check_fields, parse_json
 from . import lite0_minilm
 
 LOCAL_DIR = 'local-dir:'
@@ -110,13 +110,10 @@ def _folder_config(model_name: str) -> dict:
             code='clip.missing_file',
         )
     config = parse_json(file.read_bytes(), file)
-    try:
-        text = config['model_cfg']['text_cfg']
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{file} is not an open_clip configuration with 'model_cfg'",
-            code='clip.bad_configuration',
-        ) from error
+    check_fields(
+        config, {'model_cfg': {'embed_dim': int, 'vision_cfg': dict, 'text_cfg': dict}}, file
+    )
+    text = config['model_cfg']['text_cfg']
     # the folder may have been moved since its text tower's path was written down
     if 'hf_model_name' in text and (folder / 'config.json').is_file():
         text['hf_model_name'] = str(folder)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..errors import InputError, MissingInputError
 from . import weights as clip_weights
 from .configs import (
+    DEMO,
     model_config,
     model_folder,
     open_clip_name,
@@ -195,7 +196,7 @@ def _weights_file(
     """The file of a tag, a file, or the one in a folder; and whether it is of a tag."""
     name = open_clip_name(model_name)
     require_weights(model_name, pretrained)
-    if pretrained is None:
+    if pretrained is None or (model_name, pretrained) == (DEMO, 'demo'):  # as in version 0.1
         return clip_weights.folder_file(model_folder(model_name)), False
     tagged = clip_weights.tagged_file(name, str(pretrained), quick_gelu)
     file = tagged or Path(pretrained).expanduser()

@@ -146,7 +146,7 @@ def _entries(file: Path, columns: Mapping[str, str], notes: list[str]) -> list[E
     else:
         lines = [(f'line {n}', line) for n, line in enumerate(text.split('\n'), 1) if line.strip()]
         numbered = [(at, parse_json(line, f'{file}, {at}')) for at, line in lines]
-    entries = []
+    entries: list[Entry] = []
     for where, entry in numbered:
         if not isinstance(entry, dict):
             raise InputError(

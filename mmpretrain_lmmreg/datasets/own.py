@@ -91,10 +91,12 @@ class OwnImages(SplitDataset):
         _say_once(MMLogger.get_current_instance().instance_name, self.data_root, line, level)
 
     def _say_left_out(self, summary: str, left_out: list[tuple[str, str]]) -> None:
+        """One line on the terminal; the names of all that was left out go into the log file."""
         if summary:
             self._say(summary)
             names = '\n'.join(f'  {path}: {why}' for path, why in left_out)
-            self._say(f'Images left out:\n{names}')  # which cli/runner.py keeps off the terminal
+            run = MMLogger.get_current_instance().instance_name
+            _write_once(run, self.data_root, f'Images left out:\n{names}')
 
     def load_part(self, part: str) -> list[Sample] | None:
         """The samples of a part, as :meth:`load_data_list` divided them."""
@@ -142,6 +144,15 @@ def _unreadable(root: str, rel_paths: tuple[str, ...]) -> dict[str, str]:
 def _say_once(_run: str, _root: str, line: str, level: int) -> None:
     """Log a line once a run, which builds its data sets several times."""
     print_log(line, logger='current', level=level)
+
+
+@cache
+def _write_once(run: str, _root: str, text: str) -> None:
+    """Write a text into a run's log file, but not to the terminal."""
+    record = logging.LogRecord(run, logging.INFO, __file__, 0, text, None, None)
+    for handler in MMLogger.get_current_instance().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def _warn_of_shared_groups(parts: dict[str, list[Sample]]) -> None:

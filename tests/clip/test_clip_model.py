@@ -123,7 +123,7 @@ def test_unknown_models(tmp_path):
     message = fails('clip.missing_file', clip_model.build_visual, f'local-dir:{tmp_path}/gone')
     assert f'{tmp_path}/gone/open_clip_config.json does not exist' in message
     (tmp_path / 'open_clip_config.json').write_text('{"embed_dim": 8}')
-    fails('clip.bad_configuration', clip_model.build_visual, f'local-dir:{tmp_path}')
+    fails('io.wrong_field', clip_model.build_visual, f'local-dir:{tmp_path}')
 
 
 def test_a_text_tower_loads_into_either_class_of_open_clip(weights):
@@ -151,6 +151,11 @@ def test_local_dir_loads_its_own_weights(weights, tmp_path):
     visual = clip_model.load_visual(name)
     assert same_state(visual, model.visual) and visual.preprocess_cfg['mean'] == [0, 0, 0]
     assert same_state(clip_model.load_open_clip(name, folder / 'open_clip_model.bin'), model)
+
+
+def test_the_demos_clip_as_version_0_1_named_it():
+    named = clip_model.load_visual('demo-clip', 'demo')
+    assert same_state(named, clip_model.load_visual('demo-clip'))
 
 
 def test_activation_is_logged_once_where_the_file_cannot_tell(weights, monkeypatch):

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 from PIL import Image
 from refused import refused
@@ -181,62 +182,49 @@ def test_mistakes_in_folders(tmp_path, files, code):
         find_classes(str(tmp_path))
 
 
+OUT = 'left out'
+
+
 @pytest.mark.parametrize(
-    'files, expected',
+    'expected',
     [
-        (
-            ['seg_train/seg_train/a/1.jpg', 'seg_test/seg_test/a/2.jpg', 'seg_pred/seg_pred/3.jpg'],
-            {'seg_train/seg_train/a/1.jpg': 'train', 'seg_test/seg_test/a/2.jpg': 'test'},
-        ),
-        (
-            ['training_set/training_set/a/1.jpg', 'test_set/test_set/a/2.jpg'],
-            {'training_set/training_set/a/1.jpg': 'train', 'test_set/test_set/a/2.jpg': 'test'},
-        ),
-        (
-            ['cars_train/a/1.jpg', 'cars_test/a/2.jpg'],
-            {'cars_train/a/1.jpg': 'train', 'cars_test/a/2.jpg': 'test'},
-        ),
-        (
-            ['archive/data/Train/a/1.jpg', 'archive/data/Valid/a/2.jpg'],
-            {'archive/data/Train/a/1.jpg': 'train', 'archive/data/Valid/a/2.jpg': 'val'},
-        ),
-        (
-            ['a/train/1.jpg', 'a/test/2.jpg', 'b/train/3.jpg'],
-            {'a/train/1.jpg': 'train', 'a/test/2.jpg': 'test', 'b/train/3.jpg': 'train'},
-        ),
-        (['train/a/1.jpg', 'test/2.jpg'], {'train/a/1.jpg': 'train'}),
-        (
-            ['images/TRAIN/a/1.jpg', 'images/Val1/a/2.jpg', 'labels/TRAIN/a/1.txt'],
-            {'images/TRAIN/a/1.jpg': 'train', 'images/Val1/a/2.jpg': 'val'},
-        ),
-        (
-            ['train/images/a/1.jpg', 'train/images/c/2.jpg', 'test/images/a/3.jpg'],
-            {
-                'train/images/a/1.jpg': 'train',
-                'train/images/c/2.jpg': 'train',
-                'test/images/a/3.jpg': 'test',
-            },
-        ),
-        (
-            ['train_station/1.jpg', 'harbour/2.jpg'],
-            {'train_station/1.jpg': None, 'harbour/2.jpg': None},
-        ),
-        (['train/1.jpg', 'bus/2.jpg'], {'train/1.jpg': None, 'bus/2.jpg': None}),
-        (
-            ['animals/cats/1.jpg', 'animals/dogs/2.jpg', 'readme.md'],
-            {'animals/cats/1.jpg': None, 'animals/dogs/2.jpg': None},
-        ),
+        {
+            'seg_train/seg_train/a/1.jpg': 'train',
+            'seg_test/seg_test/a/2.jpg': 'test',
+            'seg_pred/seg_pred/3.jpg': OUT,
+        },
+        {'training_set/training_set/a/1.jpg': 'train', 'test_set/test_set/a/2.jpg': 'test'},
+        {'cars_train/a/1.jpg': 'train', 'cars_test/a/2.jpg': 'test'},
+        {'archive/data/Train/a/1.jpg': 'train', 'archive/data/Valid/a/2.jpg': 'val'},
+        {'a/train/1.jpg': 'train', 'a/test/2.jpg': 'test', 'b/train/3.jpg': 'train'},
+        {'train/a/1.jpg': 'train', 'test/2.jpg': OUT},
+        {
+            'images/TRAIN/a/1.jpg': 'train',
+            'images/Val1/a/2.jpg': 'val',
+            'labels/TRAIN/a/1.txt': OUT,
+        },
+        {
+            'train/images/a/1.jpg': 'train',
+            'train/images/c/2.jpg': 'train',
+            'test/images/a/3.jpg': 'test',
+        },
+        {'train_station/1.jpg': None, 'harbour/2.jpg': None},
+        {'train/1.jpg': None, 'bus/2.jpg': None},
+        {'animals/cats/1.jpg': None, 'animals/dogs/2.jpg': None, 'readme.md': OUT},
     ],
 )
-def test_layouts_of_archives(tmp_path, files, expected):
-    touch(tmp_path, *files)
-    rows = read_folders(tmp_path).rows
-    assert {row.rel_path: row.split for row in rows} == expected
+def test_layouts_of_archives(tmp_path, expected):
+    touch(tmp_path, *expected)
+    found = read_folders(tmp_path)
+    splits = {row.rel_path: row.split for row in found.rows}
+    assert splits | {path: OUT for path, _ in found.left_out} == expected
     wrong = {'seg_train', 'training_set', 'archive', 'data', 'images'}
-    assert not {row.label for row in rows} & wrong
+    assert not {row.label for row in found.rows} & wrong
 
 
 def test_what_is_left_out_is_said(tmp_path, said):
+    log = tmp_path.with_suffix('.log')
+    MMLogger.get_instance(tmp_path.name, logger_name='left', log_file=str(log))
     touch(
         tmp_path,
         *('a/1.jpg', 'a/2.jfif', 'a/3.AVIF', 'b/4.heic', 'b/5.jpg'),
@@ -246,9 +234,8 @@ def test_what_is_left_out_is_said(tmp_path, said):
     )
     read = ['a/1.jpg', 'a/2.jfif', 'a/3.AVIF', 'b/4.heic', 'b/5.jpg']
     assert sorted(paths(tmp_path, test_fraction=0)) == read
-    names = next(line for line in said if line.startswith('Images left out:\n'))
-    assert 'a/notes.txt: .txt files' in names
-    text = '\n'.join(line for line in said if line != names)
+    text = '\n'.join(said)
+    assert 'a/notes.txt' not in text and 'a/notes.txt: .txt files' in log.read_text()
     assert '3 .txt files (no images)' in text and '1 images in no class folder' in text
     assert '1 folders called @eaDir' in text and '1 folders called lost+found' in text
     assert 'empty class folders are left out: empty' in text
