@@ -131,7 +131,6 @@ CODES: dict[str, str] = {
     'heads.equal_images': 'all training images have the same embedding',
     'heads.package_missing': 'a method needs a package that is not installed',
     'heads.one_process_only': 'a method works in one process only',
-    'heads.older_method': 'a checkpoint is of a method that has changed since',
     'heads.mixed_images': 'a method cannot take images that were mixed',
     'heads.other_images': 'a run is resumed with other training images',
     'heads.no_fixed_classes': 'an inner classifier classifies with texts of its own',

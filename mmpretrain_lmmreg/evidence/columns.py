@@ -1,26 +1,13 @@
 """The columns of a comparison, and how their figures read."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .stats import BINS
 
 MISSING = '–'
 LEVEL = 0.05
-
-
-class Column(NamedTuple):
-    """A column of the table: its heading, the text of a row's cell, and what it means."""
-
-    key: str
-    heading: str
-    text: Callable[[dict], str]
-    meaning: str = ''
-
-    def value(self, row: dict) -> Any:
-        """What rows are sorted by."""
-        value = row[self.key]
-        return min(value.values(), default=None) if isinstance(value, dict) else value
 
 
 def points(share: float | None, sign: bool = False) -> str:
@@ -30,9 +17,8 @@ def points(share: float | None, sign: bool = False) -> str:
     return f'{round(100 * share, 2) + 0.0:{"+" if sign else ""}.2f}'  # + 0.0: no -0.00
 
 
-def between(row: dict, name: str, sign: bool = False) -> str:
+def between(low: float | None, high: float | None, sign: bool = False) -> str:
     """'low to high' in points."""
-    low, high = row[f'{name}_low'], row[f'{name}_high']
     return MISSING if low is None else f'{points(low, sign)} to {points(high, sign)}'
 
 
@@ -46,102 +32,85 @@ def p_value(p: float | None) -> str:
     return '<0.001' if p is not None and p < 0.001 else number(p)
 
 
-def _accuracy(row: dict) -> str:
-    sd = '' if row['accuracy_sd'] is None else f' ± {points(row["accuracy_sd"])}'
-    return points(row['accuracy']) + sd
+def _name(value: object) -> str:
+    return str(value or MISSING)
 
 
-def _by_seed(row: dict) -> str:
-    return ', '.join(p_value(p) for p in row['mcnemar_p'].values()) or MISSING
+def _accuracy(mean: float, sd: float | None) -> str:
+    return points(mean) + ('' if sd is None else f' ± {points(sd)}')
 
 
+def _by_seed(p_values: dict[str, float]) -> str:
+    return ', '.join(map(p_value, p_values.values())) or MISSING
+
+
+points_above, between_above = partial(points, sign=True), partial(between, sign=True)
+whole_number = partial(number, form=',.0f')
+
+
+class Column(NamedTuple):
+    """A column of the table: whose figures of a row it shows, and how."""
+
+    fields: str  # the first one is what rows are sorted by
+    heading: str
+    form: Callable[..., str] = _name
+    meaning: str = ''
+
+    @property
+    def key(self) -> str:
+        """The column's name in files and pages."""
+        return self.fields.split()[0]
+
+    def text(self, row: dict) -> str:
+        """The text of a row's cell."""
+        return self.form(*(row[field] for field in self.fields.split()))
+
+    def value(self, row: dict) -> Any:
+        """What rows are sorted by."""
+        value = row[self.key]
+        return min(value.values(), default=None) if isinstance(value, dict) else value
+
+
+_INTERVAL = (
+    'from the spread between seeds and between groups of images, each with its own Student’s t '
+    '(Banerjee, 1960); with fewer than three seeds of a trained method, for these trained models '
+    'on further images'
+)
+_PAIRED = 'the same for the difference, paired by image, and by seed where the numbers agree'
+_P = (
+    'two-sided, for the difference to the baseline, from the same intervals; about further seeds '
+    'and images; – with fewer than three seeds of a trained method'
+)
+_P_RUNS = (
+    'two-sided sign-flip test by group, for these trained models on further images; it says '
+    'nothing about further seeds'
+)
+_MCNEMAR = 'exact; each run against the baseline’s of the same seed; images count as independent'
+_DETECTABLE = (
+    'the smallest true difference in points that this test set detects with 80 % power at '
+    'p < 0.05, given the observed spread between seeds, discordance and design effect of groups '
+    '(Connor, 1987)'
+)
 COLUMNS = (
-    Column('method', 'Method', lambda r: r['method']),
-    Column(
-        'tuning',
-        'Tuning',
-        lambda r: r['tuning'] or MISSING,
-        "'default' settings, or 'tuned' on a validation split",
-    ),
-    Column('protocol', 'Protocol', lambda r: r['protocol'] or MISSING),
-    Column('baseline', 'Against', lambda r: r['baseline'] or MISSING, 'the baseline of this row'),
-    Column('seeds', 'Seeds', lambda r: str(r['seeds']), 'number of runs'),
-    Column('accuracy', 'Accuracy %', _accuracy, 'mean ± sample standard deviation over seeds'),
-    Column(
-        'accuracy_low',
-        '95 % interval',
-        lambda r: between(r, 'accuracy'),
-        'from the spread between seeds and between groups of images, each with its own Student’s t '
-        '(Banerjee, 1960); with fewer than three seeds of a trained method, for these trained '
-        'models on further images',
-    ),
-    Column(
-        'difference',
-        'Difference',
-        lambda r: points(r['difference'], sign=True),
-        'points above the baseline',
-    ),
-    Column(
-        'difference_low',
-        'Its 95 % interval',
-        lambda r: between(r, 'difference', sign=True),
-        'the same for the difference, paired by image, and by seed where the numbers agree',
-    ),
-    Column(
-        'p',
-        'p',
-        lambda r: p_value(r['p']),
-        'two-sided, for the difference to the baseline, from the same intervals; about further '
-        'seeds and images; – with fewer than three seeds of a trained method',
-    ),
-    Column(
-        'p_holm',
-        'p (Holm)',
-        lambda r: p_value(r['p_holm']),
-        'p adjusted for the number of methods compared with the baseline',
-    ),
-    Column(
-        'p_runs',
-        'p of these runs',
-        lambda r: p_value(r['p_runs']),
-        'two-sided sign-flip test by group, for these trained models on further images; it says '
-        'nothing about further seeds',
-    ),
-    Column(
-        'mcnemar_p',
-        'McNemar p by seed',
-        _by_seed,
-        'exact; each run against the baseline’s run of the same seed; images count as independent',
-    ),
-    Column(
-        'detectable',
-        'Detectable',
-        lambda r: points(r['detectable']),
-        'the smallest true difference in points that this test set detects with 80 % power at '
-        'p < 0.05, given the observed spread between seeds, discordance and design effect of '
-        'groups (Connor, 1987)',
-    ),
-    Column(
-        'macro_recall',
-        'Macro recall %',
-        lambda r: points(r['macro_recall']),
-        'recall averaged over classes',
-    ),
-    Column('nll', 'NLL', lambda r: number(r['nll']), 'negative log-likelihood in nats'),
-    Column(
-        'ece', 'ECE', lambda r: number(r['ece']), f'expected calibration error, {BINS} equal bins'
-    ),
-    Column(
-        'trained_parameters',
-        'Trained parameters',
-        lambda r: number(r['trained_parameters'], ',.0f'),
-    ),
-    Column(
-        'train_seconds',
-        'Training s',
-        lambda r: number(r['train_seconds'], ',.0f'),
-        'seconds in training epochs, mean over seeds',
-    ),
+    Column('method', 'Method'),
+    Column('tuning', 'Tuning', _name, "'default' settings, or 'tuned' on a validation split"),
+    Column('protocol', 'Protocol'),
+    Column('baseline', 'Against', _name, 'the baseline of this row'),
+    Column('seeds', 'Seeds', str, 'number of runs'),
+    Column('accuracy accuracy_sd', 'Accuracy %', _accuracy, 'mean ± standard deviation over seeds'),
+    Column('accuracy_low accuracy_high', '95 % interval', between, _INTERVAL),
+    Column('difference', 'Difference', points_above, 'points above the baseline'),
+    Column('difference_low difference_high', 'Its 95 % interval', between_above, _PAIRED),
+    Column('p', 'p', p_value, _P),
+    Column('p_holm', 'p (Holm)', p_value, 'p adjusted for the number of compared methods'),
+    Column('p_runs', 'p of these runs', p_value, _P_RUNS),
+    Column('mcnemar_p', 'McNemar p by seed', _by_seed, _MCNEMAR),
+    Column('detectable', 'Detectable', points, _DETECTABLE),
+    Column('macro_recall', 'Macro recall %', points, 'recall averaged over classes'),
+    Column('nll', 'NLL', number, 'negative log-likelihood in nats'),
+    Column('ece', 'ECE', number, f'expected calibration error, {BINS} equal bins'),
+    Column('trained_parameters', 'Trained parameters', whole_number),
+    Column('train_seconds', 'Training s', whole_number, 'of training epochs, mean over seeds'),
 )
 
 ANSWER = ('method', 'baseline', 'seeds', 'accuracy', 'accuracy_low', 'difference', 'p_holm')

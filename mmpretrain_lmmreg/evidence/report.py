@@ -72,14 +72,10 @@ def method_section(method: Method, base: Method, number: int) -> dict[str, Any]:
     predicted = np.stack([r.predictions.probs.argmax(axis=1) for r in method.runs])
     cells = stats.confusions(method.first.predictions.label, predicted)
     wrong = sorted((c for c in cells if c.label != c.predicted), key=lambda c: -c.share)
-    drawn = (
-        svg(figures.confusion(cells, classes), f'confusion{number}')
-        if (len(classes) <= DRAWN)
-        else None
-    )
+    drawn = len(classes) <= DRAWN
     return dict(
         name=method.name,
-        confusion=drawn,
+        confusion=svg(figures.confusion(cells, classes), f'confusion{number}') if drawn else None,
         pairs=[(classes[c.label], classes[c.predicted], c.share) for c in wrong[:PAIRS]],
         reliability=svg(figures.reliability_diagram(method), f'reliability{number}'),
         won=examples(method, base, sign=1) if method is not base else None,
@@ -173,24 +169,12 @@ def description_checks(methods: Sequence[Method]) -> list[dict[str, Any]]:
     return checks
 
 
-SHARE = (int, float)
-ROW = dict(name=str, images=int, asked=int, shares={str: (*SHARE, type(None))})
-CHECK = dict(  # what ``describe --check`` keeps
-    prompt=str,
-    fingerprint=str,
-    classes=[ROW],
-    all=ROW,
-    accuracies=[dict(texts=str, images=int, value=SHARE, low=SHARE, high=SHARE)],
-    split=str,
-    suspects=int,
-    outliers=[dict(image=str, label=str, nearest=str)],
-)
-
-
 def _read_check(path: Path) -> dict | None:
     """The figures that ``describe --check`` keeps; None where nobody has looked."""
+    fields = dict(prompt=str, fingerprint=str, classes=[dict], all=dict, accuracies=[dict])
+    fields |= dict(split=str, suspects=int, outliers=[dict])
     try:
-        return read_sealed(path, CHECK) if path.is_file() else None
+        return read_sealed(path, fields) if path.is_file() else None
     except InputError as error:
         raise InputError(
             f'{error}; `mmpretrain-lmmreg describe CONFIG --check` writes it again',

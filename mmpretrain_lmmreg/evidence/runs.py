@@ -16,7 +16,6 @@ from ..io.files import read_sealed
 
 TUNED = ' (tuned)'  # how a tuned method's name ends
 SAME = 'default = tuned'
-TUNINGS = ('', 'default', 'tuned', SAME)
 SWEEP = dict(runs=[dict(folder=str, tuning=str, options=dict)])  # what is read of sweep.json
 # settings that say where and how fast a run is made, not what it makes
 BOOKKEEPING = {
@@ -131,39 +130,22 @@ def load_methods(folders: Sequence[str | Path], split: str = 'test') -> list[Met
 
 def read_folder(folder: Path, split: str) -> list[FinishedRun]:
     """The run of a work folder, or the final runs that a sweep's ``sweep.json`` lists."""
-    if not (folder / 'sweep.json').is_file():
+    file = folder / 'sweep.json'
+    if not file.is_file():
         if (folder / 'runs').is_dir() or (folder / 'select').is_dir():
             raise InputError(
                 f'{folder} is a sweep that is not finished; the command of the sweep continues it',
                 code='evidence.unfinished',
             )
         return [read_run(folder, split)]
-    return [
-        read_run(folder / entry['folder'], split, entry['tuning'], entry['options'])
-        for entry in load_sweep(folder)
-    ]
-
-
-def load_sweep(folder: Path) -> list[dict[str, Any]]:
-    """The final runs of a sweep: ``folder``, ``tuning`` and ``options`` of each.
-
-    Raises:
-        InputError: ``sweep.json`` is damaged or is not a sweep's; says which field is wrong.
-    """
-    path = folder / 'sweep.json'
     try:
-        runs = read_sealed(path, SWEEP)['runs']
-        for i, run in enumerate(runs):
-            if run['tuning'] not in TUNINGS:
-                raise InputError(
-                    f'{path}: runs[{i}].tuning is none of {TUNINGS}', code='io.wrong_field'
-                )
+        entries = read_sealed(file, SWEEP)['runs']
     except InputError as error:
         raise InputError(
             f'{error}; the command of the sweep writes it again, without training',
             code='evidence.bad_sweep',
         ) from None
-    return runs
+    return [read_run(folder / e['folder'], split, e['tuning'], e['options']) for e in entries]
 
 
 def read_run(
@@ -179,13 +161,6 @@ def read_run(
             'continue it with train.py --resume, or leave it out',
             code='evidence.unfinished',
         )
-    for epoch in record['epochs']:  # which are drawn
-        if not (0 <= epoch['accuracy'] <= 1 and 0 <= epoch['epoch'] < 2**31):
-            raise InputError(
-                f'{folder}: run.json has accuracy {epoch["accuracy"]:g} in epoch '
-                f'{epoch["epoch"]:g}; train this run again',
-                code='hooks.bad_record',
-            )
     p = load_predictions(folder, split)
     if classes and len(classes) != p.probs.shape[1]:
         raise InputError(
@@ -204,13 +179,10 @@ def check_same_images(runs: Sequence[FinishedRun]) -> None:
         pair = f'{runs[0].folder} and {run.folder} cannot be compared: '
         if what := _other_images(runs[0], run):
             raise InputError(pair + what, code='evidence.other_images')
-        counts = [each.predictions.probs.shape[1] for each in (runs[0], run)]
+        counts = {each.predictions.probs.shape[1] for each in (runs[0], run)}
         names = {tuple(each.record.get('classes') or ()) for each in (runs[0], run)} - {()}
-        if counts[0] != counts[1]:
-            what = f'they have {counts[0]} and {counts[1]} classes'
-            raise InputError(pair + what, code='evidence.other_classes')
-        if len(names) > 1:
-            what = 'their classes are named or ordered differently'
+        if len(counts) > 1 or len(names) > 1:
+            what = 'their classes differ in number, name or order'
             raise InputError(pair + what, code='evidence.other_classes')
 
 

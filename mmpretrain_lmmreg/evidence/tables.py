@@ -43,7 +43,7 @@ def verdict(row: dict) -> str:
         better = 'better' if row['difference'] > 0 else 'worse'
         return (
             f'{name} is {better} than {other} by {points(abs(row["difference"]))} points '
-            f'({between(row, "difference", sign=True)}).'
+            f'({between(row["difference_low"], row["difference_high"], sign=True)}).'
         )
     if row['p'] < LEVEL:
         return (

@@ -1,4 +1,5 @@
-from .. import compat  # noqa: F401  first, since it lets torchvision be imported
+# ruff: noqa: F401
+from .. import compat  # first, since it lets torchvision be imported
 
 # isort: split
 from .caps_adapter import CapSAdapterHead
@@ -27,30 +28,4 @@ from .wise_ft import WiSEFTHead
 from .zero_shot import ZeroShotHead
 from .zs_lp import ZSLPHead
 
-__all__ = [
-    'CLAPHead',
-    'CLIPASelfHead',
-    'CapSAdapterHead',
-    'CascadeVLMHead',
-    'ClassMeanRegHead',
-    'ClassifyByDescriptionHead',
-    'CoCoOpHead',
-    'CoOpHead',
-    'CrossModalHead',
-    'DescribeOnDemandHead',
-    'GDAHead',
-    'ImageTextHead',
-    'L2SPClassifier',
-    'LPPlusPlusHead',
-    'LaBoHead',
-    'LogisticRegressionHead',
-    'M2MixHead',
-    'MeanStartHead',
-    'NoLAHead',
-    'PerceptionCLIPHead',
-    'RaFAHead',
-    'TipAdapterHead',
-    'WiSEFTHead',
-    'ZSLPHead',
-    'ZeroShotHead',
-]
+__all__ = [name for name in list(globals()) if name.endswith(('Head', 'Classifier'))]

@@ -32,6 +32,8 @@ class SetUpHead:
     A checkpoint with tensors of other shapes is refused, where mmengine would only log it.
 
     Attributes:
+        described: Whether descriptions of training images are read, unless ``sentences`` names a
+            file. False by default.
         inputs_at_test: Whether :meth:`set_up` is called for testing, too, since the text of each
             image or a text tower is needed. False by default.
         reads_labels: Whether labels of training images are used. True by default.
@@ -50,6 +52,7 @@ class SetUpHead:
     num_classes: int
     in_channels: int
     state_dict: Callable[[], dict[str, Tensor]]
+    described = False
     inputs_at_test = False
     reads_labels = True
     any_length: tuple[str, ...] = ()
@@ -57,13 +60,13 @@ class SetUpHead:
 
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """The splits of which a run needs descriptions: () by default.
+        """The splits of which a run needs descriptions.
 
         Args:
             head: Settings of ``model.head``.
             means: Settings of ``default_hooks.class_means``.
         """
-        return ()
+        return ('train',) if cls.described and not head.get('sentences') else ()
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over what the head is made of; nothing by default."""

@@ -21,11 +21,10 @@ class CapSAdapterHead(TipAdapterHead):
     Wang, Liu and Wang, "CapS-Adapter: Caption-based MultiModal Adapter in Zero-Shot
     Classification", 2024: a_i = (1 - delta) cos(x, image i) + delta cos(x, caption i), each term
     counting for the class of i; k_i is the divergence KL(p(x) || p(image i)) of the signatures
-    p(x) = softmax(cos(x, t) / 0.5), scaled to the range of a. The authors' support set is drawn by
-    Stable Diffusion from captions, here it is the training images, their captions the mean of
-    their descriptions (of an image without any its own embedding). Their code scales k by its
-    range over all test images, and takes the softmax of the embeddings themselves; here the ranges
-    are those of the training images, so that an image's class does not depend on others.
+    p(x) = softmax(cos(x, t) / 0.5), scaled to the range of a. A caption is the mean of an image's
+    descriptions, or its own embedding where there are none. The authors' code scales k by its range
+    over all test images, and takes the softmax of the embeddings themselves; here the ranges are
+    those of the training images, so that an image's class does not depend on others.
 
     Args:
         alpha, beta: As of Tip-Adapter.
@@ -35,6 +34,7 @@ class CapSAdapterHead(TipAdapterHead):
     """
 
     TEMPERATURE = 0.5
+    described = True
     any_length = (*TipAdapterHead.any_length, 'captions')
 
     def __init__(
@@ -51,16 +51,15 @@ class CapSAdapterHead(TipAdapterHead):
         self.register_buffer('captions', torch.zeros(0, in_channels))
         self.register_buffer('ranges', torch.zeros(2, 2))  # of a and of k: smallest, largest
 
-    @classmethod
-    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """``train``."""
-        return ('train',)
-
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over class names, training images and their descriptions."""
         super().set_up(inputs)
         if not inputs.trained:
-            self.take_captions(caption_means(inputs))
+            attach = attach_of(
+                inputs.dataset, 'CapSAdapterHead needs the descriptions of the training images'
+            )
+            captions = [attach.lookup(info) for info in inputs.infos]
+            self.take_captions(embed_means(captions, inputs.text_tower))
 
     @torch.no_grad()
     def take_captions(self, captions: Tensor) -> None:
@@ -84,25 +83,11 @@ class CapSAdapterHead(TipAdapterHead):
         )
         return a, (p.exp() * p).sum(1, keepdim=True) - p.exp() @ q.T
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        self.check_fitted()
-        x = F.normalize(self.pre_logits(feats), dim=1)
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
         a, k = self._compare(x)
         (low, high), (nearest, farthest) = self.ranges
         k = low + (k - nearest) / (farthest - nearest).clamp_min(1e-12) * (high - low)
         scores = self.alpha * (self.beta * (a - 1)).exp() - self.gamma * k
         values = F.one_hot(self.key_labels, self.num_classes).to(x)
         return self.logit_scale * x @ self.text_weights.T + scores @ values
-
-
-def caption_means(inputs: HeadInputs) -> Tensor:
-    """Mean embedding of each training image's descriptions, (N, D), zeros where there are none.
-
-    Raises:
-        InputError: no ``AttachDescriptions`` in the train pipeline.
-    """
-    dataset = inputs.dataset
-    attach = attach_of(dataset, 'CapSAdapterHead needs the descriptions of the training images')
-    infos = map(dataset.get_data_info, range(len(dataset)))
-    return embed_means([[attach.lookup(info)] for info in infos], inputs.text_tower)

@@ -25,7 +25,6 @@ class CascadeVLMHead(ZeroShotHead):
     Testing is by CLIP alone.
 
     Args:
-        num_classes, in_channels: See :class:`ZeroShotHead`.
         candidates: Classes that the prompt names, the likeliest first.
         threshold: Entropy in nats above which an image is asked about, within the budget.
         prompt: Holds ``{candidates}``.
@@ -65,12 +64,6 @@ class CascadeVLMHead(ZeroShotHead):
 
 class CandidateReader:
     """The class that an answer names takes the likeliest one's probability, and the reverse.
-
-    Args:
-        classes: N_c names.
-        candidates: How many a prompt names.
-        threshold: Smallest entropy in nats that is asked about.
-        prompt: With ``{candidates}``.
 
     Example:
         >>> reader = CandidateReader(('ant', 'bee', 'cow'), 2, 0.0, 'Which one: {candidates}?')

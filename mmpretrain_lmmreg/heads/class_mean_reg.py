@@ -25,10 +25,8 @@ FC_INITS = ('pytorch', 'class_means')
 def class_mean_distance(x: Tensor, targets: Tensor, reduction: str = 'batch_mean') -> Tensor:
     """Eq. 2: squared Euclidean distance of embeddings to their class means, a scalar.
 
-    The paper writes a sum over the images, and does not say whether its cross entropy is one,
-    too. If both are sums, or both means over the batch, alpha weighs them as ``'batch_mean'``
-    does; only if the cross entropy is a mean, as PyTorch's is by default, and eq. 2 a sum, it is
-    ``'batch_sum'``, where alpha counts B times as much.
+    The paper writes a sum over the images. If its cross entropy is one, too, alpha weighs them as
+    ``'batch_mean'`` does; else as ``'batch_sum'`` does, where alpha counts B times as much.
 
     Args:
         x: Embeddings, (B, D).
@@ -170,11 +168,11 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         return losses
 
     def _regulariser(self, x: Tensor, data_samples: list[DataSample]) -> Tensor:
-        self._check_means()
         x = x if x.dtype == torch.float64 else x.float()  # autocast leaves these operations alone
         return class_mean_distance(x, self._targets(data_samples, len(x)), self.reduction)
 
-    def _check_means(self) -> None:
+    def _targets(self, data_samples: list[DataSample], count: int) -> Tensor:
+        """C_label of each sample, (B, D); a soft label p gives the sum of p_c C_c."""
         self.means_seen = self.means_seen or bool(self.class_means.any())
         if not self.means_seen:
             raise InputError(
@@ -182,30 +180,18 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
                 'in default_hooks.class_means, or set alpha=0',
                 code='heads.not_set_up',
             )
-
-    def _targets(self, data_samples: list[DataSample], count: int) -> Tensor:
-        """C_label of each sample, (B, D); a soft label p gives the sum of p_c C_c."""
-        if 'gt_score' in data_samples[0]:
-            scores = torch.stack([sample.gt_score for sample in data_samples]).float()
-            if not torch.allclose(scores.sum(1), scores.new_ones(()), atol=1e-4):
-                raise InputError(
-                    'multi-label data are not supported: the scores of '
-                    f'{_name(data_samples[0])} do not sum to one; give each image one label',
-                    code='heads.several_labels',
-                )
-            with torch.autocast(scores.device.type, enabled=False):
-                return scores @ self.class_means
-        if count == len(data_samples) and any(
-            sample.gt_label.numel() != 1 for sample in data_samples
-        ):
-            several = next(s for s in data_samples if s.gt_label.numel() != 1)
-            raise InputError(
-                f'multi-label data are not supported: {_name(several)} has labels '
-                f'{several.gt_label.tolist()}; give each image one label',
-                code='heads.several_labels',
-            )
-        return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
-
-
-def _name(sample: DataSample) -> str:
-    return sample.get('img_path') or 'a sample'
+        soft = 'gt_score' in data_samples[0]
+        if soft or count == len(data_samples):  # not one that holds all labels
+            for sample in data_samples:
+                labels = sample.gt_score.sum() if soft else sample.gt_label.numel()
+                if not abs(labels - 1) < 1e-4:
+                    raise InputError(
+                        'multi-label data are not supported: give '
+                        f'{sample.get("img_path") or "each image"} one label',
+                        code='heads.several_labels',
+                    )
+        if not soft:
+            return self.class_means[torch.cat([sample.gt_label for sample in data_samples])]
+        scores = torch.stack([sample.gt_score for sample in data_samples]).float()
+        with torch.autocast(scores.device.type, enabled=False):
+            return scores @ self.class_means

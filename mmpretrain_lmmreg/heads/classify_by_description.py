@@ -37,16 +37,13 @@ class ClassifyByDescriptionHead(ZeroShotHead):
         InputError: what :func:`sentences_of` raises.
     """
 
+    described = True
+
     def __init__(
         self, num_classes: int, in_channels: int, sentences: str | None = None, **kwargs
     ) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
         self.sentences = sentences
-
-    @classmethod
-    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """``train``, unless a file has the descriptors."""
-        return () if head.get('sentences') else ('train',)
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over the mean of each class's unit embeddings."""

@@ -40,24 +40,23 @@ class CLIPASelfHead(LearnedTextHead):
     """Logits s * cos(x, mean over a class's sentences of r * A(t) + (1 - r) * t); A trains.
 
     Maniparambil, Vorster, Molloy, Murphy, McGuinness and O'Connor, "Enhancing CLIP with GPT-4:
-    Harnessing Visual Descriptions as Prompts", ICCV workshops 2023: sentences t of GPT-4, A
-    self-attention among those of a class. The authors: CLIP ViT-B/16, 1 to 16 shots, base-to-new.
-    Their code ends in a LayerNorm of 2 * (r * A(t) + (1 - r) * t), which changes the classifier
-    even at r=0; without it, the default here, r=0 is the zero-shot classifier of the class means
-    of the sentences. They train for 10 epochs, one image a step.
+    Harnessing Visual Descriptions as Prompts", ICCV workshops 2023: sentences t, A self-attention
+    among those of a class. Their code ends in a LayerNorm of 2 * (r * A(t) + (1 - r) * t), which
+    changes the classifier even at r=0; without it, the default here, r=0 is the zero-shot
+    classifier of the class means of the sentences.
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the embeddings.
         sentences: A JSON file {class: [sentence, ...]}; by default the descriptions of the
-            training images (the train pipeline needs ``AttachDescriptions``).
-        ratio: r. The authors choose it on validation images, nearly always 0.2.
+            training images.
+        ratio: r.
         layer_norm: End in a LayerNorm, which trains, as the authors' code.
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
         InputError: a ratio outside [0, 1]; what :func:`sentences_of` raises.
     """
+
+    described = True
 
     def __init__(
         self,
@@ -74,11 +73,6 @@ class CLIPASelfHead(LearnedTextHead):
         self.attention = SentenceAttention(in_channels)
         self.norm = nn.LayerNorm(in_channels) if layer_norm else nn.Identity()
         self.register_buffer('steps', torch.zeros((), dtype=torch.long))
-
-    @classmethod
-    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """``train``, unless a file has the sentences."""
-        return () if head.get('sentences') else ('train',)
 
     def take_texts(self, inputs: HeadInputs) -> None:
         """Embed the sentences of the data's classes."""

@@ -15,17 +15,11 @@ class CoCoOpHead(CoOpHead):
     """Logits s * cos(x, g([V]_1 + h(x) ... [V]_M + h(x) [CLASS])); V and the meta-net h train.
 
     Zhou, Yang, Loy and Liu, "Conditional Prompt Learning for Vision-Language Models", CVPR 2022:
-    h is linear, ReLU, linear, with D / 16 between. The authors: CLIP ViT-B/16, 16 shots, M=4 from
-    "a photo of a", 10 epochs of SGD at 2e-3, one image a step; trained on half of the classes and
-    tested on each half. B images cost a pass of the text tower over B * N_c prompts, in training
-    and in testing; the activations of a bounded number of them are kept at a time. Testing needs
-    the text tower's weights, which are not in the checkpoint, and tools/test.py.
+    h is linear, ReLU, linear, with D / 16 between. B images cost a pass of the text tower over
+    B * N_c prompts, in training and in testing. Testing needs the text tower's weights, which are
+    not in the checkpoint, and tools/test.py.
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the embeddings.
-        length: M, the tokens of context.
-        words: The context starts from these M tokens.
         **kwargs: See :class:`CoOpHead`, ``class_specific`` apart.
 
     Raises:

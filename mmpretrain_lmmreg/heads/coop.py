@@ -14,14 +14,11 @@ from .learned_text import LearnedTextHead
 class CoOpHead(LearnedTextHead):
     """Logits s * cos(x, g([V]_1 ... [V]_M [CLASS])), of which the context V trains.
 
-    Zhou, Yang, Loy and Liu, "Learning to Prompt for Vision-Language Models", IJCV 2022. The
-    authors: CLIP with RN50 (mostly), 1 to 16 shots, M=16, SGD at 2e-3 for 50 to 200 epochs, all
-    classes. Here images are features, so that each step costs one pass of the text tower over the
-    N_c prompts, whatever the batch. ``context`` is (M, width), or (N_c, M, width).
+    Zhou, Yang, Loy and Liu, "Learning to Prompt for Vision-Language Models", IJCV 2022. Each step
+    costs one pass of the text tower over the N_c prompts, whatever the batch. ``context`` is
+    (M, width), or (N_c, M, width).
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the embeddings.
         length: M, the tokens of context.
         class_specific: A context for each class; one for all by default.
         position: Of the class name: at the ``'end'`` of the context, in its ``'middle'``, or in

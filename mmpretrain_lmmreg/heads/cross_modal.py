@@ -55,10 +55,9 @@ class CrossModalHead(ZeroShotHead):
         super().take_text_means(means)
         self.fc.weight.data.copy_(self.text_weights)
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        self.check_fitted()
-        return self.logit_scale * self.fc(F.normalize(self.pre_logits(feats), dim=1))
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
+        return self.logit_scale * self.fc(x)
 
     def loss(self, feats: tuple[Tensor], data_samples: list[DataSample], **kwargs) -> dict:
         """Cross entropy over the images and as many texts; see mmpretrain's ``ClsHead.loss``."""

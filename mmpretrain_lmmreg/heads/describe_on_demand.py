@@ -3,7 +3,6 @@
 import copy
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,13 +19,11 @@ from ..descriptions.samples import default_prompt
 from ..errors import InputError, require_range
 from ..features.dataset import image_embeddings
 from ..text.class_means import class_counts
-from ..text.embedding import embed_lists
 from .base import SetUpHead
+from .image_text import embed_means
 from .inputs import HeadInputs
-from .on_demand import DescriptionReader, Product, accuracy_curve, fit_product
+from .on_demand import FOLDS, DescriptionReader, accuracy_curve, fit_product
 from .stacking import fold_numbers, stacking_weights, text_classifier
-
-FOLDS = 5
 
 
 @MODELS.register_module()
@@ -56,7 +53,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         cache: The descriptions file; by default that of the training images' pipeline.
 
     Raises:
-        InputError: ``descriptions`` out of range; ``classifier`` without a type.
+        InputError: ``descriptions`` out of range; a ``classifier`` that needs text to classify.
 
     Example:
         >>> head = dict(type='DescribeOnDemandHead', num_classes=6, in_channels=512,
@@ -77,12 +74,6 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         super().__init__(**kwargs)
         require_range('descriptions', descriptions, 1)
         require_range('exponent', exponent, 0)
-        if 'type' not in classifier:
-            raise InputError(
-                'model.head.classifier has no type: name a head, such as '
-                "dict(type='LogisticRegressionHead')",
-                code='config.unknown_value',
-            )
         self.num_classes, self.in_channels = num_classes, in_channels
         self.descriptions, self.exponent = descriptions, exponent
         asked = prompts or (default_prompt(descriptions), default_prompt(10))
@@ -124,63 +115,54 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
 
     def set_up_with(self, inputs: HeadInputs, found: dict[int, list[str]]) -> None:
         """As :meth:`set_up`, with descriptions of training images by their place."""
-        described = torch.tensor(sorted(found), dtype=torch.long)
-        lists = [found[i] for i in described.tolist()]
-        texts = embed_unit(lists, inputs.text_tower) if found else None
-        every = torch.arange(len(inputs.groups))
+        described, texts = torch.tensor(sorted(found), dtype=torch.long), torch.zeros(0, 1)
+        if found:
+            texts = embed_unit([found[i] for i in described.tolist()], inputs.text_tower).cpu()
+        labels = torch.tensor([info['gt_label'] for info in inputs.infos])
+        groups = inputs.groups
         if any(p.requires_grad for p in self.classifier.parameters()):
-            labels = torch.tensor([inputs.dataset.get_data_info(i)['gt_label'] for i in every])
-            held = torch.zeros(len(every), dtype=torch.bool)
-            if texts is not None:
-                fold = fold_numbers(labels[described], inputs.groups[described], FOLDS)
-                held = torch.isin(inputs.groups, inputs.groups[described[fold == 0]])
-                if (torch.bincount(labels[~held], minlength=self.num_classes) == 0).any():
-                    held[:] = False
-            infos = [inputs.dataset.get_data_info(int(i)) for i in every[held]]
-            self.held = {os.path.abspath(info['img_path']) for info in infos}
-            self._set_up_classifier(inputs, self.classifier, every[~held])
+            fold = fold_numbers(labels[described], groups[described], FOLDS)
+            held = torch.isin(groups, groups[described[fold == 0]])
+            if (torch.bincount(labels[~held], minlength=self.num_classes) == 0).any():
+                held[:] = False
+            pairs = zip(inputs.infos, held.tolist(), strict=True)
+            self.held = {os.path.abspath(info['img_path']) for info, out in pairs if out}
+            if isinstance(self.classifier, SetUpHead):
+                self.classifier.set_up(inputs.subset(~held))
             self.inputs, self.held_rows = inputs, (described, texts, held)
             return
         if inputs.trained:
             return
-        x, labels = inputs.image_embeddings
+        x, _ = inputs.image_embeddings
         class_counts(labels, self.num_classes)
-        self._set_up_classifier(inputs, self.classifier, every)
-        left_out = torch.zeros(len(x), self.num_classes)
-        fold = fold_numbers(labels.cpu(), inputs.groups, FOLDS)
+        self.classifier.set_up(inputs)
+        scores = torch.zeros(len(x), self.num_classes)
+        fold = fold_numbers(labels, groups, FOLDS)
         for number in fold.unique():
-            rest = every[fold != number]
-            if (torch.bincount(labels.cpu()[rest], minlength=self.num_classes) == 0).any():
+            out = fold == number
+            if (torch.bincount(labels[~out], minlength=self.num_classes) == 0).any():
                 print_log('a class has too few images to hold some out: no text is used', 'current')
                 return
             fitted = copy.deepcopy(self.classifier)
-            self._set_up_classifier(inputs, fitted, rest)
-            left_out[fold == number] = fitted((x[fold == number],)).float().cpu()
-        self._take(left_out, labels.cpu(), described, texts, inputs)
-
-    def _set_up_classifier(self, inputs: HeadInputs, head: Any, rows: Tensor) -> None:
-        """Set a head up with some of the images only."""
-        if not isinstance(head, SetUpHead):
-            return
-        if len(rows) < len(inputs.groups):
-            x, labels = inputs.image_embeddings
-            parts = dict(groups=inputs.groups[rows], embeddings=x[rows])
-            inputs = copy.copy(inputs)
-            inputs.__dict__.pop('class_means', None)
-            inputs.__dict__.update(parts, image_embeddings=(x[rows], labels[rows]))
-        head.set_up(inputs)
+            fitted.set_up(inputs.subset(~out))
+            scores[out] = fitted((x[out],)).float().cpu()
+        self._take(inputs, scores, labels, torch.ones_like(out), described, texts)
 
     def _take(
         self,
+        inputs: HeadInputs,
         scores: Tensor,
         labels: Tensor,
+        held: Tensor,
         described: Tensor,
-        texts: Tensor | None,
-        inputs: HeadInputs,
+        texts: Tensor,
     ) -> None:
-        """Find scale, exponents and curve from held-out scores (N, N_c)."""
-        self.scale.fill_(max(stacking_weights([scores], labels)[0], 1e-6))
-        if texts is None:
+        """Find scale, exponents and curve from the scores (N, N_c) of held-out images, (N,) bool.
+
+        ``texts`` are unit embeddings of the descriptions of the images ``described``.
+        """
+        self.scale.fill_(max(stacking_weights([scores[held]], labels[held])[0], 1e-6))
+        if not len(texts):
             print_log(
                 f'no training image has a reply to {" or ".join(map(repr, self.prompts))} '
                 f'(model.head.prompts): class names have the exponent {self.exponent:g}',
@@ -189,16 +171,16 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
             if not self.exponent:
                 return
         prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
-        if texts is None:
+        if not len(texts):
             weight, bias = text_classifier(F.normalize(prompts, dim=1), prompts)
             exponents = [self.scale.item(), self.exponent, 0.0]
-            self._take_product(
-                Product(exponents, self.exponent * weight, self.exponent * bias, scores)
-            )
+            self._set(exponents, self.exponent * weight, self.exponent * bias)
             return
+        use = held[described]
+        described, texts = described[use], texts[use]
         image, own = scores[described], labels[described]
-        product = fit_product(image, texts.cpu(), prompts, own, inputs.groups[described])
-        self._take_product(product)
+        product = fit_product(image, texts, prompts, own, inputs.groups[described])
+        self._set(product.exponents, product.weight, product.bias)
         sure = (self.scale.cpu() * image).softmax(1)
         self.curve.copy_(accuracy_curve(sure, product.left_out, own))
         print_log(
@@ -209,38 +191,28 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
             'current',
         )
 
-    def _take_product(self, product: Product) -> None:
-        self.exponents.copy_(torch.tensor(product.exponents))
-        self.text_weight.copy_(product.weight)
-        self.text_bias.copy_(product.bias)
+    def _set(self, exponents: list[float], weight: Tensor, bias: Tensor) -> None:
+        self.exponents.copy_(torch.tensor(exponents))
+        self.text_weight.copy_(weight)
+        self.text_bias.copy_(bias)
 
     @torch.no_grad()
     def after_epoch(self, averaged: Sequence['DescribeOnDemandHead']) -> None:
         """Find the exponents anew for the image classifier as it is now."""
         if isinstance(self.classifier, SetUpHead):
             self.classifier.after_epoch([head.classifier for head in averaged])
-        if self.inputs is None:
+        if self.inputs is None or not self.held:
             return
         described, texts, held = self.held_rows
-        if texts is None or not held.any():
-            return
         x, labels = image_embeddings(self.inputs.model, self.inputs.loop.dataloader)
         training = self.training
         self.eval()
-        scores = self.classifier((x[held],)).float().cpu()
+        scores = self.classifier((x,)).float().cpu()
         self.train(training)
-        of = torch.full((len(held),), -1)
-        of[held] = torch.arange(int(held.sum()))
-        use = held[described]
-        self._take(scores, labels[held].cpu(), of[described[use]], texts[use], self._view(held))
+        self._take(self.inputs, scores, labels.cpu(), held, described, texts)
         for head in averaged:
-            for name in ('scale', 'exponents', 'text_weight', 'text_bias', 'curve'):
-                getattr(head, name).copy_(getattr(self, name))
-
-    def _view(self, held: Tensor) -> HeadInputs:
-        view = copy.copy(self.inputs)
-        view.__dict__['groups'] = self.inputs.groups[held]  # type: ignore[union-attr]
-        return view  # type: ignore[return-value]
+            for name, value in self.named_buffers(recurse=False):
+                head.get_buffer(name).copy_(value)
 
     def _described(self, inputs: HeadInputs) -> dict[int, list[str]]:
         """The first descriptions of training images, by their place in the data set."""
@@ -248,12 +220,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         given = next(own, AttachDescriptions())
         cache = self.cache or given.cache
         attach = AttachDescriptions(cache, given.data_root, 'skip', prompts=self.prompts)
-        found = {}
-        for i in range(len(inputs.dataset)):
-            texts = attach.find(inputs.dataset.get_data_info(i))
-            if texts:
-                found[i] = texts[: self.descriptions]
-        return found
+        found = enumerate(map(attach.lookup, inputs.infos))
+        return {i: texts[: self.descriptions] for i, texts in found if texts}
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Calibrated logits (B, N_c) of embeddings (B, D) alone."""
@@ -296,5 +264,4 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
 
 def embed_unit(lists: Sequence[Sequence[str]], tower: TextTower) -> Tensor:
     """Unit vectors of each list's mean text embedding, (N, D)."""
-    means = [each.mean(0) for each in embed_lists(lists, tower)]
-    return F.normalize(torch.stack(means), dim=1)
+    return F.normalize(embed_means(lists, tower), dim=1)

@@ -49,10 +49,9 @@ class GDAHead(ZeroShotHead):
         self.gda_weight.copy_(weight)
         self.gda_bias.copy_(bias)
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        x = F.normalize(self.pre_logits(feats), dim=1)
-        return super().forward(feats) + self.alpha * F.linear(x, self.gda_weight, self.gda_bias)
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
+        return super().logits(x) + self.alpha * F.linear(x, self.gda_weight, self.gda_bias)
 
 
 def gaussian_classifier(x: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

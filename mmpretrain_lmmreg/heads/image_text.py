@@ -37,8 +37,6 @@ class ImageTextHead(SetUpHead, LinearClsHead):
     weights are needed for testing, too.
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the image embeddings.
         prompts: One mean embedding for each of these prompts; by default one over the
             descriptions of all prompts.
         **kwargs: See mmpretrain's ``LinearClsHead``.
@@ -77,7 +75,8 @@ class ImageTextHead(SetUpHead, LinearClsHead):
         texts: dict[str, list[list[str]]] = {}
         for dataset in inputs.datasets:
             texts |= descriptions_of(dataset, self.prompts)
-        means = embed_means(list(texts.values()), inputs.text_tower)
+        lists = [each for prompts in texts.values() for each in prompts]
+        means = embed_means(lists, inputs.text_tower).reshape(len(texts), -1)
         self.texts.update(zip(texts, means, strict=True))
 
     def join(self, feats: tuple[Tensor], data_samples: list[DataSample] | None) -> Tensor:
@@ -159,13 +158,12 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
     return found
 
 
-def embed_means(texts: list[list[list[str]]], tower: TextTower) -> Tensor:
-    """Mean embeddings of the texts of N images and P prompts, (N, P * D); zeros where none."""
-    unique = list(dict.fromkeys(chain.from_iterable(chain.from_iterable(texts))))
+def embed_means(lists: Sequence[Sequence[str]], tower: TextTower) -> Tensor:
+    """Mean embedding of each list's texts, (N, D); zeros where there are none."""
+    unique = list(dict.fromkeys(chain.from_iterable(lists)))
     embeddings, row = embed_together(unique, tower), {text: i for i, text in enumerate(unique)}
-    means = torch.zeros(len(texts), len(texts[0]), embeddings.shape[1])
-    for i, lists in enumerate(texts):
-        for j, each in enumerate(lists):
-            if each:
-                means[i, j] = embeddings[[row[text] for text in each]].mean(0)
-    return means.flatten(1)
+    means = torch.zeros(len(lists), embeddings.shape[1])
+    for i, each in enumerate(lists):
+        if each:
+            means[i] = embeddings[[row[text] for text in each]].mean(0)
+    return means

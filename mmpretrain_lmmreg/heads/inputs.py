@@ -1,8 +1,9 @@
 """What heads ask for before training: texts, embeddings, class means, each made once."""
 
+import copy
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from os.path import abspath
 from typing import Any
@@ -81,6 +82,11 @@ class HeadInputs:
         return self.datasets[0]
 
     @property
+    def infos(self) -> Iterator[dict]:
+        """The info dict of each image, in the data set's order."""
+        return map(self.dataset.get_data_info, range(len(self.dataset)))
+
+    @property
     def on_features(self) -> bool:
         """Whether training reads the feature table, so that embeddings cost next to nothing."""
         return isinstance(self.loop, FrozenTrunkTrainLoop)
@@ -119,16 +125,23 @@ class HeadInputs:
         )
         views = self.loop.views if isinstance(self.loop, FrozenTrunkTrainLoop) else 1
         features, rows = trunk_features(tower or self.model, images, views)
-        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        return features[torch.tensor([rows[abspath(info['img_path'])] for info in infos])].float()
+        return features[[rows[abspath(info['img_path'])] for info in self.infos]].float()
 
     @cached_property
     def groups(self) -> Tensor:
         """Number of each image's source, (N,): a video's frames have one number."""
-        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
         numbers: dict[str, int] = {}
-        names = [info.get('group') or image_name(info) for info in infos]
+        names = [info.get('group') or image_name(info) for info in self.infos]
         return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])
+
+    def subset(self, chosen: Tensor) -> 'HeadInputs':
+        """The same inputs of the images that are ``chosen``, (N,) bool."""
+        if chosen.all():
+            return self
+        part, rows = copy.copy(self), [each[chosen] for each in self.image_embeddings]
+        vars(part).pop('class_means', None)
+        vars(part).update(groups=self.groups[chosen], embeddings=rows[0], image_embeddings=rows)
+        return part
 
     @cached_property
     def descriptions(self) -> tuple[list[str], list[Counter]]:

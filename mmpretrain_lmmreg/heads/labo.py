@@ -22,26 +22,22 @@ class LaBoHead(LearnedTextHead):
     Yang, Panagopoulou, Zhou, Jin, Callison-Burch and Yatskar, "Language in a Bottle: Language
     Model Guided Concept Bottlenecks for Interpretable Image Classification", CVPR 2023: some 500
     phrases of GPT-3 a class, of which :func:`select_concepts` takes ``concepts_per_class``; W
-    starts as 1 between a class and its own concepts, else 0; embeddings are not normalised. The
-    authors: CLIP ViT-L/14, 1 shot to all images, all classes, the best epoch of 5,000 (Adam at
-    1e-5, batches of 256 for UCF-101) by validation images.
+    starts as 1 between a class and its own concepts, else 0; embeddings are not normalised.
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the embeddings.
         sentences: A JSON file {class: [sentence, ...]}; by default the descriptions of the
-            training images (the train pipeline needs ``AttachDescriptions``). Class names are
-            cut out.
+            training images. Class names are cut out.
         concepts_per_class: K / N_c; 50 in the paper. Fewer where there are not as many.
         discriminability: Weight of a concept's :func:`discriminability`.
-        coverage: Weight of the coverage of all candidates of a class. The authors choose both
-            weights on validation images; the defaults are theirs for all images of UCF-101 (1e7
-            for 50,500 candidates, which is some 200 for each).
+        coverage: Weight of the coverage of all candidates of a class. Both defaults are the
+            authors' for UCF-101 (1e7 for 50,500 candidates, which is some 200 for each).
         **kwargs: See :class:`LearnedTextHead`.
 
     Raises:
         InputError: what :func:`sentences_of` raises; a class without training images.
     """
+
+    described = True
 
     def __init__(
         self,
@@ -63,11 +59,6 @@ class LaBoHead(LearnedTextHead):
         self.association = nn.Parameter(torch.block_diag(*[row] * num_classes))
         # of each class in turn, and zeros where it has no more
         self.register_buffer('concepts', torch.zeros(self.association.shape[1], in_channels))
-
-    @classmethod
-    def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
-        """``train``, unless a file has the sentences."""
-        return () if head.get('sentences') else ('train',)
 
     def take_texts(self, inputs: HeadInputs) -> None:
         """Choose the concepts; those of a resumed run are in its checkpoint."""

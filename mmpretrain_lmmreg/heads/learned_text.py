@@ -1,5 +1,6 @@
 """What methods have in common that learn class embeddings from texts."""
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -57,12 +58,15 @@ class LearnedTextHead(SetUpHead, ClsHead):
         """t, (N_c, D), with gradients."""
         raise NotImplementedError
 
-    @torch.no_grad()
     def after_epoch(self, averaged: Sequence['LearnedTextHead']) -> None:
         """Keep class embeddings, also those of averaged parameters."""
         self.keep_class_weights()
-        for head in averaged:
-            head.text_weights.copy_(self.class_weights_with(head.state_dict()))
+        own = copy.deepcopy(self.state_dict())
+        for head in averaged:  # which lack the texts
+            self.load_state_dict(head.state_dict())
+            self.keep_class_weights()
+            head.load_state_dict(self.state_dict())
+        self.load_state_dict(own)
 
     @torch.no_grad()
     def keep_class_weights(self) -> None:
@@ -70,20 +74,6 @@ class LearnedTextHead(SetUpHead, ClsHead):
         training = self.training
         self.text_weights.copy_(self.eval().class_weights())
         self.train(training)
-
-    @torch.no_grad()
-    def class_weights_with(self, state: dict[str, Tensor]) -> Tensor:
-        """t as it is in eval mode for a state dict's values of the parameters."""
-        own = {name: parameter.data for name, parameter in self.named_parameters()}
-        training = self.training
-        try:
-            for name, parameter in self.named_parameters():
-                parameter.data = state[name].to(parameter)
-            return self.eval().class_weights()
-        finally:
-            for name, parameter in self.named_parameters():
-                parameter.data = own[name]
-            self.train(training)
 
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""

@@ -10,6 +10,7 @@ from ..errors import InputError, require_range
 from ..text.class_means import class_counts
 from .base import SetUpHead, not_set_up
 from .inputs import HeadInputs
+from .stacking import logistic_regression
 
 
 @MODELS.register_module()
@@ -22,7 +23,6 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
     projection: ``model.backbone.output='trunk'``, as in ``configs/methods/logreg_trunk.py``.
 
     Args:
-        num_classes: N_c.
         in_channels: D, the width of what the backbone gives; found out when fitted, by default.
         C: Inverse strength of the regulariser; the default is that of CLIP's own example.
         max_iter: Of L-BFGS, 1000 as in CLIP; scikit-learn warns where that was not enough.
@@ -52,13 +52,6 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
 
     def fit(self, x: Tensor, labels: Tensor) -> None:
         """Fit to embeddings (N, D) and labels (N,)."""
-        try:
-            from sklearn.linear_model import LogisticRegression
-        except ImportError:
-            raise InputError(
-                'logistic regression needs scikit-learn: pip install mmpretrain_lmmreg[evidence]',
-                code='heads.package_missing',
-            ) from None
         class_counts(labels, self.num_classes)
         if (x == x[0]).all():
             raise InputError(
@@ -66,11 +59,7 @@ class LogisticRegressionHead(SetUpHead, ClsHead):
                 'the images',
                 code='heads.equal_images',
             )
-        model = LogisticRegression(C=self.C, max_iter=self.max_iter)
-        model.fit(x.double().cpu().numpy(), labels.cpu().numpy())
-        weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
-        if self.num_classes == 2:  # scikit-learn keeps the second class's log odds only
-            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        weight, bias = logistic_regression(x, labels, self.C, self.max_iter)
         self.weight = weight.to(x)
         self.bias.copy_(bias)
 

@@ -48,11 +48,10 @@ class LPPlusPlusHead(ZeroShotHead):
         low, high = alpha.min().item(), alpha.max().item()
         print_log(f'LP++: multiples of the texts between {low:.3g} and {high:.3g}', 'current')
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        self.check_fitted()
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
         weight = self.weight + self.text_multiples[:, None] * self.text_weights
-        return F.linear(F.normalize(self.pre_logits(feats), dim=1), weight, self.bias)
+        return F.linear(x, weight, self.bias)
 
 
 def step_sizes(x: Tensor, texts: Tensor) -> tuple[float, float]:
@@ -66,9 +65,8 @@ def step_sizes(x: Tensor, texts: Tensor) -> tuple[float, float]:
         texts: (N_c, D), of unit length.
     """
     largest = torch.linalg.matrix_norm(x, 2).square()
-    return (4 * len(x) / largest).item(), (
-        len(x) / (4 * (x @ texts.T).square().sum(0).max())
-    ).item()
+    of_texts = 4 * (x @ texts.T).square().sum(0).max()
+    return (4 * len(x) / largest).item(), (len(x) / of_texts).item()
 
 
 def fit_lp_plus_plus(

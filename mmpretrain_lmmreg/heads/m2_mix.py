@@ -42,7 +42,6 @@ class M2MixHead(ClassMeanRegHead):
         """The scale of embeddings plays no part."""
 
     def _regulariser(self, x: Tensor, data_samples: list[DataSample]) -> Tensor:
-        self._check_means()
         labels = torch.cat([sample.gt_label for sample in data_samples])
         share = torch.rand((), generator=generator_of_step(int(self.steps))).item()
         self.steps += 1

@@ -35,8 +35,6 @@ class MeanStartHead(ClassMeanRegHead):
     ``max_epochs=1`` the start is the result, a closed form.
 
     Args:
-        num_classes: N_c.
-        in_channels: D, the width of the embeddings.
         texts: Any of ``'descriptions'`` (of the training images) and ``'class_names'``; none of
             them starts from images alone.
         images: v: ``'means'``, the centred mean of a class's images; ``'gaussian'``, Bayes'

@@ -27,14 +27,11 @@ class NoLAHead(ZeroShotHead):
     of the unit embeddings of each class's sentences and prompts; of each class the images that
     these are surest of teach a small network on another tower's features, see
     :func:`train_labeller`, which then labels all images; W, which starts at the unit prototypes,
-    trains on these labels, and meets embeddings x as they are. In the third step the authors train
-    visual prompts and LayerNorms with W, on strongly augmented images, and take the epoch that
-    validation images choose; here W alone, so that the feature table stays, and the last epoch.
-    Here the labelling tower's features are standardised, as towers differ in scale; a class that is
-    no image's likeliest learns from the images that it is likeliest on, where the authors take
-    those of which it is second or third, and stop without any. Descriptions of the training images
-    make no prototypes: whose they are is known from labels only. ``pseudo_labels`` (N,), in the
-    order of the images, are in the checkpoint.
+    trains on these labels and meets embeddings x as they are. Ours: W trains alone; features of the
+    labelling tower are standardised, as towers differ in scale; a class that is no image's
+    likeliest learns from the images that it is likeliest on. Descriptions of training images make
+    no prototypes: whose they are is known from labels only. ``pseudo_labels`` (N,), in the order of
+    the images, are in the checkpoint.
 
     Args:
         sentences: A JSON file {class: [sentence, ...]}; None for prompts of class names alone.
@@ -46,9 +43,8 @@ class NoLAHead(ZeroShotHead):
             first step only.
 
     Raises:
-        InputError: what :func:`read_sentences` and :class:`TimmTrunk` raise; a checkpoint of
-            version 0.1; mixed images; a run that is resumed with other images; training without
-            the hook.
+        InputError: what :func:`read_sentences` and :class:`TimmTrunk` raise; mixed images;
+            a run that is resumed with other images; training without the hook.
     """
 
     reads_labels = False
@@ -76,8 +72,7 @@ class NoLAHead(ZeroShotHead):
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Start from the texts and label the images, unless resumed."""
-        infos = map(inputs.dataset.get_data_info, range(len(inputs.dataset)))
-        paths = [info['img_path'] for info in infos]
+        paths = [info['img_path'] for info in inputs.infos]
         if not inputs.trained:
             self.take_text_means(inputs.text_means(*self.texts_of(inputs), normalize=True))
             self.pseudo_labels = self.label(inputs)
@@ -142,15 +137,6 @@ class NoLAHead(ZeroShotHead):
         return self._get_loss(
             self(feats), [DataSample().set_gt_label(self.pseudo_labels[rows])], **kwargs
         )
-
-    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        if prefix + 'prototypes' in state_dict:
-            raise InputError(
-                'this checkpoint of nola is from version 0.1 and would classify differently now: '
-                'train it again',
-                code='heads.older_method',
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def surest(probabilities: Tensor, count: int) -> tuple[Tensor, Tensor]:

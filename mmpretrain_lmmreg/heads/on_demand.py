@@ -5,6 +5,7 @@ N: images; N_c: classes; D: width of the embeddings.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
@@ -12,7 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from .stacking import Classifier, left_out_scores, stacking_weights, text_classifier
+from .stacking import (
+    Classifier,
+    left_out_scores,
+    logistic_regression,
+    stacking_weights,
+    text_classifier,
+)
 
 Embed = Callable[[Sequence[Sequence[str]]], Tensor]  # lists of texts -> unit vectors (N, D)
 C, FOLDS, STEPS = 10.0, 5, 20  # of the logistic regression; of its held-out scores; of the curve
@@ -49,11 +56,7 @@ def fit_product(
         >>> found.left_out.argmax(1).equal(label)
         True
     """
-    classes = image.shape[1]
-
-    def fit(x: Tensor, y: Tensor) -> Classifier:
-        return learned_text_classifier(x, y, classes)
-
+    fit = partial(learned_text_classifier, classes=image.shape[1])
     named, learned = text_classifier(texts, prompts), fit(texts, labels)
     if len(groups.unique()) > 1:
         left_out = left_out_scores(fit, texts, labels, groups, FOLDS)
@@ -74,26 +77,12 @@ def learned_text_classifier(texts: Tensor, labels: Tensor, classes: int) -> Clas
         texts: Unit embeddings, (N, D).
         labels: (N,).
         classes: N_c.
-
-    Raises:
-        InputError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError:
-        raise InputError(
-            'describing on demand needs scikit-learn: pip install mmpretrain_lmmreg[evidence]',
-            code='heads.package_missing',
-        ) from None
     weight, bias = texts.new_zeros(classes, texts.shape[1]), texts.new_zeros(classes)
     there = labels.unique()
     if len(there) < 2:
         return weight, bias
-    model = LogisticRegression(C=C, max_iter=2000)
-    model.fit(texts.double().numpy(), labels.numpy())
-    w, b = torch.tensor(model.coef_), torch.tensor(model.intercept_)
-    if len(there) == 2:  # scikit-learn keeps the second class's log odds only
-        w, b = torch.cat([-w, w]) / 2, torch.cat([-b, b]) / 2
+    w, b = logistic_regression(texts, labels, C)
     bias[:] = b.min().to(bias)
     weight[there], bias[there] = w.to(weight), b.to(bias)
     return weight, bias

@@ -9,7 +9,7 @@ from mmpretrain.registry import MODELS
 from torch import Tensor
 
 from ..errors import InputError
-from ..text.embedding import embed_together
+from ..text.embedding import embed_lists
 from ..text.prompts import class_prompts
 from .inputs import HeadInputs
 from .zero_shot import ZeroShotHead
@@ -68,21 +68,17 @@ class PerceptionCLIPHead(ZeroShotHead):
         stem = template.rstrip('.')
         templates = [f'{stem}{context}.' for context in self.contexts]
         names = [*inputs.classes, *[self.object_name][: int(self.class_free)]]
-        texts = [text for each in class_prompts(names, templates) for text in each]
-        unique = list(dict.fromkeys(texts))
-        row = {text: i for i, text in enumerate(unique)}
-        embeddings = embed_together(unique, inputs.text_tower)[[row[text] for text in texts]]
-        self.take_texts(embeddings.unflatten(0, (len(names), -1)))
+        self.take_texts(
+            torch.stack(embed_lists(class_prompts(names, templates), inputs.text_tower))
+        )
 
     def take_texts(self, embeddings: Tensor) -> None:
         """Classify by these text embeddings, (N_c, Z, D), with ``class_free`` one more row."""
         self.context_weights.copy_(F.normalize(embeddings, dim=2))
         self.take_text_means(self.context_weights[: self.num_classes].mean(1))
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Log probabilities (B, N_c) of embeddings (B, D)."""
-        self.check_fitted()
-        x = F.normalize(self.pre_logits(feats), dim=1)
+    def logits(self, x: Tensor) -> Tensor:
+        """Log probabilities (B, N_c) of unit embeddings (B, D)."""
         scores = self.logit_scale * torch.einsum('bd,czd->bcz', x, self.context_weights)
         classes, any_class = scores.split([self.num_classes, int(self.class_free)], dim=1)
         scaled = (any_class if self.class_free else classes) / self.temperature

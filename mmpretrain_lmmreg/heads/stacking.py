@@ -1,6 +1,8 @@
 """How much texts and images of a class are each worth, judged on images that were left out."""
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -70,6 +72,34 @@ def fold_numbers(labels: Tensor, groups: Tensor, folds: int) -> Tensor:
     return torch.tensor([fold_of[group] for group in groups.tolist()], device=labels.device)
 
 
+def logistic_regression(x: Tensor, labels: Tensor, C: float, max_iter: int = 2000) -> Classifier:
+    """scikit-learn's, one row for each of the classes that occur, in float64.
+
+    Args:
+        x: (N, D).
+        labels: (N,), of two classes at least.
+        C: Inverse strength of the regulariser.
+        max_iter: Of L-BFGS.
+    """
+    kind = imported('sklearn.linear_model').LogisticRegression
+    model = kind(C=C, max_iter=max_iter).fit(x.double().cpu().numpy(), labels.cpu().numpy())
+    weight, bias = torch.tensor(model.coef_), torch.tensor(model.intercept_)
+    if len(weight) == 1:  # of two classes, the second one's log odds
+        return torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    return weight, bias
+
+
+def imported(module: str) -> ModuleType:
+    """A module that few methods need; InputError says what to install."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise InputError(
+            f'this method needs {module.split(".")[0]}: pip install mmpretrain_lmmreg[evidence]',
+            code='heads.package_missing',
+        ) from None
+
+
 def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
     """Weights >= 0 that minimise the cross entropy of the weighted sum of scores.
 
@@ -79,13 +109,7 @@ def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
         scores: K tensors (N, N_c).
         labels: (N,).
     """
-    try:
-        from scipy.optimize import minimize
-    except ImportError:
-        raise InputError(
-            'fitting these weights needs SciPy: pip install mmpretrain_lmmreg[evidence]',
-            code='heads.package_missing',
-        ) from None
+    minimize = imported('scipy.optimize').minimize
     stacked = torch.stack(list(scores)).double().cpu()
     scale = stacked.std(dim=(1, 2)).clamp_min(1e-12)
     stacked, labels = stacked / scale[:, None, None], labels.cpu()

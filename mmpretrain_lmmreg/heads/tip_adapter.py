@@ -57,12 +57,11 @@ class TipAdapterHead(ZeroShotHead):
         self.keys.data = F.normalize(x, dim=1)  # in place, the optimiser holds the parameter
         self.key_labels = labels
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        affinity = F.normalize(self.pre_logits(feats), dim=1) @ self.keys.T
-        values = F.one_hot(self.key_labels, self.num_classes).to(affinity)
-        cache = (self.beta * (affinity - 1)).exp() @ values
-        return super().forward(feats) + self.alpha * cache
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
+        values = F.one_hot(self.key_labels, self.num_classes).to(x)
+        cache = (self.beta * (x @ self.keys.T - 1)).exp() @ values
+        return super().logits(x) + self.alpha * cache
 
     def exported_cache(self) -> dict[str, Tensor]:
         """The cache for :func:`mmpretrain_lmmreg.deploy.head_form.head_form`."""

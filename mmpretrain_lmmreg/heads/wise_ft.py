@@ -1,7 +1,6 @@
 """A classifier that starts from the class names and is averaged with its start."""
 
 import torch
-import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -36,11 +35,10 @@ class WiSEFTHead(ZeroShotHead):
         self.fc.weight.data.copy_(self.logit_scale * self.text_weights)
         self.fc.bias.data.zero_()
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D): of the trained weights, of the mixed ones in eval.
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of the trained weights, in eval of the mixed ones.
 
         The classifier is linear, so mixing weights is mixing logits.
         """
-        start = super().forward(feats)
-        trained = self.fc(F.normalize(self.pre_logits(feats), dim=1))
-        return trained if self.training else torch.lerp(start, trained, self.mix)
+        trained = self.fc(x)
+        return trained if self.training else torch.lerp(super().logits(x), trained, self.mix)

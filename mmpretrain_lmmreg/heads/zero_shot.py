@@ -59,15 +59,17 @@ class ZeroShotHead(SetUpHead, ClsHead):
     @classmethod
     def described_splits(cls, head: dict, means: dict) -> tuple[str, ...]:
         """``train``, with ``texts='descriptions'``."""
-        return ('train',) if head.get('texts') == 'descriptions' else ()
+        if head.get('texts') == 'descriptions':
+            return ('train',)
+        return super().described_splits(head, means)
 
     def set_up(self, inputs: HeadInputs) -> None:
         """Take over the mean embedding of each class's texts, and :meth:`fit` to the images."""
         if inputs.trained:
             return
-        by_name = self.texts == 'class_names'  # eq. 1 averages embeddings as they are
-        texts = self.texts_of(inputs)
-        self.take_text_means(inputs.text_means(*texts, normalize=by_name and self.unit_prompts))
+        # eq. 1 averages embeddings as they are
+        normalize = self.texts == 'class_names' and self.unit_prompts
+        self.take_text_means(inputs.text_means(*self.texts_of(inputs), normalize))
         if self.fits_images:
             self.fit(*inputs.image_embeddings)
 
@@ -92,4 +94,8 @@ class ZeroShotHead(SetUpHead, ClsHead):
     def forward(self, feats: tuple[Tensor]) -> Tensor:
         """Logits (B, N_c) of embeddings (B, D)."""
         self.check_fitted()
-        return self.logit_scale * F.normalize(self.pre_logits(feats), dim=1) @ self.text_weights.T
+        return self.logits(F.normalize(self.pre_logits(feats), dim=1))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
+        return self.logit_scale * x @ self.text_weights.T

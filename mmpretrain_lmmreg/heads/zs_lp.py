@@ -32,8 +32,6 @@ class ZSLPHead(ZeroShotHead):
         super().take_text_means(means)
         self.prototypes.data.copy_(means)
 
-    def forward(self, feats: tuple[Tensor]) -> Tensor:
-        """Logits (B, N_c) of embeddings (B, D)."""
-        self.check_fitted()
-        x = F.normalize(self.pre_logits(feats), dim=1)
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (B, N_c) of unit embeddings (B, D)."""
         return self.logit_scale * x @ F.normalize(self.prototypes, dim=1).T

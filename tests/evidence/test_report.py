@@ -167,13 +167,6 @@ def test_what_the_descriptions_are_worth(make_run, tmp_path):
     kept.write_text('{')
     with refused('evidence.bad_check', match='replies-check.json'):
         page_of(make_run, **used)
-    whole = json.dumps(found_by_check('abc'))
-    for old, new, where in (
-        ('0.125', '"a"', r'classes\[0\].shares.refused" is .a'),
-        ('"images": 9', '"images": "9"', r'classes\[0\].images" is .9'),
-        ('"high": 0.625', '"top": 1', r'accuracies\[0\].high" is missing'),
-        ('"suspects": 3', '"suspects": null', 'suspects" is None'),
-    ):
-        kept.write_text(whole.replace(old, new))
-        with refused('evidence.bad_check', match=f'replies-check.json: field "{where}'):
-            page_of(make_run, **used)
+    kept.write_text(json.dumps(dict(found_by_check('abc'), suspects=None)))
+    with refused('evidence.bad_check', match='field "suspects" is None'):
+        page_of(make_run, **used)

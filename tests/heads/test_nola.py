@@ -134,11 +134,3 @@ def test_use_that_does_not_work():
         head.loss((torch.ones(1, 2),), [sample.set_gt_score(torch.ones(2) / 2)])
     with refused('config.out_of_range'):
         MODELS.build(dict(type='NoLAHead', num_classes=2, in_channels=2, confident=0))
-
-
-def test_a_checkpoint_of_version_0_1_whose_classifier_met_cosines_is_refused():
-    head = MODELS.build(dict(type='NoLAHead', num_classes=2, in_channels=2))
-    state = head.state_dict()
-    state['prototypes'] = state.pop('weight')
-    with refused('heads.older_method'):
-        head.load_state_dict(state)
