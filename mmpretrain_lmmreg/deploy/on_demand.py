@@ -23,10 +23,10 @@ from ..describe.tasks import Task
 from ..descriptions.samples import image_name
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError, require_range
-from ..heads.cascade_vlm import CascadeVLMHead
+from ..heads.cascade_vlm import CascadeVLMHead, Reader
 from ..heads.describe_on_demand import DescribeOnDemandHead, embed_unit
 from ..heads.inputs import HeadInputs
-from ..heads.on_demand import Embed, Reader, count_of, share_for
+from ..heads.on_demand import Embed, count_of, share_for
 from ..text.prompts import TEMPLATES
 from .classifier import Classifier, text_tower
 from .predict import Prediction, top

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..datasets.names import bare_name
 from ..errors import InputError, require_range
-from .on_demand import Embed, count_of
+from .on_demand import DescriptionReader, Embed, count_of
 from .zero_shot import ZeroShotHead
 
 CANDIDATES = '{candidates}'
@@ -117,3 +117,6 @@ class CandidateReader:
 
     def _within(self, a: int, b: int) -> bool:
         return self.classes[a].casefold() in self.classes[b].casefold()
+
+
+Reader = DescriptionReader | CandidateReader  # of replies about single images

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +14,7 @@ from torch import Tensor
 
 from ..clip.text_tower import TextTower
 from ..datasets.samples import iter_infos
-from ..descriptions.attach import texts_of
-from ..descriptions.samples import rel_path_of
-from ..descriptions.store import DescriptionStore
+from ..descriptions import AttachDescriptions
 from ..errors import InputError
 from ..text.class_sentences import attach_of
 from ..text.embedding import embed_together
@@ -120,32 +117,26 @@ def descriptions_of(dataset: Any, prompts: Sequence[str] | None) -> dict[str, li
     attach = attach_of(
         dataset, 'ImageTextHead needs the descriptions of every image, also at test time'
     )
-    stores: dict[Path, DescriptionStore] = {}
+    asked_for: Sequence[Any] = prompts or [attach.prompts]
+    readers = [
+        AttachDescriptions(attach.cache, attach.data_root, 'warn', attach.named, each)
+        for each in asked_for
+    ]
     found: dict[str, list[list[str]]] = {}
-    asked_for: Sequence[str | None] = prompts or [None]
-    missing: dict[str | None, list[str]] = {prompt: [] for prompt in asked_for}
+    missing: list[list[str]] = [[] for _ in readers]
     for info in iter_infos(dataset):
-        path, image = attach.path_for(info), rel_path_of(info, attach.data_root)
-        if path not in stores:
-            stores[path] = DescriptionStore(path)
-        lists = found[os.path.abspath(info['img_path'])] = []
-        for prompt in missing:
-            store = stores[path]
-            if prompt:
-                texts = store.get(image, prompt)
-            else:
-                texts = texts_of(store, image, attach.named, attach.prompts)
-            lists.append(texts or [])
-            if texts is None:
-                missing[prompt].append(f'{image} in {path}')
-    for prompt, images in missing.items():
+        lists = [reader.find(info) for reader in readers]
+        for texts, images in zip(lists, missing, strict=True):
+            images += [info['img_path']] * (texts is None)
+        found[os.path.abspath(info['img_path'])] = [texts or [] for texts in lists]
+    for prompt, images in zip(asked_for, missing, strict=True):
         if len(images) == len(found) or (images and attach.missing != 'skip'):
-            asked = f' to the prompt {prompt!r}' if prompt else ''
-            option = f' --prompt {prompt!r}' if prompt else ''
+            asked = f' to the prompt {prompt!r}' if prompts else ''
+            option = f' --prompt {prompt!r}' if prompts else ''
             raise InputError(
-                f'{len(images)} of {len(found)} images have no descriptions{asked}, '
-                f'the first is {images[0]}: describe them with `python '
-                f'tools/describe.py CONFIG --split all{option}`',
+                f'{len(images)} of {len(found)} images have no descriptions{asked}, the first is '
+                f'{images[0]}: describe them with `mmpretrain-lmmreg describe CONFIG --split '
+                f'all{option}`',
                 code='heads.image_not_described',
             )
     empty = sum(not all(lists) for lists in found.values())

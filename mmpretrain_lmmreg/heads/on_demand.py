@@ -6,7 +6,7 @@ N: images; N_c: classes; D: width of the embeddings.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -88,27 +88,6 @@ def learned_text_classifier(texts: Tensor, labels: Tensor, classes: int) -> Clas
     return weight, bias
 
 
-class Reader(Protocol):
-    """Who reads replies about single images: :class:`DescriptionReader`, or CascadeVLM's."""
-
-    @property
-    def count(self) -> int:
-        """Descriptions of an image that are read, the first ones."""
-
-    @property
-    def curve(self) -> Tensor:
-        """See :func:`accuracy_curve`; all zeros where it is not known."""
-
-    def unsure(self, probabilities: Tensor, share: float) -> Tensor:
-        """Rows of the images (N, N_c) that are asked about, the least sure first."""
-
-    def prompts_for(self, probabilities: Tensor) -> Sequence[Sequence[str]]:
-        """For each image the prompts whose replies are read; the first one is asked."""
-
-    def read(self, probabilities: Tensor, replies: Sequence[Sequence[str]], embed: Embed) -> Tensor:
-        """Probabilities (n, N_c) of images by theirs without replies, and their replies."""
-
-
 @dataclass(frozen=True)
 class DescriptionReader:
     """Probabilities in proportion to ``image ** exponent * exp(weight @ text + bias)``.
@@ -129,15 +108,15 @@ class DescriptionReader:
     prompts: tuple[str, ...]
 
     def unsure(self, probabilities: Tensor, share: float) -> Tensor:
-        """Those of the smallest margin; none where the text has no weight."""
+        """Rows of images that are asked about, the least sure first; none if text has no weight."""
         return least_sure(probabilities, share if self.weight.any() else 0)
 
     def prompts_for(self, probabilities: Tensor) -> Sequence[Sequence[str]]:
-        """The same for all images."""
+        """For each image the prompts whose replies are read; the first one is asked."""
         return [self.prompts] * len(probabilities)
 
     def read(self, probabilities: Tensor, replies: Sequence[Sequence[str]], embed: Embed) -> Tensor:
-        """The product with the mean embedding of the first descriptions."""
+        """Probabilities (n, N_c) of images by theirs without replies, and their replies."""
         texts = embed([each[: self.count] for each in replies]).to(self.weight)
         logits = self.exponent * probabilities.clamp_min(1e-30).log().to(self.weight)
         return (logits + F.linear(texts, self.weight, self.bias)).softmax(1)

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-from PIL import Image
 from refused import refused
 
 from mmpretrain_lmmreg.config import config_folder, method_file
@@ -290,35 +289,14 @@ def test_data_sets_inside_wrappers():
 
 
 @pytest.mark.slow
-def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch, capsys):
-    root, lines = tmp_path / 'bar', []
-    classes = ('climbing', 'diving', 'fishing', 'pole vaulting', 'racing', 'throwing')
-    for split, count in (('train', 6), ('test', 2)):
-        (root / split).mkdir(parents=True)
-        for k, name in enumerate(classes):
-            for i in range(count):
-                Image.new('RGB', (40, 40), (40 * k, 255 - 40 * k, 9 * i)).save(
-                    root / split / f'{name}_{i}.jpg'
-                )
-                lines.append(
-                    dict(
-                        image=f'{split}/{name}_{i}.jpg',
-                        prompt='describe',
-                        reply=f'1. A person {name}.',
-                    )
-                )
-    (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)) + '\n')
-    cfg = tiny_config
-    cfg.pop('work_dir')
-    cfg.method = 'ours'
-    cfg.model.head.num_classes = 6
+def test_a_real_sweep_is_resumed_and_compared(tiny_config, pictures, tmp_path, monkeypatch, capsys):
+    tiny_config.pop('work_dir')
+    tiny_config.method = 'ours'
     for name, split in (('train', 'train'), ('val', 'test'), ('test', 'test')):
-        dataset = cfg[f'{name}_dataloader'].dataset
+        dataset = tiny_config[f'{name}_dataloader'].dataset
         dataset.pop('data_prefix')
-        dataset.update(type='BAR', data_root=str(root), split=split)
-        for transform in dataset.pipeline:
-            transform.pop('data_root', None)
-    cfg.dump(tmp_path / 'ours.py')
+        dataset.update(type='OwnImages', split=split)
+    tiny_config.dump(tmp_path / 'ours.py')
     out = tmp_path / 'out'
     argv = ['sweep.py', str(tmp_path / 'ours.py'), '--seeds', '0', '1', '--select', 'val']
     argv += ['--grid', 'model.head.alpha=0.0,0.5', '--jobs', '2', '--out', str(out)]
@@ -337,7 +315,7 @@ def test_a_real_sweep_is_resumed_and_compared(tiny_config, tmp_path, monkeypatch
     record = load_run(out / 'select/ours/model.head.alpha=0.5/seed1')
     assert record['curve_split'] == 'val' and list(record['splits']) == ['val']
     assert record['splits']['val']['images'] == 6
-    assert record['descriptions'] == str(root / 'descriptions.jsonl')
+    assert record['descriptions'] == str(pictures / 'descriptions.jsonl')
     final = load_run(out / 'runs/ours/default/seed1')['fingerprints']
     ours = record['fingerprints']
     assert ours['descriptions_fingerprint'] == final['descriptions_fingerprint']

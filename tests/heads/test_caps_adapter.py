@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from mmpretrain.registry import MODELS
-from refused import refused
 from torch.nn.functional import normalize
 
 
@@ -58,11 +57,6 @@ def test_against_loops(data):
             expected[n, label] += 1.5 * math.exp(-2 * (1 - a(f[n], i))) - 0.2 * scaled
     found = build(data, alpha=1.5, beta=2.0, gamma=0.2, delta=0.3)((query,))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-
-
-def test_share_outside(data):
-    with refused('config.out_of_range'):
-        build(data, delta=1.5)
 
 
 def test_captions_are_those_of_the_images(config_of, train):

@@ -1,10 +1,7 @@
 """Training from a damaged descriptions file is training from the records that are left."""
 
-import json
-
 import pytest
 import torch
-from refused import refused
 
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter, lines
 
@@ -71,25 +68,3 @@ def test_results_are_those_of_the_records_that_are_left(records, weights, tmp_pa
     assert not torch.equal(whole['head.class_means'], expected['head.class_means'])
     twice, said = weights(b''.join([*kept[:5], *kept]), 'twice')
     assert not said and all(torch.equal(twice[key], whole[key]) for key in whole)
-
-
-def test_two_lines_run_together_are_one_damaged_line(records, weights, tmp_path):
-    kept = lines_of(records, tmp_path)
-    joined = [*kept[:LOST], kept[LOST][:50], kept[0], *kept[LOST + 1 :]]
-    found, said = weights(b''.join(joined), 'joined')
-    expected, _ = weights(b''.join(without(kept)), 'without')
-    assert all(f'line {LOST + 1}' in text for text in said) and said
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
-
-
-def test_what_is_no_record_of_ours_is_refused_by_line(records, weights, tmp_path):
-    kept = lines_of(records, tmp_path)
-    for name, garbage in (('bytes', b'\xff\xfe\x80 garbage\n'), ('json', json.dumps([1]).encode())):
-        with refused('descriptions.damaged_line', match=f'line {LOST + 1}'):
-            weights(b''.join([*kept[:LOST], garbage + b'\n', *kept[LOST:]]), name)
-
-
-def test_nothing_left_is_refused(records, weights, tmp_path):
-    kept = [flipped(line) for line in lines_of(records, tmp_path)]
-    with refused('text.class_not_described'):
-        weights(b''.join(kept), 'nothing')

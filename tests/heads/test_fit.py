@@ -1,14 +1,9 @@
-import json
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from refused import refused
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
-from mmpretrain_lmmreg.datasets.bar import BAR_CLASSES
 from mmpretrain_lmmreg.heads import GDAHead, WiSEFTHead
 from mmpretrain_lmmreg.hooks.run_folder import load_run
 from mmpretrain_lmmreg.text.class_sentences import collect_descriptions
@@ -81,35 +76,16 @@ def test_a_finished_run_is_not_fitted_again(config_of, train, monkeypatch):
     assert train(cfg, resume=True).model.head.gda_weight.any()
 
 
-@pytest.fixture(scope='module')
-def few_pictures(tmp_path_factory):
-    """Data root in BAR's layout: two images of each class in train and one in test."""
-    root, rng = tmp_path_factory.mktemp('few'), np.random.default_rng(0)
-    lines = []
-    for split, count in (('train', 2), ('test', 1)):
-        (root / split).mkdir()
-        for name in BAR_CLASSES:
-            for i in range(count):
-                path = f'{split}/{name}_{i}.jpg'
-                Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(root / path)
-                lines.append(dict(image=path, prompt='describe', reply=f'1. {name} number {i}.'))
-    (root / 'descriptions.jsonl').write_text('\n'.join(map(json.dumps, lines)))
-    return root
-
-
-@pytest.mark.parametrize('method', ['logreg', 'image_text', 'l2_sp'])
-@pytest.mark.parametrize(('half', 'count'), [(None, 6), ('new', 3)])
-def test_one_shot_and_class_halves(method, half, count, config_of, train, few_pictures):
+@pytest.mark.parametrize('method', ['logreg', 'image_text'])
+@pytest.mark.parametrize(('half', 'count'), [(None, 3), ('base', 2)])
+def test_one_shot_and_class_halves(method, half, count, config_of, train, pictures):
     cfg = config_of(method)
     cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     for part, split in (('train', 'train'), ('val', 'test')):
-        dataset = cfg[f'{part}_dataloader'].dataset
-        pipeline = [t for t in dataset.pipeline if t.type != 'AttachDescriptions']
-        if pipeline != dataset.pipeline:
-            pipeline.insert(-1, dict(type='AttachDescriptions'))
+        pipeline = cfg[f'{part}_dataloader'].dataset.pipeline
         cfg[f'{part}_dataloader'].dataset = dict(
-            type='BAR',
-            data_root=str(few_pictures),
+            type='OwnImages',
+            data_root=str(pictures),
             split=split,
             class_half=half,
             shots=1 if part == 'train' else None,
@@ -117,4 +93,4 @@ def test_one_shot_and_class_halves(method, half, count, config_of, train, few_pi
         )
     runner = train(cfg, **{'model.head.num_classes': count, 'train_cfg.max_epochs': 1})
     assert len(runner.train_dataloader.dataset) == count
-    assert load_run(runner.work_dir)['splits']['test']['images'] == count
+    assert load_run(runner.work_dir)['splits']['test']['images'] == 4 * count

@@ -109,9 +109,3 @@ def test_a_pipeline_without_descriptions(config, train):
     config.train_dataloader.dataset.pipeline.pop(-2)
     with refused('text.no_attach'):
         train(config)
-
-
-@pytest.mark.parametrize('prompts', ['describe', []])
-def test_prompts_that_are_no_list(prompts):
-    with refused('config.unknown_value'):
-        MODELS.build(dict(type='ImageTextHead', num_classes=2, in_channels=2, prompts=prompts))

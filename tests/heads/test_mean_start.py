@@ -6,7 +6,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmpretrain.registry import MODELS
-from refused import refused
 from scipy.optimize import minimize
 from torch.nn.functional import cross_entropy, linear, normalize
 
@@ -110,12 +109,6 @@ def test_one_image_a_class_leaves_the_texts(data):
     head = build()
     head.fit(x[:6:2], labels[:6:2], groups[:6:2], {'class_names': texts})
     assert head.start['weight of class_names'] > 0 and head.fc.weight.isfinite().all()
-
-
-def test_options_that_do_not_work():
-    for options in (dict(texts='class_names'), dict(texts=['names']), dict(images='mean')):
-        with refused('config.unknown_value'):
-            build(**options)
 
 
 @pytest.mark.parametrize(

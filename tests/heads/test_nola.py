@@ -132,5 +132,3 @@ def test_use_that_does_not_work():
     head.rows = {'a.png': 0}
     with refused('heads.mixed_images'):
         head.loss((torch.ones(1, 2),), [sample.set_gt_score(torch.ones(2) / 2)])
-    with refused('config.out_of_range'):
-        MODELS.build(dict(type='NoLAHead', num_classes=2, in_channels=2, confident=0))

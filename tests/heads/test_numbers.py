@@ -65,16 +65,6 @@ def test_a_class_without_an_image_and_other_class_means(tiny_config, source):
         train(tiny_config, ALL[8:], **options)
 
 
-@pytest.mark.parametrize('method', ['gda', 'logreg'])
-def test_methods_that_need_images_of_each_class(tiny_config, method):
-    with refused('heads.class_without_images'):
-        fit(tiny_config, method, ALL[8:])
-
-
-def test_the_others_classify_it_by_its_name(tiny_config):
-    assert is_finite(fit(tiny_config, 'tip_adapter', ALL[8:]))
-
-
 # ------------------------------------------------------------------- equal images
 
 

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 from mmpretrain.registry import MODELS
-from refused import refused
 from torch.nn.functional import normalize
 
 from mmpretrain_lmmreg.clip import TextTower
@@ -52,11 +51,6 @@ def test_with_one_context_it_is_zero_shot():
     )
     zero_shot.take_text_means(texts[:, 0])
     torch.testing.assert_close(head((x,)).exp(), zero_shot((x,)).softmax(1))
-
-
-def test_attributes_without_values():
-    with refused('config.unknown_value'):
-        build(attributes=[['', ', outdoors'], []])
 
 
 def test_each_class_in_each_context(config_of, train):

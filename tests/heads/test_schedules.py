@@ -15,8 +15,14 @@ def test_a_schedule_stretches_by_epochs():
     assert stretched(warm_up, 0.01) == warm_up  # which takes one epoch at least
 
 
-@pytest.mark.parametrize('method', ['clip_a_self', 'wise_ft', 'zs_lp'])
-@pytest.mark.parametrize('longer', ['train_cfg.min_iters', 'train_cfg.max_epochs'])
+@pytest.mark.parametrize(
+    ('method', 'longer'),
+    [
+        ('clip_a_self', 'train_cfg.min_iters'),
+        ('wise_ft', 'train_cfg.max_epochs'),
+        ('zs_lp', 'train_cfg.min_iters'),
+    ],
+)
 def test_the_rate_falls_until_the_end_of_a_longer_run(method, longer, config_of, train):
     steps = 90
     options = {'train_dataloader.batch_size': 32, 'train_cfg.max_epochs': 30, longer: steps}
