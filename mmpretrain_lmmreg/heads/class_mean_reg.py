@@ -58,8 +58,7 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
             embeddings before they are averaged. The paper does neither.
         reduction: See :func:`class_mean_distance`.
         fc_init: ``'pytorch'``, or ``'class_means'``: the class means as initial weights.
-        loss: Classification loss.
-        **kwargs: See mmpretrain's ``LinearClsHead``.
+        **kwargs: See mmpretrain's ``LinearClsHead``; weights start as PyTorch's by default.
 
     Raises:
         InputError: unknown options; multi-label data; alpha > 0 with unset means; a checkpoint
@@ -74,17 +73,10 @@ class ClassMeanRegHead(SetUpHead, LinearClsHead):
         normalize: bool = False,
         reduction: str = 'batch_mean',
         fc_init: str = 'pytorch',
-        loss: dict | None = None,
         init_cfg: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(
-            num_classes,
-            in_channels,
-            init_cfg=init_cfg,
-            loss=loss or dict(type='CrossEntropyLoss', loss_weight=1.0),
-            **kwargs,
-        )
+        super().__init__(num_classes, in_channels, init_cfg=init_cfg, **kwargs)
         require_range('alpha', alpha, 0)
         require_one_of('reduction', reduction, REDUCTIONS)
         require_one_of('fc_init', fc_init, FC_INITS)

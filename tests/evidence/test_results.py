@@ -127,6 +127,14 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path, number):
         load_run(tmp_path)
 
 
+def flips(whole):
+    """Copies with one flipped bit of each byte."""
+    for offset in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 1 << offset % 8
+        yield bytes(damaged)
+
+
 def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
     rng = np.random.default_rng(0)
     probs = rng.dirichlet(np.ones(4), 6).astype(np.float32)
@@ -134,9 +142,7 @@ def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
     expected = Predictions(names, np.arange(6) % 4, names, probs, 'test')
     path = save_predictions(tmp_path, expected)
     whole, found = path.read_bytes(), 0
-    for offset in range(len(whole)):
-        damaged = bytearray(whole)
-        damaged[offset] ^= 1 << offset % 8
+    for damaged in flips(whole):
         path.write_bytes(damaged)
         try:
             read = load_predictions(tmp_path)
@@ -150,14 +156,10 @@ def test_each_flipped_bit_of_predictions_is_found_or_harmless(tmp_path):
 
 
 def test_each_flipped_bit_of_a_record_is_found_or_harmless(tmp_path):
-    run = RUN
-    path = save_run(tmp_path, run)
-    whole = path.read_bytes()
-    for offset in range(len(whole)):
-        damaged = bytearray(whole)
-        damaged[offset] ^= 1 << offset % 8
+    path = save_run(tmp_path, RUN)
+    for damaged in flips(path.read_bytes()):
         path.write_bytes(damaged)
         try:
-            assert {k: v for k, v in load_run(tmp_path).items() if k in run} == run
+            assert {k: v for k, v in load_run(tmp_path).items() if k in RUN} == RUN
         except InputError as error:
             assert str(path) in str(error)
