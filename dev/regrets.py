@@ -1,21 +1,23 @@
 """Regrets of ways to choose a method, and the coverage of sets of classes.
 
     python dev/regrets.py scores OUT
+    python dev/regrets.py further OUT --seeds 3
     python dev/regrets.py tables OUT
     python dev/regrets.py coverage OUT
 
 ``scores`` trains every candidate of ``mmpretrain-lmmreg fit`` on the folds of the training images
 and on all of them, for each data set, number of images and seed, and keeps the logits in OUT; a
-stopped run goes on. ``tables`` prints what each way to choose loses against the best candidate in
-hindsight. ``coverage`` prints the share of test images whose set holds the right class, of the
-average of candidates without gradient steps. Needs $BAR_ROOT and $RSSCN7_ROOT; other data sets are
-left out.
+stopped run goes on. ``further`` does so for 16 images a class with other numbers of steps, and with
+a second division into folds. ``tables`` prints what each way to choose loses against the best
+candidate in hindsight. ``coverage`` prints the share of test images whose set holds the right
+class, of the average of candidates without gradient steps. Needs $BAR_ROOT and $RSSCN7_ROOT; other
+data sets are left out.
 """
 
 import argparse
+import logging
 import os
 import time
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 from torch.utils.data import DataLoader
@@ -30,20 +33,17 @@ from torch.utils.data import DataLoader
 import mmpretrain_lmmreg.register  # noqa: F401
 from mmpretrain_lmmreg.config import config_folder, load_config
 from mmpretrain_lmmreg.datasets.splits import few_shot, hold_out
-from mmpretrain_lmmreg.deploy.standalone import coverage_sets, head_logits
+from mmpretrain_lmmreg.deploy.standalone import head_logits
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.fitting.candidates import CANDIDATES, Candidate
-from mmpretrain_lmmreg.fitting.choice import SHRINKAGE, judge, log_likelihoods, rank, weigh
-from mmpretrain_lmmreg.fitting.cross_validation import config_of, fold_tensors, score_folds
+from mmpretrain_lmmreg.fitting.cross_validation import config_of
 from mmpretrain_lmmreg.fitting.folds import Folds, make_folds
 from mmpretrain_lmmreg.fitting.inputs import WholeInputs
 from mmpretrain_lmmreg.fitting.training import train_subsets
 from mmpretrain_lmmreg.io.files import save_atomic
 
 SHOTS = (None, 16, 4)
-COVERAGES = (0.8, 0.9, 0.95)
 FURTHER_STEPS = (100, 900)  # beside those of the candidates
-CHEAP = ('zero_shot', 'gda', 'logreg', 'logreg_trunk')
 DEFAULT = Candidate('default', 'finetune')  # fine-tuning as its config says
 
 
@@ -220,138 +220,6 @@ def keep(content: dict, file: Path) -> None:
         np.savez_compressed(opened, **{k: np.asarray(v) for k, v in content.items()})
 
 
-def choices(content: dict) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Candidates and weights that each rule takes, by held-out scores alone; all temperatures."""
-    scored = content['fold'] >= 0
-    labels = torch.from_numpy(content['labels'][scored])
-    names = [c.name for c in CANDIDATES if f'held {c.name}' in content]
-    known = {c.name: c for c in CANDIDATES}
-    scores = {n: torch.from_numpy(content[f'held {n}'][scored]) for n in names}
-    judged = {n: judge(known[n], scores[n], labels) for n in names}
-    own = {n: log_likelihoods(judged[n].log_probabilities, labels) for n in names}
-    plain = {n: log_likelihoods(scores[n].log_softmax(1), labels).mean() for n in names}
-    ranked = [each.candidate.name for each in rank(list(judged.values()))]
-    best = ranked[0]
-
-    def near(name: str) -> bool:
-        lost = own[best] - own[name]
-        return bool(lost.mean() <= lost.std() / len(lost) ** 0.5)
-
-    averages = {
-        'weighted average of the best of each method (kept)': (SHRINKAGE, len(names)),
-        'the same without shrinkage': (0.0, len(names)),
-        'the same of the best four methods': (SHRINKAGE, 4),
-    }
-    methods = list(dict.fromkeys(known[name].method for name in ranked))
-    rules = {
-        'calibrated likelihood': {best: 1.0},
-        'the simplest within one standard error': {
-            next(n for n in names if n == best or near(n)): 1.0
-        },
-        'accuracy': {max(names, key=lambda n: judged[n].accuracy): 1.0},
-        'likelihood without calibration': {max(names, key=lambda n: float(plain[n])): 1.0},
-        'equal average of the best three': dict.fromkeys(ranked[:3], 1.0),
-        'equal average of all within one standard error': {
-            n: 1.0 for n in names if n == best or near(n)
-        },
-    }
-    for name, (shrinkage, most) in averages.items():
-        among = [j for j in judged.values() if j.candidate.method in methods[:most]]
-        pairs = weigh(among, labels, shrinkage)
-        rules[name] = {each.candidate.name: weight for each, weight in pairs}
-    return rules, {n: each.temperature for n, each in judged.items()}
-
-
-def print_tables(out: Path, first: int) -> None:
-    """Points below the best candidate in hindsight, and above default fine-tuning."""
-    found: dict = defaultdict(list)
-    files = [file for file in out.glob('*.npz') if int(file.stem.rpartition('_')[2]) >= first]
-    for file in sorted(files):
-        with np.load(file) as opened:
-            content = dict(opened)
-        shots = file.stem.split('_')[1]
-        rules, temperatures = choices(content)
-        for test in ('alike', 'own'):
-            if f'test {test}' not in content:
-                continue
-            labels = content[f'test {test}']
-            scores = {
-                key.removeprefix(f'{test} '): value
-                for key, value in content.items()
-                if key.startswith(f'{test} ')
-            }
-            default = accuracy(scores.pop('default'), labels)
-            top = max(accuracy(each, labels) for each in scores.values())
-            for rule, weights in rules.items():
-                logs = sum(w / temperatures[n] * scores[n] for n, w in weights.items())
-                right = accuracy(logs, labels)
-                found[test, shots, rule].append((top - right, right - default))
-    rules = list(dict.fromkeys(rule for _, _, rule in found))
-    for test in ('alike', 'own'):
-        cells = ', '.join(f'{len(found[test, str(s or "all"), rules[0]])}' for s in SHOTS[::-1])
-        print(f'\n{test}: mean regret, worst, above default ({cells} cells)\n')
-        print('| rule | 4 images a class | 16 images a class | all images |\n|---|---|---|---|')
-        for rule in rules:
-            columns = []
-            for shots in ('4', '16', 'all'):
-                lost, gained = zip(*found[test, shots, rule], strict=True)
-                columns.append(f'{np.mean(lost):.1f}, {max(lost):.1f}, {np.mean(gained):+.1f}')
-            print(f'| {rule} | ' + ' | '.join(columns) + ' |')
-
-
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
-    """In percent."""
-    return 100 * float((scores.argmax(1) == labels).mean())
-
-
-def print_coverage(found: list[Data], seeds: int) -> None:
-    """Coverage and mean size of sets, by data, images a class and kind of test images."""
-    print(
-        '| data | test images | images a class | asked | coverage | lowest seed | classes a set |'
-    )
-    print('|---|---|---|---|---|---|---|')
-    for data in found:
-        for shots in (16, None):
-            cells: dict = defaultdict(list)
-            for seed in range(seeds):
-                for key, value in coverage_of(data, shots, seed).items():
-                    cells[key].append(value)
-            for (test, asked), pairs in cells.items():
-                covered, sizes = zip(*pairs, strict=True)
-                print(
-                    f'| {data.name} | {test} | {shots or "all"} | {asked:.0%} | '
-                    f'{np.mean(covered):.1%} | {min(covered):.1%} | {np.mean(sizes):.1f} |',
-                    flush=True,
-                )
-
-
-def coverage_of(data: Data, shots: int | None, seed: int) -> dict:
-    """Share of covered test images and mean size of a set, by kind of test images and coverage."""
-    rows, folds, tests = divide(data, shots, seed)
-    labels = data.labels[rows]
-    parts = [(rows[train], rows[held]) for train, held in folds.parts()]
-    found, judged = {}, []
-    for candidate in CANDIDATES:
-        if candidate.method in CHEAP:
-            cfg = config_of(candidate, data.config)
-            found[candidate.name] = score_folds(cfg, data.inputs, parts, seed)
-            scores = found[candidate.name]['scores'][rows][folds.scored]
-            judged.append(judge(candidate, scores, labels[folds.scored]))
-    members = weigh(judged, labels[folds.scored])
-    logs = torch.stack([w * each.log_probabilities for each, w in members]).sum(0)
-    best = judge(DEFAULT, logs, labels[folds.scored])
-    factors = [w / each.temperature / best.temperature for each, w in members]
-    own = log_likelihoods(best.log_probabilities, labels[folds.scored]).exp()
-    tensors = fold_tensors([found[each.candidate.name] for each, _ in members], factors, own, folds)
-    results = {}
-    for test, where in tests.items():
-        for asked in COVERAGES:
-            sets = coverage_sets(data.features[where], tensors, asked)
-            right = sets.gather(1, data.labels[where][:, None]).double().mean().item()
-            results[test, asked] = right, sets.sum(1).double().mean().item()
-    return results
-
-
 def main() -> None:
     """Score or print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -360,13 +228,19 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--first', type=int, default=0, help='tables of the seeds from this one on')
     args = parser.parse_args()
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
     if args.what == 'tables':
+        from regret_tables import print_further, print_tables
+
         print_tables(args.out, args.first)
+        print_further(args.out)
         return
     args.out.mkdir(parents=True, exist_ok=True)
     os.environ['REGRETS_OUT'] = str(args.out)
     found = [read() for read in find_data(args.out)]
     if args.what == 'coverage':
+        from set_coverage import print_coverage
+
         print_coverage(found, args.seeds)
         return
     further = args.what == 'further'

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .fit import Outcome
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-.wide { overflow-x: auto } table { border-collapse: collapse }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       overflow-wrap: anywhere }
+.wide { overflow: auto hidden; overflow-wrap: normal } table { border-collapse: collapse }
 td, th { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
 td:first-child, th:first-child { text-align: left } .use { background: #e6f4e6; font-weight: 600 }
 figure { display: inline-block; width: 10rem; margin: .4rem; vertical-align: top; font-size: .8rem }
 figure img { width: 100%; height: 8rem; object-fit: cover }
+@media (max-width: 30rem) { td, th { padding: .2rem .3rem } h1 { font-size: 1.3rem } }
 """
 HEAD = ('candidate', 'held-out accuracy', 'log-likelihood', 'weight')
 CANNOT_SEE = (
