@@ -36,14 +36,14 @@ def parser() -> ArgumentParser:
     p.add_argument('images', nargs='+', metavar='IMAGE', help='images, folders or quoted patterns')
     add_on(p)
     add = p.add_argument_group('output').add_argument
-    add('--topk', type=int, default=5, metavar='N', help='show the N likeliest classes (5)')
+    add('--topk', type=whole(1), default=5, metavar='N', help='show the N likeliest classes (5)')
     coverage = (
         'show the smallest set of classes that holds the right one for this share of images like '
         'the training images (only with a folder of fit)'
     )
     add('--coverage', type=float, metavar='C', help=coverage)
     explain = 'also show the N closest descriptions of training images'
-    add('--explain', type=int, default=0, metavar='N', help=explain)
+    add('--explain', type=whole(0), default=0, metavar='N', help=explain)
     add('--json', action='store_true', help='print JSON instead of a table')
     add = p.add_argument_group('describe unsure images (describe_on_demand)').add_argument
     add('--describer', choices=NAMES, help='kind of model to ask; without it, only --store is read')
@@ -69,10 +69,6 @@ def run(args: Namespace) -> int:
     from ..deploy.predict import find_pictures, predict
     from .runner import quiet_log
 
-    if args.topk < 1 or args.explain < 0:
-        raise InputError(
-            '--topk must be 1 or more, and --explain 0 or more', code='config.out_of_range'
-        )
     quiet_log()
     if Path(args.classifier).is_dir():
         return _with_folder(args)

@@ -13,18 +13,16 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from mmengine.config import Config
 from PIL import Image
+from refused import refused
 from safetensors.torch import load_file
 
 from mmpretrain_lmmreg.cli import export as command
-from mmpretrain_lmmreg.config import config_folder
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
 from mmpretrain_lmmreg.deploy import export as exporting
 from mmpretrain_lmmreg.deploy import folder, standalone
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.predict import find_pictures
-from mmpretrain_lmmreg.errors import InputError
 
 from .conftest import CLASSES, save_run
 
@@ -89,26 +87,32 @@ def odd_pictures(folder: Path) -> list[str]:
     return [str(folder / name) for name in names]
 
 
-def test_the_demo_can_be_exported(tmp_path):
-    cfg = Config.fromfile(config_folder() / 'lmmreg_demo.py')
-    saved = save_run(cfg, tmp_path / 'run', means=False, meta={})
+def test_same_probabilities_without_mm(saved, pictures, tmp_path, capsys):
     export(saved, tmp_path / 'out')
-    assert (tmp_path / 'out' / 'predict.py').is_file()
-
-
-def test_same_probabilities_without_mm(either, pictures, tmp_path, capsys):
-    export(either, tmp_path / 'out')
     out, err = capsys.readouterr()
     assert err == '' and 'temperature 1, not fitted: the validation images are test images' in out
     paths = find_pictures([str(pictures / 'test')]) + odd_pictures(tmp_path)
     (tmp_path / 'broken.jpg').write_text('no picture')  # skipped
     found = elsewhere(tmp_path / 'out', tmp_path, tmp_path / 'broken.jpg', *paths)
-    expected = ours(either, paths)
+    expected = ours(saved, paths)
     assert list(found) == paths
     for path in paths:
         assert found[path] == pytest.approx(expected[path], abs=1e-5)
     values = list(found[paths[0]].values())
     assert values == sorted(values, reverse=True)
+
+
+def test_a_tower_full_of_batch_norm_gives_the_same_probabilities(
+    tiny_config, batch_norm_clip, pictures, tmp_path
+):
+    tiny_config.model.backbone.model_name = f'local-dir:{batch_norm_clip}'
+    saved = save_run(tiny_config, tmp_path / 'run')
+    export(saved, tmp_path / 'out')
+    paths = find_pictures([str(pictures / 'test')])
+    expected = ours(saved, paths)
+    for result in standalone.predict(standalone.Classifier(tmp_path / 'out'), paths):
+        found = {p['class']: p['probability'] for p in result['predictions']}
+        assert found == pytest.approx(expected[result['image']], abs=1e-5)
 
 
 def test_large_jpeg_files_are_decoded_alike(tiny_config, tmp_path):
@@ -258,8 +262,7 @@ class TestOnnx:
 
     def test_what_to_install(self, saved, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-        message = r'--onnx: onnxruntime is not installed: pip install "mmpretrain_lmmreg\[onnx\]"'
-        with pytest.raises(InputError, match=message):
+        with refused('deploy.package_missing', match=r'mmpretrain_lmmreg\[onnx\]'):
             export(saved, tmp_path / 'out', '--onnx')
 
 
@@ -272,29 +275,23 @@ class TestMistakes:
         yield
         assert not self.out.parent.exists() or not list(self.out.parent.iterdir())
 
-    def refused(self, cfg, tmp_path, match, means=True):
+    def refuse(self, code, cfg, tmp_path, means=True):
         saved = save_run(cfg, tmp_path / 'run', means)
-        with pytest.raises(InputError, match=match):
+        with refused(code):
             export(saved, self.out)
 
-    def test_pixels_that_open_clip_does_not_make(self, tiny_config, tmp_path):
+    @pytest.mark.parametrize('other', [dict(backend='cv2'), dict(scale=36)])
+    def test_pixels_that_open_clip_does_not_make(self, tiny_config, tmp_path, other):
         for transform in tiny_config.test_dataloader.dataset.pipeline:
             if transform.type == 'ResizeEdge':
-                transform.backend = 'cv2'
-        self.refused(tiny_config, tmp_path, "test pipeline gives other pixels than open_clip's")
-
-    def test_crop_out_of_a_larger_picture(self, tiny_config, tmp_path):
-        for transform in tiny_config.test_dataloader.dataset.pipeline:
-            if transform.type == 'ResizeEdge':
-                transform.scale = 36
-        self.refused(tiny_config, tmp_path, "test pipeline gives other pixels than open_clip's")
+                transform.update(other)
+        self.refuse('deploy.other_results', tiny_config, tmp_path)
 
     def test_heads_that_are_not_linear(self, tiny_config, tmp_path):
         tiny_config.model.head = dict(
             type='StackedLinearClsHead', num_classes=3, in_channels=24, mid_channels=[8]
         )
-        match = 'StackedLinearClsHead is not a linear classifier of the embedding'
-        self.refused(tiny_config, tmp_path, match, means=False)
+        self.refuse('deploy.not_exported', tiny_config, tmp_path, means=False)
 
     @pytest.mark.parametrize('factor', [2, 1.001])
     def test_heads_that_do_more_than_they_say(self, tiny_config, tmp_path, monkeypatch, factor):
@@ -304,7 +301,7 @@ class TestMistakes:
         monkeypatch.setattr(
             ClassMeanRegHead, '_get_predictions', lambda self, x, *a: predict(self, factor * x, *a)
         )
-        self.refused(tiny_config, tmp_path, 'ClassMeanRegHead gives other probabilities than its')
+        self.refuse('deploy.other_results', tiny_config, tmp_path)
 
     def test_ctrl_c(self, saved, monkeypatch):
         def interrupted(*_):
@@ -319,7 +316,7 @@ class TestMistakes:
 def test_nothing_is_overwritten(saved, tmp_path):
     (tmp_path / 'out').mkdir()
     (tmp_path / 'out' / 'mine').write_text('precious')
-    with pytest.raises(InputError, match='out already exists: remove it, or name another'):
+    with refused('deploy.exists'):
         export(saved, tmp_path / 'out')
     assert (tmp_path / 'out' / 'mine').read_text() == 'precious'
 
