@@ -95,19 +95,23 @@ def load_classifier(config: str, checkpoint: str, on: str | None = None) -> Clas
 @torch.no_grad()
 def _set_up(cfg: Config, model: ImageClassifier, about: dict) -> None:
     """Give a head its text tower that classifies each image with texts of its own (CoCoOp)."""
-    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-    tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
     dataset = SimpleNamespace(metainfo=about)
     loop: Any = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
     templates = cfg.get('templates') or TEMPLATES
-    model.head.set_up(HeadInputs(model, [loop], templates, trained=True, **tower))
+    model.head.set_up(HeadInputs(model, [loop], templates, trained=True, **tower_settings(cfg)))
+
+
+def tower_settings(cfg: Config) -> dict[str, Any]:
+    """Of :class:`HeadInputs`: the text tower that a config's class means come from."""
+    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
+    return {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
 
 
 def text_tower(cfg: Config) -> TextTower:
     """The text tower that a config's class means come from."""
-    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-    source = hook if hook.get('model_name') else cfg.model.backbone
-    context = hook.get('text_context')
+    tower = tower_settings(cfg)
+    source = tower if tower['model_name'] else cfg.model.backbone
+    context = tower['text_context']
     return TextTower(source['model_name'], source.get('pretrained'), text_context=context)
 
 

@@ -28,7 +28,7 @@ from ..heads.describe_on_demand import DescribeOnDemandHead, embed_unit
 from ..heads.inputs import HeadInputs
 from ..heads.on_demand import Embed, count_of, share_for
 from ..text.prompts import TEMPLATES
-from .classifier import Classifier, text_tower
+from .classifier import Classifier, text_tower, tower_settings
 from .predict import Prediction, top
 
 
@@ -212,11 +212,11 @@ def calibrate(classifier: Classifier, count: int | None, request: Request) -> Re
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     plan = replace(request.plan, prompt=head.prompts[0], count=head.descriptions)
     lists, tally = describe_training(infos, head.num_classes, count, plan, request.store)
-    hook = (cfg.get('default_hooks') or {}).get('class_means') or {}
-    tower: Any = {key: hook.get(key) for key in ('model_name', 'pretrained', 'text_context')}
     loader = DataLoader(dataset, cfg.train_dataloader.batch_size)
     loop: Any = SimpleNamespace(dataloader=loader)
-    inputs = HeadInputs(classifier.model, [loop], cfg.get('templates') or TEMPLATES, **tower)
+    inputs = HeadInputs(
+        classifier.model, [loop], cfg.get('templates') or TEMPLATES, **tower_settings(cfg)
+    )
     head.set_up_with(inputs, lists)
     names = ('image', 'class names', 'learned text')
     shown = (f'{n} {e:.3g}' for n, e in zip(names, head.exponents.tolist(), strict=True))

@@ -1,8 +1,6 @@
 """The images of a fit: found, divided once, and written down as a list and a config."""
 
-import csv
 import hashlib
-import io
 import json
 import os
 import re
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mmengine.config import Config
 
 from ..clip.configs import model_config, preprocess_config
@@ -167,8 +166,10 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
     Returns:
         The config, which methods are put on.
     """
+    rows = [(s['rel_path'], s['gt_label'], 'train', s.get('group', '')) for s in images.train]
+    table = pd.DataFrame(rows, columns=['path', 'label', 'split', 'group'])
     with save_atomic(out / 'images.csv') as file:
-        file.write(_table(images).encode())
+        file.write(table.to_csv(index=False).encode())
     with save_atomic(out / 'test.txt') as file:
         lines = (f'{s["img_path"]} {s["gt_label"]}\n' for s in images.test)
         file.write(''.join(lines).encode(errors='surrogateescape'))
@@ -196,16 +197,6 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
     with save_atomic(path) as file:
         file.write(cfg.pretty_text.encode())
     return path
-
-
-def _table(images: Images) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['path', 'label', 'split', 'group'])
-    for sample in images.train:
-        row = [sample['rel_path'], sample['gt_label'], 'train', sample.get('group', '')]
-        writer.writerow(row)
-    return text.getvalue()
 
 
 def _set_model(cfg: Config, model: str, pretrained: str | None) -> None:
