@@ -1,14 +1,15 @@
 """What a fit prints, and its page."""
 
 import shlex
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from ..datasets.files import thumbnail
 from ..evidence.stats import wilson
@@ -19,22 +20,7 @@ from .cross_validation import Compared
 if TYPE_CHECKING:
     from .fit import Outcome
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       overflow-wrap: anywhere }
-.wide { overflow: auto hidden; overflow-wrap: normal } table { border-collapse: collapse }
-td, th { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
-td:first-child, th:first-child { text-align: left } .use { background: #e6f4e6; font-weight: 600 }
-figure { display: inline-block; width: 10rem; margin: .4rem; vertical-align: top; font-size: .8rem }
-figure img { width: 100%; height: 8rem; object-fit: cover }
-@media (max-width: 30rem) { td, th { padding: .2rem .3rem } h1 { font-size: 1.3rem } }
-"""
 HEAD = ('candidate', 'held-out accuracy', 'log-likelihood', 'weight')
-CANNOT_SEE = (
-    'Folds of the training images say nothing about test images from elsewhere: other cameras, '
-    'places or years. Where such images matter, give some with labels by --test, or keep images of '
-    'one source together by --group-by.'
-)
 
 
 def leaderboard(compared: Compared) -> pd.DataFrame:
@@ -121,10 +107,11 @@ def show_end(outcome: 'Outcome', out: Path) -> None:
     spent = ', '.join(f'{name} {value:.0f} s' for name, value in outcome.seconds.items())
     print(f'time: {spent}')
     print(f'{out}: exported/ (works by itself), report.html, leaderboard.csv, config.py, run/')
+    folder = shlex.quote(str(out))
     print('next:')
-    print(f'  mmpretrain-lmmreg predict {out} IMAGE_OR_FOLDER...')
-    print(f'  mmpretrain-lmmreg train {shlex.quote(str(out / "config.py"))}')
-    print(f'  mmpretrain-lmmreg describe {out / "data.py"} --describer openai --model NAME')
+    print(f'  mmpretrain-lmmreg predict {folder} IMAGE_OR_FOLDER...')
+    print(f'  mmpretrain-lmmreg train {folder}/config.py')
+    print(f'  mmpretrain-lmmreg describe {folder}/data.py --describer openai --model NAME')
 
 
 def write(outcome: 'Outcome', out: Path) -> None:
@@ -139,98 +126,79 @@ def write(outcome: 'Outcome', out: Path) -> None:
 
 def page(outcome: 'Outcome') -> str:
     """The report: one page that needs nothing beside it."""
-    parts = [
-        f'<h1>{escape(str(outcome.images.root))}</h1>',
-        *(f'<p>{escape(line)}</p>' for line in results(outcome)),
-        '<h2>Leaderboard</h2>',
-        _table(HEAD, _cells(outcome.compared), 0),
-        *(f'<p>{escape(line)}</p>' for line in left_out(outcome.compared)),
-        f'<p>{CANNOT_SEE}</p>',
-        *_classes(outcome),
-        *_confident_errors(outcome),
-        *_contradictions(outcome),
-        '<h2>Data</h2>',
-        _table(('', ''), outcome.images.card()),
-    ]
-    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    return (
-        f'<!doctype html><html lang="en"><head>{head}<title>fit</title><style>{STYLE}</style>'
-        + (f'</head><body>{"".join(parts)}</body></html>\n')
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def _table(head: tuple, rows: list, used: int = -1) -> str:
-    cells = ''.join(f'<th>{escape(str(cell))}</th>' for cell in head)
-    body = ''.join(
-        f'<tr{" class=use" * (i == used)}>'
-        + ''.join(f'<td>{escape(str(cell))}</td>' for cell in row)
-        + '</tr>'
-        for i, row in enumerate(rows)
-    )
-    return f'<div class="wide"><table><tr>{cells}</tr>{body}</table></div>'
-
-
-def _classes(outcome: 'Outcome') -> list[str]:
-    classes, test = outcome.images.classes, outcome.test
-    compared, of = outcome.compared, 'held-out'
+    compared, test = outcome.compared, outcome.test
     predicted, labels = compared.best.log_probabilities.argmax(1), compared.labels
     if test is not None:
         predicted, labels = torch.from_numpy(test.probs.argmax(1)), torch.from_numpy(test.label)
-        of = 'test'
+    classes, confusions = _by_class(predicted, labels, outcome.images.classes)
+    return environment.get_template('report.html').render(
+        title=outcome.images.root,
+        results=results(outcome),
+        head=HEAD,
+        candidates=_cells(compared),
+        left_out=left_out(compared),
+        scored='held-out' if test is None else 'test',
+        classes=classes,
+        confusions=confusions,
+        errors=_surest_errors(outcome),
+        contradictions=_contradictions(outcome),
+        card=outcome.images.card(),
+    )
+
+
+def _by_class(
+    predicted: Tensor, labels: Tensor, classes: tuple[str, ...]
+) -> tuple[list[tuple], list[tuple]]:
+    """Images and accuracy of each class, the worst first; the most frequent confusions."""
     number = len(classes)
     pairs = torch.bincount(labels * number + predicted, minlength=number**2)
     counts = pairs.reshape(number, number)  # by label and prediction
-    rows = [
-        (name, int(counts[c].sum()), f'{int(counts[c, c]) / max(int(counts[c].sum()), 1):.0%}')
-        for c, name in enumerate(classes)
-    ]
+    totals, right = counts.sum(1).tolist(), counts.diagonal().tolist()
+    order = sorted(range(number), key=lambda c: right[c] / max(totals[c], 1))
+    rows = [(classes[c], totals[c], f'{right[c] / max(totals[c], 1):.0%}') for c in order]
     wrong = counts.clone().fill_diagonal_(0).flatten()
-    order = [int(i) for i in wrong.argsort(descending=True)[:8] if wrong[i] > 0]
     taken = [
-        (f'{classes[i // len(classes)]} taken for {classes[i % len(classes)]}', int(wrong[i]))
-        for i in order
+        (f'{classes[i // number]} taken for {classes[i % number]}', int(wrong[i]))
+        for i in wrong.argsort(descending=True)[:8].tolist()
+        if wrong[i]
     ]
-    return [
-        f'<h2>Classes ({of} images)</h2>',
-        _table(('class', 'images', 'accuracy'), sorted(rows, key=lambda row: int(row[2][:-1]))),
-        *(['<h2>Confusions</h2>', _table(('', 'images'), taken)] if taken else []),
-    ]
+    return rows, taken
 
 
-def _figure(path: str, text: str) -> str:
-    image = thumbnail('/', path.lstrip('/'), 240)
-    shown = f'<img src="{image}" alt="">' if image else ''
-    return f'<figure>{shown}<figcaption>{escape(text)}</figcaption></figure>'
+def _figure(path: str, text: str) -> tuple[str | None, str]:
+    """A small image and what stands below it."""
+    return thumbnail('/', str(Path(path).resolve()).lstrip('/'), 240), text
 
 
-def _confident_errors(outcome: 'Outcome') -> list[str]:
+def _surest_errors(outcome: 'Outcome') -> list[tuple[str | None, str]]:
     test, classes = outcome.test, outcome.images.classes
     if test is None:
         return []
-    sure = test.probs.max(1)
-    wrong = sorted((i for i in range(len(sure)) if not test.correct[i]), key=lambda i: -sure[i])[
-        :12
-    ]
-    figures = [
+    sure, predicted = test.probs.max(1), test.probs.argmax(1)
+    wrong = sorted((~test.correct).nonzero()[0], key=lambda i: -sure[i])[:12]
+    return [
         _figure(
-            str(Path(outcome.images.test[i]['img_path']).resolve()),
-            f'{classes[test.label[i]]}, taken for '
-            f'{classes[test.probs[i].argmax()]} ({sure[i]:.0%})',
+            outcome.images.test[i]['img_path'],
+            f'{classes[test.label[i]]}, taken for {classes[predicted[i]]} ({sure[i]:.0%})',
         )
         for i in wrong
     ]
-    return ['<h2>Surest errors on test images</h2>', *figures] if figures else []
 
 
-def _contradictions(outcome: 'Outcome') -> list[str]:
-    rows = outcome.compared.folds.scored.nonzero()[:, 0]
-    classes, figures = outcome.images.classes, []
-    for i, predicted, probability in contradicted(outcome.compared.best, outcome.compared.labels):
-        sample = outcome.images.train[int(rows[i])]
+def _contradictions(outcome: 'Outcome') -> list[tuple[str | None, str]]:
+    compared, classes = outcome.compared, outcome.images.classes
+    rows, figures = compared.folds.scored.nonzero()[:, 0].tolist(), []
+    for i, predicted, probability in contradicted(compared.best, compared.labels):
+        sample = outcome.images.train[rows[i]]
         text = f'{sample["rel_path"]}: labelled {classes[sample["gt_label"]]}, ' + (
             f'held-out prediction {classes[predicted]} ({probability:.0%})'
         )
-        figures.append(_figure(str(Path(sample['img_path']).resolve()), text))
-    if not figures:
-        return []
-    return ['<h2>Training images whose label may be wrong</h2>', *figures]
+        figures.append(_figure(sample['img_path'], text))
+    return figures
