@@ -49,7 +49,7 @@ def main(out: Path) -> None:
     for turn in range(TURNS + 1):
         for name, seconds in taken.items():
             began = sum(os.times()[:4])
-            results = list(predict(classifier, paths, {}, len(classifier.classes)))
+            results = predict(classifier, paths, {}, len(classifier.classes))
             if name != 'image alone':
                 store = answered if name == 'answered store' else out / 'none.jsonl'
                 sources = {path: path for path in paths}

@@ -10,8 +10,8 @@ from mmpretrain.registry import TRANSFORMS
 
 from mmpretrain_lmmreg.datasets import OwnImages
 from mmpretrain_lmmreg.datasets.pictures import read_rgb
-from mmpretrain_lmmreg.deploy.predict import find_pictures, read_batches
-from mmpretrain_lmmreg.deploy.standalone import Classifier
+from mmpretrain_lmmreg.deploy.predict import find_pictures
+from mmpretrain_lmmreg.deploy.standalone import Classifier, read_images
 from mmpretrain_lmmreg.describe.tasks import load_image
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features.images import ImagesOf
@@ -58,12 +58,14 @@ def ways(paths):
         except Exception as error:
             return f'{type(error).__name__}: {error}'
 
-    predicted = read_batches(
-        list(map(str, paths)), lambda path: load(dict(img_path=path))['img'][:, :, ::-1]
-    )
+    predicted: dict = {}
+    for path, _, picture in read_images(
+        list(map(str, paths)), lambda path: load(dict(img_path=path))['img'][:, :, ::-1], predicted
+    ):
+        predicted[path] = picture
     return {
         'training': [samples[i][1] for i in range(len(samples))],
-        'prediction': [picture for batch in predicted for _, picture in batch],
+        'prediction': [predicted[str(path)] for path in paths],
         'describing': [e.error if e.content is None else e.content for e in described],
         'exported': list(map(exported, paths)),
     }

@@ -88,13 +88,13 @@ def run(args: Namespace) -> int:
         if args.calibrate is not None:
             request = calibrate(classifier, args.calibrate, request)
         reader, embed = reader_of(classifier)
-        results = list(predict(classifier, paths, broken, len(classifier.classes)))
+        results = predict(classifier, paths, broken, len(classifier.classes))
         sources = {path: path for path in paths}
         asked = describe_unsure(results, sources, classifier.classes, reader, embed, request)
         _say(asked, results, args.topk)
     else:
         explainer = Explainer(classifier) if args.explain else None
-        results = list(predict(classifier, paths, broken, args.topk, explainer, args.explain))
+        results = predict(classifier, paths, broken, args.topk, explainer, args.explain)
     return _report(args, results, broken)
 
 

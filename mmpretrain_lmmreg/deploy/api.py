@@ -1,6 +1,7 @@
 """A classifier in a notebook or a program: ``load(folder).predict(images)``."""
 
 import shutil
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,15 +113,15 @@ class Classifier:
                 f'coverage={coverage} must lie between 0 and 1, of a classifier that fit has made',
                 code='deploy.no_coverage',
             )
-        found = list_images(images)
-        parts = [found[i : i + standalone.BATCH] for i in range(0, len(found), standalone.BATCH)]
-        results: list[dict[str, Any]] = []
-        for part in track(parts, 'batches of images', len(parts)) if len(parts) > 1 else parts:
-            try:
-                results += standalone.predict(self._model, part, topk, coverage, calibrated, broken)
-            except ValueError as error:
-                raise InputError(str(error), code='deploy.unreadable') from error
-        return results
+
+        def progress(starts: range) -> Iterable[int]:
+            return track(starts, 'batches of images', len(starts)) if len(starts) > 1 else starts
+
+        options = topk, coverage, calibrated, broken
+        try:
+            return standalone.predict(self._model, images, *options, progress=progress)
+        except ValueError as error:
+            raise InputError(str(error), code='deploy.unreadable') from error
 
     def describe_unsure(
         self,
@@ -162,17 +163,14 @@ class Classifier:
 
     def embed(self, images: Images) -> np.ndarray:
         """Embeddings (N, D) of images in the joint space of images and texts, float32."""
-        found, parts = list_images(images), []
+        found, parts, read = list_images(images), [], self._model.read
         for start in range(0, len(found), standalone.BATCH):
+            part = found[start : start + standalone.BATCH]
             try:
-                pixels = [
-                    self._model.read(image) for image in found[start : start + standalone.BATCH]
-                ]
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f'an image cannot be read: {error}', code='deploy.unreadable'
-                ) from error
-            parts.append(self._model.embed(torch.stack(pixels)))
+                good = standalone.read_images(part, read, None, start)
+            except ValueError as error:
+                raise InputError(str(error), code='deploy.unreadable') from error
+            parts.append(self._model.embed(torch.stack([pixels for _, _, pixels in good])))
         return torch.cat(parts).numpy()
 
     def explain(self, image: Images, count: int = 3) -> list[dict[str, Any]]:

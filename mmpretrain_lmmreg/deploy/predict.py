@@ -1,24 +1,21 @@
 """Classify images that the command line names with a trained classifier."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from glob import glob
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from ..datasets.pictures import IMAGE_SUFFIXES, is_image, list_images, natural_key
 from ..errors import InputError, MissingInputError
 from ..progress import track
 from .classifier import Classifier
 from .explain import Explainer
-
-BATCH = 16
+from .standalone import BATCH, read_images
 
 Prediction = dict[str, Any]
-Picture = tuple[str, Tensor | str]  # path, and what was read or why it could not be
 
 
 def find_pictures(arguments: Sequence[str]) -> list[str]:
@@ -58,31 +55,29 @@ def predict(
     topk: int = 5,
     explainer: Explainer | None = None,
     explanations: int = 0,
-) -> Iterator[Prediction]:
-    """Classify pictures; ``broken`` receives those that cannot be read, and why.
+) -> list[Prediction]:
+    """Classify images; ``broken`` receives those that cannot be read, and why.
 
     A prediction has ``image`` (its path), ``predictions`` (``topk`` of ``class`` and
     ``probability``, the likeliest first), and where the checkpoint has class means ``distance``,
     the Euclidean distance of the embedding to the nearest of them, and its class
     ``nearest_mean``. With an ``explainer`` also ``descriptions``.
     """
-    means = classifier.class_means
-    workers = classifier.cfg.test_dataloader.get('num_workers', 0)
-    batches = read_batches(paths, classifier.read, workers)
-    for batch in track(batches, 'batches of images', -(-len(paths) // BATCH)):
-        broken.update((path, reason) for path, reason in batch if isinstance(reason, str))
-        good = [(path, picture) for path, picture in batch if not isinstance(picture, str)]
+    means, results = classifier.class_means, list[Prediction]()
+    starts = range(0, len(paths), BATCH)
+    for start in track(starts, 'batches of images', len(starts)):
+        good = read_images(paths[start : start + BATCH], classifier.read, broken)
         if not good:
             continue
-        embeddings, probabilities = classifier([picture for _, picture in good])
-        rows = zip(good, embeddings, probabilities, strict=True)
-        for (path, _), embedding, row in rows:
+        embeddings, probabilities = classifier([pixels for _, _, pixels in good])
+        for (path, _, _), embedding, row in zip(good, embeddings, probabilities, strict=True):
             result = dict(image=path, predictions=top(row, topk, classifier.classes))
             if means is not None:
                 result |= _nearest(embedding, means, classifier.classes)
             if explainer is not None:
                 result['descriptions'] = explainer.closest(embedding, explanations)
-            yield result
+            results.append(result)
+    return results
 
 
 def top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Prediction]:
@@ -95,28 +90,3 @@ def top(probabilities: Tensor, topk: int, classes: Sequence[str]) -> list[Predic
 def _nearest(embedding: Tensor, means: Tensor, classes: Sequence[str]) -> Prediction:
     distance, label = torch.linalg.vector_norm(means - embedding, dim=1).min(dim=0)
     return dict(distance=distance.item(), nearest_mean=classes[label])
-
-
-def read_batches(
-    paths: Sequence[str], read: Callable[[str], Tensor], workers: int = 0
-) -> Iterator[list[Picture]]:
-    """Read pictures in batches of :data:`BATCH`, in order; a broken one gives its reason."""
-    workers = min(workers, len(paths) // BATCH)
-    yield from DataLoader(_Pictures(paths, read), BATCH, num_workers=workers, collate_fn=list)
-
-
-class _Pictures(Dataset):
-    def __init__(self, paths: Sequence[str], read: Callable[[str], Tensor]) -> None:
-        self.paths, self.read = paths, read
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Picture:
-        path = self.paths[index]
-        try:
-            return path, self.read(path)
-        except ValueError as error:
-            return path, str(error)
-        except Exception as error:  # whatever a decoder raises
-            return path, f'{type(error).__name__}: {error}'

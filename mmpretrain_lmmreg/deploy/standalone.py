@@ -14,7 +14,8 @@ import json
 import logging
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from ..datasets.pictures import Images, list_images, pixel_key, read_rgb, to_rgb
+from ..datasets.pictures import (
+    Images,
+    list_images,
+    pixel_key,
+    read_rgb,
+    to_rgb,
+    why_unreadable,
+)
 from ..io.checksums import check_file
 from ..io.printing import may_close, plain, plain_json
 from ..torchvision_ops import define_missing_torchvision_ops
@@ -38,7 +46,7 @@ FILES = (
 FOLDS = 'folds.safetensors'  # the classifiers of the folds, in a folder that fit has made
 # The smallest text tower there is: classifying needs none, so its weights may be missing
 NO_TEXT = dict(context_length=1, vocab_size=1, width=8, heads=1, layers=1)
-BATCH = 16
+BATCH, THREADS = 16, 4
 
 
 class Classifier(torch.nn.Module):
@@ -88,8 +96,13 @@ class Classifier(torch.nn.Module):
         Args:
             image: A path, a PIL image, or a uint8 array (H, W, 3) in RGB.
         """
-        is_file = isinstance(image, str | Path)
-        return self.preprocess(read_rgb(image, self.draft) if is_file else to_rgb(image))
+        if not isinstance(image, str | Path):
+            return self.preprocess(to_rgb(image))
+        try:
+            rgb = read_rgb(image, self.draft)
+        except Exception as error:  # whatever a decoder raises
+            raise ValueError(why_unreadable(image, error)) from error
+        return self.preprocess(rgb)
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Embeddings (B, D) in the joint space of images and texts, of images (B, 3, H, W)."""
@@ -303,6 +316,7 @@ def predict(
     calibrated: bool = False,
     broken: dict[str, str] | None = None,
     descriptions: dict[str, list[str]] | None = None,
+    progress: Callable[[range], Iterable[int]] = iter,
 ) -> list[dict[str, Any]]:
     """Classify images in batches.
 
@@ -315,36 +329,67 @@ def predict(
         broken: Receives images that cannot be read, and why; without it they are a ValueError.
         descriptions: Of images, by path or by :func:`pixel_key`; these images are classified with
             them, all others by calibrated probabilities.
+        progress: Is given the places where batches start, and gives them again.
 
     Returns:
         For each image a dict with ``image`` (its path or number), ``predictions`` (``class`` and
         ``probability``, the likeliest first) and, with ``coverage``, ``set``.
     """
     found, results = list_images(images), []
-    for start in range(0, len(found), BATCH):
-        names, pixels, texts = [], [], []
-        for number, image in enumerate(found[start : start + BATCH], start):
-            name = str(image) if isinstance(image, Path) else f'image {number}'
-            try:
-                pixels.append(classifier.read(image))
-                names.append(name)
-                if descriptions is not None:
-                    texts.append(descriptions.get(name) or descriptions.get(pixel_key(image), []))
-            except Exception as error:  # whatever a decoder raises
-                if broken is None:
-                    raise ValueError(f'{name} cannot be read: {error}') from error
-                broken[name] = str(error)
-        if not pixels:
+    for start in progress(range(0, len(found), BATCH)):
+        good = read_images(found[start : start + BATCH], classifier.read, broken, start)
+        if not good:
             continue
-        lists = None if descriptions is None else texts
-        probabilities, sets = classifier.predict(torch.stack(pixels), coverage, calibrated, lists)
-        for i, (name, row) in enumerate(zip(names, probabilities, strict=True)):
+        lists = None
+        if descriptions is not None:
+            lists = [
+                descriptions.get(name) or descriptions.get(pixel_key(image), [])
+                for name, image, _ in good
+            ]
+        pixels = torch.stack([each for _, _, each in good])
+        probabilities, sets = classifier.predict(pixels, coverage, calibrated, lists)
+        for i, ((name, _, _), row) in enumerate(zip(good, probabilities, strict=True)):
             best = row.topk(min(topk or len(row), len(row)))
             pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ranked = [{'class': classifier.classes[c], 'probability': p} for c, p in pairs]
             result: dict[str, Any] = {'image': name, 'predictions': ranked}
             results.append({**result, 'set': sets[i]} if sets else result)
     return results
+
+
+def read_images(
+    images: Sequence[Any],
+    read: Callable[[Any], torch.Tensor],
+    broken: dict[str, str] | None,
+    first: int = 0,
+) -> list[tuple[str, Any, torch.Tensor]]:
+    """Name, image and pixels of the images that can be read, in order.
+
+    Args:
+        images: Paths, PIL images or arrays.
+        read: Makes pixels of one; called by :data:`THREADS` threads.
+        broken: Receives the others, and why; without it they are a ValueError.
+        first: Number of the first one, by which images without a path are named.
+    """
+
+    def attempt(image: Any) -> torch.Tensor | Exception:
+        try:
+            return read(image)
+        except Exception as error:  # whatever a decoder raises
+            return error
+
+    good = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        pairs = zip(images, pool.map(attempt, images), strict=True)
+        for number, (image, pixels) in enumerate(pairs, first):
+            name = str(image) if isinstance(image, str | Path) else f'image {number}'
+            if not isinstance(pixels, Exception):
+                good.append((name, image, pixels))
+            elif broken is None:
+                raise ValueError(f'{name} cannot be read: {pixels}') from pixels
+            else:
+                broken[name] = str(pixels) or type(pixels).__name__
+    return good
 
 
 def main() -> int:

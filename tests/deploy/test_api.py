@@ -8,6 +8,7 @@ from refused import refused
 from mmpretrain_lmmreg import class_means, load
 from mmpretrain_lmmreg.clip.text_tower import TextTower
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
+from mmpretrain_lmmreg.deploy.standalone import BATCH
 
 from .conftest import CLASSES
 
@@ -52,6 +53,11 @@ def test_images_of_all_kinds_are_the_same_image(work_folder, pictures):
     results = classifier.predict([path, str(path), image, np.asarray(image.convert('RGB'))])
     assert [r['predictions'] for r in results] == [results[0]['predictions']] * 4
     assert classifier.embed(pictures / 'test').shape == (12, 24)
+    arrays = np.random.default_rng(0).integers(0, 256, (BATCH + 2, 40, 40, 3), dtype=np.uint8)
+    results = classifier.predict(list(arrays))
+    assert [r['image'] for r in results] == [f'image {i}' for i in range(BATCH + 2)]
+    last = classifier.predict(arrays[-1])[0]['predictions'][0]
+    assert results[-1]['predictions'][0]['probability'] == pytest.approx(last['probability'])
     with refused('deploy.unreadable'):
         classifier.predict(np.zeros((4, 4), np.float32))
 

@@ -58,7 +58,7 @@ def elsewhere(exported: Path, tmp_path: Path, *arguments) -> dict[str, dict[str,
         cwd=tmp_path,
     )
     skipped = [f'skipped {path}' for path in arguments if 'broken' in str(path)]
-    named = re.findall('^(.*): cannot', done.stderr, re.M)
+    named = re.findall('^(.*): not an image', done.stderr, re.M)
     assert (done.returncode, named) == (int(bool(skipped)), skipped)
     assert done.stderr.count('\n') == len(skipped)
     lines = map(json.loads, done.stdout.splitlines())

@@ -11,7 +11,7 @@ from refused import refused
 from mmpretrain_lmmreg.cli import predict as command
 from mmpretrain_lmmreg.deploy.classifier import load_classifier
 from mmpretrain_lmmreg.deploy.explain import Explainer
-from mmpretrain_lmmreg.deploy.predict import BATCH, find_pictures, predict, read_batches
+from mmpretrain_lmmreg.deploy.predict import find_pictures, predict
 
 from .conftest import CLASSES, save_run
 
@@ -36,13 +36,6 @@ class TestFindPictures:
     def test_folder_without_pictures(self, tmp_path):
         with refused('deploy.no_images'):
             find_pictures([str(tmp_path)])
-
-
-def test_batches_read_by_workers_keep_their_order():
-    paths = [str(i) for i in range(3 * BATCH + 1)]
-    batches = list(read_batches(paths, lambda path: torch.tensor(int(path)), workers=2))
-    assert [len(batch) for batch in batches] == [BATCH] * 3 + [1]
-    assert [(path, int(path)) for path in paths] == [(p, int(t)) for b in batches for p, t in b]
 
 
 def test_probabilities_are_those_of_testing(either, pictures):
