@@ -2,8 +2,8 @@
 
 import json
 import os
+import runpy
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def images(tmp_path_factory):
     return root
 
 
-def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
+def test_a_folder_becomes_a_classifier(images, tmp_path, capsys, monkeypatch):
     out = tmp_path / 'fitted'
     names = {'blue': 'sky', "grün's": 'a "meadow"', 'red one': 'berry'}  # in another order
     (tmp_path / 'names.json').write_text(json.dumps(names))
@@ -72,8 +72,13 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys):
     again = load(kept)
     assert again.predict(path) == classifier.predict(path)
     assert again.leaderboard is not None
-    command = [sys.executable, str(kept / 'predict.py'), str(images / 'blue'), '--coverage', '0.8']
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    arguments = ['predict.py', str(images / 'blue'), '--coverage', '0.8']
+    monkeypatch.setattr(sys, 'argv', arguments)
+    monkeypatch.syspath_prepend(kept)
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match='0'):
+        runpy.run_path(str(kept / 'predict.py'), run_name='__main__')
+    lines = capsys.readouterr().out.splitlines()
     found = {json.loads(line)['image']: json.loads(line)['probabilities'] for line in lines}
     expected = results[0]['predictions'][0]['probability']
     assert len(lines) == 12 and found[str(path)]['sky'] == pytest.approx(expected, abs=1e-6)
@@ -98,8 +103,6 @@ def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
     assert len(scored) == len(table) - 1  # none twice, and the average has no folds of its own
     kept = [set(np.load(file)) for file in (out / 'scores').iterdir()]
     assert kept.count({'scores'}) == (table.weight[1:] == 0).sum()  # classifiers of the chosen
-    fit(images, out=out, model='demo-clip', methods=METHODS)
-    assert len(scored) == len(table) - 1
     for file in (out / 'scores').iterdir():
         np.savez(file, scores=np.load(file)['scores'])
     fit(images, out=out, model='demo-clip', methods=METHODS)
