@@ -22,10 +22,6 @@ if TYPE_CHECKING:  # parsers import this file before torch is there
 ON = 'LMMREG_ON'
 # How a method's file asks for the config that it inherits from
 _ASKS_ON = re.compile(r"environ\.get\('LMMREG_ON'\)|\{\{\$LMMREG_ON:")
-# What mmengine replaces in the text of a config, so that a run's own config would read otherwise
-_REPLACED = re.compile(
-    r'\{\{[\'"]?\s*(\$\w+\s*:|_base_\.|file(Dirname|Basename|Extname)\w*\s*\}\})'
-)
 
 
 def config_folder() -> Path:
@@ -96,11 +92,6 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
         return _read(path)
     if not Path(on).is_file():
         raise MissingInputError(f'--on {on}: there is no such config', code='config.missing')
-    if '::' in os.path.abspath(on):
-        raise InputError(
-            f"--on {on}: mmengine reads '::' in a path as a package's name; rename the folder",
-            code='config.unreadable',
-        )
     with put_on(config_folder() / 'lmmreg_demo.py'):
         if _ASKS_ON.search(_read(on).text):
             raise InputError(
@@ -141,7 +132,6 @@ def _read(path: str | Path) -> Config:
         ) from error
     if _ASKS_ON.search(cfg.text) and os.environ.get(ON):
         cfg.env_variables[ON] = os.environ[ON]
-    check_braces(cfg)
     return cfg
 
 
@@ -161,23 +151,6 @@ def _broken_by(path: str | Path) -> str:
         if broken
         else ''
     )
-
-
-def check_braces(cfg: Config) -> None:
-    """Refuse texts that mmengine would replace when it reads the run's own config again.
-
-    Raises:
-        InputError: a value has ``{{`` and a variable's name, as a folder's name may.
-    """
-    for part in dicts_in(cfg.to_dict()):
-        for key, value in part.items():
-            for text in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(text, str) and _REPLACED.search(text):
-                    raise InputError(
-                        f'{key}={text!r}: mmengine would replace the text in {{{{ }}}} when it '
-                        "reads the run's config again; rename the file or folder",
-                        code='config.braces',
-                    )
 
 
 def is_on_the_demo(cfg: Config, path: str) -> bool:
@@ -223,11 +196,12 @@ def is_type(part: dict, cls: type) -> bool:
     return kind is cls or (isinstance(kind, str) and kind.rpartition('.')[2] == cls.__name__)
 
 
-def dicts_in(part: object) -> Iterator[dict]:
-    """All dicts of a config, however deep."""
+def parts_of(part: object, path: str = '') -> Iterator[tuple[str, dict]]:
+    """All dicts of a config, however deep, and where each stands, such as ``model.head``."""
     if isinstance(part, dict):
-        yield part
-        part = list(part.values())
-    if isinstance(part, list | tuple):
-        for child in part:
-            yield from dicts_in(child)
+        yield path, part
+        children = list(part.items())
+    else:
+        children = list(enumerate(part)) if isinstance(part, list | tuple) else []
+    for key, child in children:
+        yield from parts_of(child, f'{path}.{key}' if path else str(key))

@@ -13,7 +13,8 @@ from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpretrain.registry import RUNNERS
 
 from .errors import InputError
-from .io.checkpoints import newest_whole, saved_whole, take_weights
+from .io.checkpoints import newest_whole, take_weights
+from .io.files import save_atomic
 from .io.trusted import read_checkpoint
 
 
@@ -94,21 +95,18 @@ class LMMRegRunner(Runner):
         strict: bool = True,
         revise_keys: Any = ((r'^module\.', ''),),
     ) -> dict[str, Any]:
-        """Load a checkpoint's weights; see mmengine's for the arguments.
-
-        Args:
-            filename: A file or an http address.
-            map_location: See ``torch.load``.
-            strict: Refuse a checkpoint that does not fit the model in every weight.
-            revise_keys: Pairs of a pattern and what stands for it in the weights' names.
+        """Load a checkpoint's weights; the arguments are those of mmengine's.
 
         Raises:
-            InputError: It is no checkpoint that may be read, or does not fit.
+            InputError: It is no checkpoint that may be read; or with ``strict``, it does not fit
+                the model in every weight.
         """
         checkpoint = read_checkpoint(filename, map_location)
-        checkpoint['state_dict'] = {
-            _revise(name, revise_keys): value for name, value in checkpoint['state_dict'].items()
-        }
+        for pattern, new in revise_keys:
+            checkpoint['state_dict'] = {
+                re.sub(pattern, new, name): value
+                for name, value in checkpoint['state_dict'].items()
+            }
         model = self.model
         while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
             model = model.module
@@ -158,8 +156,16 @@ class LMMRegRunner(Runner):
         if '://' in str(out_dir):
             super().save_checkpoint(out_dir, filename, *args, **kwargs)
             return
-        with saved_whole(Path(out_dir, filename)) as unfinished:
-            super().save_checkpoint(out_dir, unfinished.name, *args, **kwargs)
+        path = Path(out_dir, filename)
+        try:
+            with save_atomic(path) as file:
+                super().save_checkpoint(out_dir, Path(file.name).name, *args, **kwargs)
+        except OSError as error:
+            raise InputError(
+                f'the checkpoint {path} cannot be written ({error.strerror}); what was written '
+                'before it is kept. Correct this, then continue with --resume',
+                code='runner.checkpoint_not_written',
+            ) from error
 
 
 def as_long_as_the_run(schedules: list[dict], cfg: Any, epochs: int) -> list[dict]:
@@ -198,29 +204,14 @@ def stretched(schedule: dict, factor: float) -> dict:
     return longer
 
 
-def _revise(name: str, pairs: Any) -> str:
-    for pattern, replacement in pairs:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
 def _check_steps(loop: Any) -> None:
     """Raise InputError where a training loop has no steps."""
-    loader = loop.dataloader
-    if len(loader) == 0:
-        images = len(loader.dataset)
+    batches, images = len(loop.dataloader), len(loop.dataloader.dataset)
+    if batches == 0 or loop.max_iters < 1:
         raise InputError(
-            f'train_dataloader gives no batch of its {images} images, so nothing would be '
-            'trained: set train_dataloader.drop_last=False, or a batch_size of at most '
-            f'{max(images, 1)}'
-            if images
-            else 'train_dataloader has no images: look at its data set and filters',
-            code='runner.no_steps',
-        )
-    if loop.max_iters < 1:
-        raise InputError(
-            'train_cfg asks for no steps, so nothing would be trained: set max_epochs (or '
-            'max_iters) to 1 or more',
+            f'nothing would be trained: {images} images give {batches} batches, and train_cfg asks '
+            f'for {loop.max_iters} steps. Set train_dataloader.drop_last=False, or a batch_size of '
+            f'at most {images}, and train_cfg.max_epochs (or max_iters) to 1 or more',
             code='runner.no_steps',
         )
 

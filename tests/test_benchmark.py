@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from dev.benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
-from dev.benchmarks.measure import Row, in_turns, markdown
+from dev.benchmarks.measure import Row, in_turns
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.io.table import VectorTable
 
@@ -27,16 +26,6 @@ def test_tasks_take_turns_and_the_first_round_does_not_count(monkeypatch):
     tasks = {name: lambda name=name: order.append(name) for name in 'ab'}
     assert in_turns(tasks, repeats=3) == {'a': 3, 'b': 10}
     assert ''.join(order) == 'abababab'
-
-
-def test_a_table_shows_what_does_not_hold():
-    rows = [
-        Row('speed', 'images/s', 2.0, 1.0, 2.0, 1.1, {'same result': False}),
-        Row('memory_gib', 'GiB', 1.5, 2.0, 0.75, 1, {'on disk': True}, at_least=False),
-    ]
-    lines = markdown(rows).splitlines()
-    assert lines[2] == '| images/s (`speed`) | 2 | 1 | 2 | ≥ 1.1, reached | same result: **NO** |'
-    assert lines[3] == '| GiB (`memory_gib`) | 1.5 | 2 | 0.75 | ≤ 1, reached | on disk: yes |'
 
 
 @pytest.fixture
@@ -77,16 +66,6 @@ def test_a_shuffled_epoch_tells_whether_it_read_from_disk(narrow, tmp_path, monk
     assert result['on_disk'] and 0.1 < result['gib'] < 10
 
 
-@pytest.mark.slow
-def test_the_peak_is_the_process_s_own():
-    held = torch.ones(2**28)  # a GiB that a child does not have
-    code = 'from dev.benchmarks.memory import peak_gib; print(peak_gib())'
-    root = TOOL.parents[1]
-    child = subprocess.run([sys.executable, '-c', code], cwd=root, capture_output=True, text=True)
-    assert 0.1 < float(child.stdout.split()[-1]) < 0.9, child.stderr
-    assert memory.peak_gib() > 1.1 and held.all()
-
-
 def test_trunk_rows(tiny_clip, pictures, tmp_path):
     files = sorted(pictures.rglob('*.png'))
     rows = trunk.trunk_rows(tmp_path, files, f'local-dir:{tiny_clip}', repeats=1)
@@ -124,13 +103,6 @@ def test_text_row(tiny_clip):
     assert all(row.correct.values()), row.correct
 
 
-def test_text_row_notices_other_embeddings(tiny_clip, monkeypatch):
-    encode = text.TextTower.encode
-    monkeypatch.setattr(text.TextTower, 'encode', lambda self, x: 1.001 * encode(self, x))
-    row = text.text_row(f'local-dir:{tiny_clip}', ['a', 'b'], repeats=1)
-    assert not any(row.correct.values())
-
-
 def test_run_row(tiny_config, tmp_path):
     tiny_config.dump(str(tmp_path / 'tiny.py'))
     row = run.run_row(tmp_path, tmp_path / 'tiny.py', epochs=2)
@@ -143,12 +115,6 @@ def test_run_row(tiny_config, tmp_path):
 def test_each_stage_of_scale_is_right(stage, tmp_path, monkeypatch):
     monkeypatch.setattr(scale, 'TEST_IMAGES', 40)
     assert scale.STAGES[stage](tmp_path, 20)() is True
-
-
-@pytest.mark.slow
-def test_a_stage_runs_in_a_process_of_its_own(tmp_path):
-    found = scale.in_process('missing_descriptions', tmp_path / 'new', 50)
-    assert found['right'] and found['cpu'] > 0 and 0 <= found['gib'] < 0.1
 
 
 def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(monkeypatch, tmp_path, capsys):

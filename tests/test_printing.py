@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mmengine.logging import MMLogger
 
-from mmpretrain_lmmreg.cli.predict import _show
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.cli.runner import shorten_terminal
 from mmpretrain_lmmreg.errors import InputError
@@ -58,12 +57,6 @@ def test_errors_and_logs_of_commands(capsys):
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.info('%s', EVIL)
     assert lines == [plain(EVIL)]
-
-
-def test_predictions(capsys):
-    _show([dict(image=EVIL, predictions=[{'class': EVIL, 'probability': 1.0}])])
-    said = capsys.readouterr().out
-    assert SAFE.fullmatch(said) and said.count(r'\x1b[2J') == 2
 
 
 def test_a_csv_holds_no_formula():

@@ -52,12 +52,6 @@ def test_rows_of_others_are_taken_up():
     assert torch.equal(mine.stored(['a']).in_memory(), rows(1))
 
 
-def test_unfinished_chunk_is_not_read():
-    table = VectorTable('test', ABOUT)
-    (table.folder / '.000000-1-x.safetensors.tmp').write_bytes(b'half')
-    assert len(VectorTable('test', ABOUT)) == 0
-
-
 @pytest.fixture
 def log(monkeypatch):
     """Lines that the table logs."""
@@ -125,7 +119,7 @@ def test_a_chunk_that_cannot_be_read_is_named_and_left(log, monkeypatch, number,
     assert VectorTable('test', ABOUT).missing(['a']) == []
 
 
-def test_files_of_others_and_of_earlier_versions_are_left(log, tmp_path):
+def test_files_of_others_are_left(log, tmp_path):
     VectorTable('test', ABOUT).add(['a'], rows(1))
     chunk = next(VectorTable('test', ABOUT).folder.glob('*.safetensors'))
     cut = chunk.read_bytes()[:-1]
@@ -138,10 +132,8 @@ def test_files_of_others_and_of_earlier_versions_are_left(log, tmp_path):
     for file in [*foreign[:2], target]:
         file.write_bytes(cut)
     foreign[2].symlink_to(target)
-    old = elsewhere / f'000008-1-{"0" * 32}.safetensors'
-    old.write_bytes(save({'rows': rows(1)}, {'keys': '["b"]', 'sum': '1', 'head': '2'}))
-    assert VectorTable('test', ABOUT).missing(['a', 'b']) == ['b'] and not log
-    assert all(file.exists() for file in [*foreign, target, old])
+    assert VectorTable('test', ABOUT).missing(['a']) == [] and not log
+    assert all(file.exists() for file in [*foreign, target])
 
 
 def test_a_chunk_is_checked_when_its_rows_are_first_asked_for(log, monkeypatch):

@@ -7,7 +7,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
 
-from ..config import dicts_in, is_type
+from ..config import is_type, parts_of
 from ..descriptions import AttachDescriptions
 from ..errors import MissingInputError
 from ..heads.base import SetUpHead
@@ -74,8 +74,8 @@ def _missing_weights(backbone: dict) -> list[str]:
 
 
 def _missing_descriptions(dataset: dict | None, split: str) -> list[str]:
-    root = next((part['data_root'] for part in dicts_in(dataset) if part.get('data_root')), None)
-    for part in dicts_in(dataset):
+    root = next((part['data_root'] for _, part in parts_of(dataset) if part.get('data_root')), None)
+    for _, part in parts_of(dataset):
         if is_type(part, AttachDescriptions):
             root = part.get('data_root') or root
             path = part.get('cache') or (root and Path(root) / 'descriptions.jsonl')

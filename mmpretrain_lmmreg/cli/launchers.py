@@ -18,7 +18,7 @@ _RANKS = {
 _START = {
     'pytorch': 'bash tools/dist_train.sh CONFIG GPUS, or torchrun',
     'slurm': 'bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR, or srun',
-    'mpi': "Open MPI's mpirun",
+    'mpi': "Open MPI's mpirun, with MASTER_ADDR set to the name of the first machine",
 }
 
 
@@ -40,20 +40,22 @@ def adapt_launcher(cfg: Config) -> None:
     if cfg.launcher == 'none':
         return
     _adopt_ranks(cfg.launcher)
-    if get_device() != 'cpu':
-        return
-    cfg.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel',
-        broadcast_buffers=False,
-        device_ids=None,
-        find_unused_parameters=cfg.get('find_unused_parameters', False),
-    )
-    distributed.init_process_group('gloo')
+    if get_device() == 'cpu':
+        cfg.model_wrapper_cfg = dict(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            device_ids=None,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+        distributed.init_process_group('gloo')
 
 
 def _adopt_ranks(launcher: str) -> None:
     """Put what the launcher says into the variables that torch reads."""
-    unset = [name for name in _RANKS[launcher] if name not in os.environ]
+    if launcher == 'slurm' and 'SLURM_NODELIST' in os.environ and 'MASTER_ADDR' not in os.environ:
+        hosts = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
+        os.environ['MASTER_ADDR'] = subprocess.check_output(hosts, text=True).split()[0]
+    unset = [name for name in (*_RANKS[launcher], 'MASTER_ADDR') if name not in os.environ]
     if unset:
         raise InputError(
             f'--launcher {launcher}: {", ".join(unset)} is not set, so this process was not '
@@ -63,11 +65,3 @@ def _adopt_ranks(launcher: str) -> None:
     for ours, theirs in zip(_RANKS['pytorch'], _RANKS[launcher], strict=True):
         os.environ[ours] = os.environ[theirs]
     os.environ.setdefault('MASTER_PORT', '29500')
-    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
-        hosts = ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']]
-        os.environ['MASTER_ADDR'] = subprocess.check_output(hosts, text=True).split()[0]
-    if 'MASTER_ADDR' not in os.environ:
-        raise InputError(
-            f'--launcher {launcher}: set MASTER_ADDR to the name of the first machine',
-            code='config.launcher',
-        )

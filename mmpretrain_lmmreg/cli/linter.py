@@ -18,6 +18,7 @@ from mmpretrain import registry
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
+from ..config import parts_of
 from ..errors import InputError, MissingInputError
 
 KEYS = set(inspect.signature(Runner).parameters) - {'cfg'}
@@ -96,8 +97,8 @@ def setting_problems(cfg: Config) -> list[tuple[str, str]]:
     scope = cfg.get('default_scope') or 'mmpretrain'
     with DefaultScope.overwrite_default_scope(scope), torch.device('meta'):
         for key in (key for key in cfg if key in KEYS and key not in ('env_cfg', 'launcher')):
-            for path, part in _components(key, cfg[key]):
-                found += _component_problems(path, part)
+            for path, part in parts_of(cfg[key], key):
+                found += _component_problems(path, part) if 'type' in part else []
     for key, taker in PLAIN.items():
         part = _value_at(cfg, key)
         if isinstance(part, dict) and 'type' not in part:
@@ -106,20 +107,6 @@ def setting_problems(cfg: Config) -> list[tuple[str, str]]:
     found += _item_problems('', top, Runner)
     seen = {key for key, _ in found}
     return [*found, *(problem for problem in _of_upstream(cfg) if problem[0] not in seen)]
-
-
-def _components(path: str, part: Any) -> Iterator[tuple[str, ConfigDict]]:
-    """What has a type in a config, however deep, and where it stands."""
-    if isinstance(part, dict):
-        if 'type' in part:
-            yield path, part
-        part = part.items()
-    elif isinstance(part, list | tuple):
-        part = enumerate(part)
-    else:
-        return
-    for key, child in part:
-        yield from _components(f'{path}.{key}', child)
 
 
 def _component_problems(path: str, part: ConfigDict) -> list[tuple[str, str]]:
@@ -158,7 +145,7 @@ def _item_problems(path: str, part: dict, taker: Callable) -> Problems:
             if near or not open_ended:
                 yield path + key, f'is not a setting of {taker.__name__}{near}'
             continue
-        hint, default = parameters[key]
+        hint, default = parameters[key].annotation, parameters[key].default
         if value is default or (not ours and (value == default or not _is_plain(hint))):
             continue
         if not _fits(value, hint):
@@ -167,25 +154,24 @@ def _item_problems(path: str, part: dict, taker: Callable) -> Problems:
             yield path + key, f'must be {"finite" if number else words}, not {value!r}'
 
 
-def _parameters(taker: Callable) -> tuple[dict[str, tuple[Any, Any]], bool]:
-    """Hint and default of each setting, a class's parents' included, and whether others may be.
+def _parameters(taker: Callable) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Each setting, a class's parents' included, and whether there may be others.
 
     What upstream's classes do with their ``**kwargs`` is not known.
     """
-    found: dict[str, tuple[Any, Any]] = {}
+    found: dict[str, inspect.Parameter] = {}
     open_ended = False
     makers: list[Any] = [taker]
     if inspect.isclass(taker):
         makers = [vars(cls).get('__init__') for cls in taker.__mro__]
     for maker in filter(inspect.isfunction, makers):
         try:
-            hints = typing.get_type_hints(maker)
-        except Exception:  # of names that upstream imports for type checkers alone
-            hints = {}
-        parameters = inspect.signature(maker).parameters.values()
+            parameters = inspect.signature(maker, eval_str=True).parameters.values()
+        except Exception:  # hints with names that upstream imports for type checkers alone
+            parameters = inspect.signature(maker).parameters.values()
         for each in parameters:
             if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) and each.name != 'self':
-                found.setdefault(each.name, (hints.get(each.name, Any), each.default))
+                found.setdefault(each.name, each)
         if all(each.kind is not each.VAR_KEYWORD for each in parameters):
             break
         open_ended = open_ended or not _is_ours(maker)
@@ -207,7 +193,7 @@ def _fits(value: Any, hint: Any) -> bool:
     kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind in (types.UnionType, typing.Union):
         return any(_fits(value, each) for each in inner)
-    if kind is Any or not inspect.isclass(kind):  # Any is a class from Python 3.11 on
+    if kind in (Any, inspect.Parameter.empty) or not inspect.isclass(kind):
         return True
     if kind in (int, float):
         number = isinstance(value, int | kind) and not isinstance(value, bool)
@@ -259,16 +245,8 @@ def _of_upstream(cfg: Config) -> Problems:
         if value is not None and not (_fits(value, int) and (value >= least or value == other)):
             text = f'must be a whole number, at least {least}' + f' or {other}' * bool(other)
             yield key, f'{text}, not {value!r}'
-    if isinstance(seed := _value_at(cfg, 'randomness.seed'), int) and seed >= 2**32:
-        yield 'randomness.seed', f'must be less than {2**32}, as NumPy asks, not {seed}'
-    level = cfg.get('log_level', 'INFO')
-    if level not in (LEVELS if isinstance(level, str) else logging._levelToName):
+    if (level := cfg.get('log_level', 'INFO')) not in LEVELS:
         yield 'log_level', f'must be one of {", ".join(LEVELS)}, not {level!r}'
-    for name, what in (('mean', 'numbers'), ('std', 'positive numbers')):
-        value = _value_at(cfg, f'model.data_preprocessor.{name}')
-        good = value is None or (_fits(value, list[float]) and len(value) == 3)
-        if not good or (value and name == 'std' and min(value) <= 0):
-            yield f'model.data_preprocessor.{name}', f'must be three {what}, not {value}'
     classes = _value_at(cfg, 'model.head.num_classes')
     for part in ('val_evaluator', 'test_evaluator'):
         evaluators = cfg.get(part) or []

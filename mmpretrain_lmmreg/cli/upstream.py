@@ -17,10 +17,8 @@ from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
 from ..config import (
-    check_braces,
     check_files,
     config_folder,
     is_on_the_demo,
@@ -66,7 +64,7 @@ def test() -> None:
     cfg, args = read_command('test')
     runner = build_runner(cfg)
     if args.out and args.out_item != 'metrics':
-        runner.test_evaluator.metrics.append(_Predictions(out_file_path=args.out))
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
     metrics = runner.test()
     if args.out and args.out_item == 'metrics':
         mmengine.dump(metrics, args.out)
@@ -108,12 +106,6 @@ def _command(name: str) -> str:
     if script.suffix == '.py':
         return shlex.join(['python', str(script.with_name(f'{name}.py'))])
     return f'{sys.argv[0].rpartition(" ")[0]} {name}'
-
-
-class _Predictions(DumpResults):
-    """``DumpResults`` without its warning of a prefix, since it has no metric to name by one."""
-
-    default_prefix = ''
 
 
 def lock_of(work_dir: str) -> AbstractContextManager[None]:
@@ -161,13 +153,8 @@ def read_command(name: str) -> tuple[Config, Namespace]:
         print(f'no --on CONFIG: {args.config} is put on the demo', file=sys.stderr)
     given = tuple(args.cfg_options or ())
     own = set(cfg)
-    if getattr(args, 'auto_scale_lr', False) and 'auto_scale_lr' not in cfg:
-        raise InputError(
-            f'--auto-scale-lr: {args.config} does not say for which batch size its learning '
-            'rate is meant. Add auto_scale_lr=dict(base_batch_size=64) to it',
-            code='config.bad_option',
-        )
-    lacking = [key for key in NEEDED[name] if cfg.get(key) is None]
+    needed = [*NEEDED[name], *['auto_scale_lr'] * getattr(args, 'auto_scale_lr', False)]
+    lacking = [key for key in needed if cfg.get(key) is None]
     if lacking:
         raise InputError(
             f'{args.config} has no {", ".join(lacking)}: let it inherit from one of '
@@ -176,9 +163,6 @@ def read_command(name: str) -> tuple[Config, Namespace]:
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
     cfg = upstream_tool(name).merge_args(cfg, args)
-    check_braces(cfg)
-    if any(key.partition('.')[0] == 'custom_imports' for key in given):
-        _import_custom(cfg.custom_imports)
     check_settings(cfg, given, own)
     check_amp(cfg, training=name == 'train')
     check_inputs(cfg, training=name == 'train')
@@ -193,8 +177,6 @@ def _check_arguments(args: Namespace) -> None:
     if resume and resume != 'auto' and '://' not in resume and not Path(resume).is_file():
         raise MissingInputError(f'--resume: there is no file {resume}', code='config.no_checkpoint')
     out, item = getattr(args, 'out', None), getattr(args, 'out_item', None)
-    if item and not out:
-        raise InputError('--out-item: give --out FILE, too', code='config.bad_option')
     if out and item != 'metrics' and not out.endswith(('.pkl', '.pickle')):
         raise InputError(
             f'--out {out}: predictions are written as .pkl only, choose such a name',
@@ -234,17 +216,6 @@ def settings_of(given: list[str] | None) -> dict | None:
         return parser.parse_args(['--cfg-options', *given]).cfg_options
     except AssertionError as error:
         raise InputError(f'--cfg-options: {error}', code='config.bad_option') from error
-
-
-def _import_custom(imports: object) -> None:
-    """Import what ``--cfg-options custom_imports...`` names, as mmengine does for a file's."""
-    try:
-        import_modules_from_strings(**imports)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise InputError(
-            f'--cfg-options custom_imports: {error}; give custom_imports.imports=MODULE',
-            code='config.bad_option',
-        ) from error
 
 
 def upstream_tool(name: str) -> ModuleType:

@@ -14,7 +14,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS
 from PIL import Image, UnidentifiedImageError
 
-from ..config import dicts_in, is_type
+from ..config import is_type, parts_of
 from ..datasets.names import prompt_names
 from ..datasets.pictures import check_regular, read_rgb
 from ..descriptions.attach import AttachDescriptions
@@ -88,7 +88,7 @@ class ConfigImages(Sequence):
             )
         self._root = find_attach(config).data_root
         self._roots = [
-            next((part['data_root'] for part in dicts_in(loader) if part.get('data_root')), None)
+            next((part['data_root'] for _, part in parts_of(loader) if part.get('data_root')), None)
             for loader in loaders
         ]
         self._datasets = [_build(loader['dataset']) for loader in loaders]
@@ -152,7 +152,7 @@ class ConfigImages(Sequence):
 
 def find_attach(config: Config) -> AttachDescriptions:
     """The config's ``AttachDescriptions``, or the default one where it has none."""
-    for part in dicts_in(config.to_dict()):
+    for _, part in parts_of(config.to_dict()):
         if is_type(part, AttachDescriptions):
             return AttachDescriptions(**{k: v for k, v in part.items() if k != 'type'})
     return AttachDescriptions()
@@ -161,7 +161,7 @@ def find_attach(config: Config) -> AttachDescriptions:
 def _build(dataset: dict):
     """A data set whose samples are told without a pipeline."""
     dataset = Config({'dataset': dataset}).to_dict()['dataset']
-    for part in dicts_in(dataset):
+    for _, part in parts_of(dataset):
         if 'pipeline' in part:
             part['pipeline'] = []
     with DefaultScope.overwrite_default_scope('mmpretrain'):

@@ -1,7 +1,6 @@
 """Class weights for unbalanced training images."""
 
 from collections.abc import Sequence
-from numbers import Integral
 
 import torch
 from mmengine.hooks import Hook
@@ -55,7 +54,7 @@ class ClassWeightHook(Hook):
 
         Raises:
             InputError: A loss without class weights; a head that no loss trains, or that must not
-                know labels; a class without images; images with several labels.
+                know labels; a class without images.
         """
         model, head = get_ori_model(runner.model), head_of(runner)
         loss = model.head.loss_module
@@ -66,31 +65,15 @@ class ClassWeightHook(Hook):
                 'model.head.loss, or remove the ClassWeightHook',
                 code='hooks.no_class_weight',
             )
-        if not any(parameter.requires_grad for parameter in model.parameters()):
+        trains = any(parameter.requires_grad for parameter in model.parameters())
+        if not trains or (head is not None and not head.reads_labels):
             raise InputError(
-                f'nothing of {name} and its backbone trains by a loss, so class weights would '
-                'change nothing: remove the ClassWeightHook',
-                code='hooks.nothing_trains',
-            )
-        if head is not None and not head.reads_labels:
-            raise InputError(
-                f'{name} trains without the labels of the training images, which class weights '
-                'are made of: remove the ClassWeightHook',
+                f'{name} trains without a loss, or without the labels of the training images, '
+                'which class weights are made of: remove the ClassWeightHook',
                 code='hooks.labels_are_not_read',
             )
-        loss.class_weight = class_weights(_labels(runner), model.head.num_classes)
+        dataset = source_of(runner.train_loop.dataloader)
+        labels = [int(dataset.get_data_info(i)['gt_label']) for i in range(len(dataset))]
+        loss.class_weight = class_weights(labels, model.head.num_classes)
         weights = ', '.join(f'{weight:.3g}' for weight in loss.class_weight)
         print_log(f'class weights: {weights}', logger='current')
-
-
-def _labels(runner: Runner) -> list[int]:
-    """The label of each sample of an epoch."""
-    dataset = source_of(runner.train_loop.dataloader)
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    several = next((i['img_path'] for i in infos if not isinstance(i['gt_label'], Integral)), None)
-    if several:
-        raise InputError(
-            f'no class weights: {several} has several labels; remove the ClassWeightHook',
-            code='heads.several_labels',
-        )
-    return [int(info['gt_label']) for info in infos]

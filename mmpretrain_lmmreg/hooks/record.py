@@ -18,7 +18,7 @@ from mmengine.model import BaseTTAModel
 from mmengine.runner import Runner
 from mmpretrain.utils import get_ori_model
 from torch import nn
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import DataLoader
 
 from ..clip import OpenCLIPVisual
 from ..compat import installed_version
@@ -60,7 +60,8 @@ def new_record(cfg: Config, model: nn.Module) -> dict:
         protocol=cfg.get('protocol', ''),
         seed=cfg.get('randomness', {}).get('seed'),
         trained_parameters=count_trained(model),
-        versions=dict(python=platform.python_version()) | _installed_versions(),
+        versions=dict(python=platform.python_version())
+        | {name: version for name in PACKAGES if (version := installed_version(name))},
         code=code_version(),
         settings=flat_settings(cfg.to_dict()),
         start=None,  # figures of a head that starts from texts and images
@@ -76,11 +77,6 @@ def new_record(cfg: Config, model: nn.Module) -> dict:
         train_seconds=0.0,
         finished=False,
     )
-
-
-def _installed_versions() -> dict[str, str]:
-    found = {package: installed_version(package) for package in PACKAGES}
-    return {package: version for package, version in found.items() if version}
 
 
 def flat_settings(content: Any, name: str = '') -> dict[str, Any]:
@@ -202,12 +198,12 @@ def training_accuracy(runner: Runner) -> float | None:
     if frozen:
         use_all_features(loop)  # a run that was resumed at its end has read none
         loop.dataloader.dataset.view = 0
-    dataset, size = loop.dataloader.dataset, loop.dataloader.batch_size or 64
-    sampler = BatchSampler(DefaultSampler(dataset, shuffle=False, round_up=False), size, False)
-    loader: DataLoader = (
-        FeatureLoader(dataset, batch_sampler=sampler)
-        if frozen
-        else DataLoader(dataset, batch_sampler=sampler, collate_fn=loop.dataloader.collate_fn)
+    dataset = loop.dataloader.dataset
+    loader = (FeatureLoader if frozen else DataLoader)(
+        dataset,
+        batch_size=loop.dataloader.batch_size or 64,
+        sampler=DefaultSampler(dataset, shuffle=False, round_up=False),
+        collate_fn=loop.dataloader.collate_fn,
     )
     averages = [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
     for hook in averages:

@@ -120,43 +120,25 @@ class ResultsHook(Hook):
     ) -> None:
         """Keep label and probabilities of each sample of a batch."""
         for sample in outputs:
-            if 'img_path' not in sample or 'gt_label' not in sample:
+            path, label = sample.get('img_path'), sample.get('gt_label')
+            if path is None or label is None or label.numel() != 1:
                 raise InputError(
-                    'ResultsHook needs img_path and gt_label of each sample: leave '
-                    "PackInputs' meta_keys at their default, or give both",
-                    code='hooks.sample_without_name',
-                )
-            if sample.gt_label.numel() != 1:
-                raise InputError(
-                    'ResultsHook compares single-label classifiers; '
-                    f'{sample.img_path} has several labels',
-                    code='hooks.several_labels',
+                    f'ResultsHook needs img_path and one gt_label of each sample ({path}): leave '
+                    "PackInputs' meta_keys at their default, or take ResultsHook out",
+                    code='hooks.unusable_sample',
                 )
             if not sample.pred_score.isfinite().all():
-                self.refuse_scores(runner, sample.img_path)
-            self.rows[os.path.abspath(sample.img_path)] = (
-                int(sample.gt_label),
+                raise InputError(
+                    f'the scores of {path} are not finite: the images of its batch are damaged, or '
+                    f'the weights of {runner.cfg.get("load_from") or runner.work_dir} are too large',
+                    code='hooks.scores_not_finite',
+                )
+            self.rows[os.path.abspath(path)] = (
+                int(label),
                 sample.pred_score.detach().float().cpu().numpy(),
             )
 
     after_test_iter = after_val_iter
-
-    def refuse_scores(self, runner: Runner, name: str) -> None:
-        """Raise InputError that names the tensor from which scores are not finite."""
-        state = get_ori_model(runner.model).state_dict()
-        found = next(
-            (
-                f'{n} of the model holds numbers that are not finite'
-                for n, t in state.items()
-                if not t.isfinite().all()
-            ),
-            'the images of its batch are to blame, or too large weights',
-        )
-        raise InputError(
-            f'the scores of {name} are not finite: {found} (weights of '
-            f'{runner.cfg.get("load_from") or runner.work_dir})',
-            code='hooks.scores_not_finite',
-        )
 
     def after_val_epoch(self, runner: Runner, metrics: Any = None) -> None:
         """Put the accuracy on the curve."""

@@ -1,7 +1,7 @@
 """What a run leaves behind for comparisons: ``results/<split>.npz`` and ``results/run.json``."""
 
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -90,51 +90,42 @@ def load_predictions(work_dir: str | Path, split: str = 'test') -> Predictions:
             f'test.py with --work-dir {work_dir}',
             code='hooks.no_predictions',
         )
-    names = [field.name for field in fields(Predictions)]
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip():  # NumPy does not read to the end, where the checksum is compared
                 raise ValueError('checksum')
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
+            arrays = {name: file[name] for name in KINDS}
+        predictions = Predictions(**{**arrays, 'split': str(arrays['split'])})
+        for name, kinds in KINDS.items():
+            if arrays[name].dtype.kind not in kinds:
+                raise ValueError(f'{name} is of type {arrays[name].dtype}')
+        check_arrays(predictions)
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds
         raise InputError(
-            f'{path} is damaged ({error}); train or test this run again',
+            f'{path} is damaged: {error}; train or test this run again',
             code='hooks.bad_predictions',
         ) from error
-    for name, array in arrays.items():
-        if array.dtype.kind not in KINDS[name]:
-            raise InputError(
-                f'{path}: {name} is of type {array.dtype}; train or test this run again',
-                code='hooks.bad_predictions',
-            )
-    arrays['split'] = str(arrays['split'])
-    predictions = Predictions(**arrays)
-    if wrong := what_is_wrong(predictions):
-        raise InputError(
-            f'{path}: {wrong}; train or test this run again', code='hooks.bad_predictions'
-        )
     return predictions
 
 
-def what_is_wrong(p: Predictions) -> str | None:
-    """Where shapes, labels, probabilities and names do not fit together; None where they do."""
+def check_arrays(p: Predictions) -> None:
+    """Raise ValueError where shapes, labels, probabilities and names do not fit together."""
     count = len(p.rel_path) if p.rel_path.ndim == 1 else 0
     if not count or p.probs.ndim != 2 or not p.probs.shape[1]:
-        return 'there are no images, or no classes'
+        raise ValueError('there are no images, or no classes')
     if any(array.shape != (count,) for array in (p.label, p.group, p.probs[:, 0])):
-        return 'the arrays have different numbers of images'
+        raise ValueError('the arrays have different numbers of images')
     if p.label.min() < 0 or p.label.max() >= p.probs.shape[1]:
-        return f'a label lies outside 0..{p.probs.shape[1] - 1}'
+        raise ValueError(f'a label lies outside 0..{p.probs.shape[1] - 1}')
     with np.errstate(invalid='ignore', over='ignore'):
         fine = (p.probs >= 0).all(axis=1) & (np.abs(p.probs.sum(axis=1) - 1) < 1e-3)
     if not fine.all():
         name = str(p.rel_path[~fine][0])
-        return f'the probabilities of {name!r} are negative, not finite or do not sum to 1'
+        raise ValueError(f'the probabilities of {name!r} are not finite or do not sum to 1')
     unique, counts = np.unique(p.rel_path, return_counts=True)
     if counts.max() > 1:
-        return f'{str(unique[counts.argmax()])!r} occurs {counts.max()} times'
-    return None
+        raise ValueError(f'{str(unique[counts.argmax()])!r} occurs {counts.max()} times')
 
 
 def fingerprint(predictions: Predictions) -> str:

@@ -1,53 +1,18 @@
-"""Checkpoint files: written whole, verified, the newest whole one, and weights put into a model."""
+"""Checkpoint files: verified, the newest whole one, and weights put into a model."""
 
 import logging
-import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .files import UNFINISHED, fsync_folder
 
 LAST = 'last_checkpoint'
 _NUMBERED = re.compile(r'_(\d+)\.pth$')
-
-
-@contextmanager
-def saved_whole(path: Path) -> Iterator[Path]:
-    """Let a file appear whole or not at all: the body writes another one beside it.
-
-    Args:
-        path: The file.
-
-    Yields:
-        Where the body writes. It is synced and renamed, or removed if the body raises.
-
-    Raises:
-        InputError: The disk is full or not writable.
-    """
-    unfinished = path.with_name(f'.{path.name}{UNFINISHED}')
-    try:
-        unfinished.unlink(missing_ok=True)  # a killed run's, or a link
-        try:
-            yield unfinished
-            with open(unfinished, 'rb') as file:
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        fsync_folder(path.parent)
-    except OSError as error:
-        raise InputError(
-            f'the checkpoint {path} cannot be written ({error.strerror}); what was written '
-            'before it is kept. Correct this, then continue with --resume',
-            code='runner.checkpoint_not_written',
-        ) from error
 
 
 def check_whole(path: str | Path) -> None:
@@ -56,11 +21,9 @@ def check_whole(path: str | Path) -> None:
     torch writes a checksum of each part into the file. Files of torch before 1.6 have none.
     """
     with open(path, 'rb') as file:
-        zipped = file.read(4) == b'PK\x03\x04'
-    problem = ''
-    if not zipped:
-        problem = '' if os.path.getsize(path) else 'it is empty'
-    else:
+        start = file.read(4)
+    problem = '' if start else 'it is empty'
+    if start == b'PK\x03\x04':
         try:
             with zipfile.ZipFile(path) as archive:
                 bad = archive.testzip()
@@ -84,7 +47,7 @@ def newest_whole(folder: str | Path) -> str | None:
         InputError: there are checkpoints, and all are damaged.
     """
     problems = []
-    for path in _newest_first(Path(folder), _named(Path(folder))):
+    for path in _newest_first(Path(folder)):
         try:
             check_whole(path)
         except InputError as error:
@@ -95,45 +58,38 @@ def newest_whole(folder: str | Path) -> str | None:
         return str(path)
     if problems:
         raise InputError(
-            f'--resume: no checkpoint of {folder} is whole. '
-            + '; '.join(problems)
-            + '. Remove them to train from the start',
+            f'--resume: no checkpoint of {folder} is whole. {"; ".join(problems)}. Remove them to '
+            'train from the start',
             code='runner.no_whole_checkpoint',
         )
     print_log(f'{folder} has no checkpoint: training begins at the start', 'current')
     return None
 
 
-def _named(folder: Path) -> Path | None:
-    """The file that ``last_checkpoint`` names, in its folder first: that may have been moved."""
+def _newest_first(folder: Path) -> list[Path]:
     last = folder / LAST
-    named = Path(last.read_text('utf-8', 'replace').strip()) if last.is_file() else Path()
-    if not named.name:
-        return None
-    for path in (folder / named.name, named):
-        if path.is_file():
-            return path
-    print_log(f'{last} names {named}, which does not exist', 'current', logging.WARN)
-    return None
-
-
-def _newest_first(folder: Path, named: Path | None) -> list[Path]:
-    where = {folder, named.parent} if named else {folder}
-    found = {p.resolve(): p for place in where for p in place.glob('*_*.pth') if _step(p) >= 0}
-    if named:
-        found.pop(named.resolve(), None)
-    rest = [path for path in found.values() if not path.name.startswith('best_')]
-    rest.sort(key=lambda path: (path.stat().st_mtime_ns, _step(path)), reverse=True)
+    said = Path(last.read_text('utf-8', 'replace').strip() if last.is_file() else '')
+    places = (folder / said.name, said)  # the folder may have been moved since
+    named = next((path for path in places if path.is_file()), None)
+    if said.name and not named:
+        print_log(f'{last} names {said}, which does not exist', 'current', logging.WARN)
+    found = [
+        path
+        for place in {folder, named.parent if named else folder}
+        for path in place.glob('*_*.pth')
+        if _NUMBERED.search(path.name) and not path.name.startswith('best_')
+    ]
+    found.sort(key=_age, reverse=True)
     if not named:
-        return rest
-    time, step = named.stat().st_mtime_ns, _step(named)
-    newer = [p for p in rest if p.stat().st_mtime_ns > time and _step(p) > step]
-    return [*newer, named, *(p for p in rest if p not in newer)]
+        return found
+    newer = [p for p in found if all(a > b for a, b in zip(_age(p), _age(named), strict=True))]
+    return list(dict.fromkeys([*newer, named, *found]))
 
 
-def _step(path: Path) -> int:
-    match = _NUMBERED.search(path.name)
-    return int(match[1]) if match else -1
+def _age(path: Path) -> tuple[int, int]:
+    """When a checkpoint was written, and after which epoch or step."""
+    number = _NUMBERED.search(path.name)
+    return path.stat().st_mtime_ns, int(number[1]) if number else -1
 
 
 def take_weights(
@@ -157,8 +113,7 @@ def take_weights(
         fit = {n: v for n, v in state.items() if n in own and v.shape == own[n].shape}
         if not fit:
             raise _misfit(source, f'none of its {len(state)} weights is one of the model')
-        left = [*(n for n in state if n not in fit), *(n for n in own if n not in fit)]
-        left = list(dict.fromkeys(left))
+        left = [name for name in {**state, **own} if name not in fit]
         model.load_state_dict(fit, strict=False)
         print_log(
             f'{source}: {len(fit)} of {len(own)} weights are taken, as load_partly=True allows'
@@ -169,8 +124,6 @@ def take_weights(
         return
     try:
         missing, unexpected = model.load_state_dict(state, strict=False)
-    except InputError:
-        raise
     except RuntimeError as error:  # torch's: shapes
         raise _misfit(source, ' '.join(str(error).split('\n\t')[1:]) or str(error)) from error
     problems = []

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import logging
 import math
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -25,57 +23,24 @@ UNFINISHED = '.part'  # how a file's name ends while it is written
 def cache_dir(*names: str) -> Path:
     """A folder of the cache, shared between runs; not created here.
 
-    ``$LMMREG_CACHE/<names>``, by default ``~/.cache/mmpretrain_lmmreg/<names>``. A warning is
-    logged, once a process, where others may have put files there: where another user owns one of
-    the folders, or all may write.
+    ``$LMMREG_CACHE/<names>``, by default ``~/.cache/mmpretrain_lmmreg/<names>``.
 
     Example:
         >>> cache_dir('features').name
         'features'
     """
-    folder = _cache_root()
-    for name in ('', *names):
-        folder /= name
-        _warn_if_shared(folder)
-    return folder
-
-
-def _cache_root() -> Path:
-    return Path(os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg').expanduser()
-
-
-def _warn_if_shared(folder: Path) -> None:
-    with suppress(OSError):  # it does not exist, and will be made as one's own
-        state = folder.stat()
-        if state.st_uid != os.geteuid():
-            _warn(folder, 'belongs to another user')
-        elif state.st_mode & 0o002:
-            _warn(folder, 'can be written by all users')
-
-
-@cache
-def _warn(folder: Path, problem: str) -> None:
-    from mmengine.logging import print_log  # imports torch; this module is read without it
-
-    print_log(
-        f'the cache folder {folder} {problem}: others can change what is read there. Set '
-        'LMMREG_CACHE to a folder of your own, or correct its owner and mode',
-        'current',
-        level=logging.WARNING,
-    )
+    root = Path(os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg')
+    return root.expanduser().joinpath(*names)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; new ones of the cache are for their owner alone.
+    """Make a folder and those above it.
 
     Raises:
         InputError: It cannot be made.
     """
-    root = _cache_root()
     try:
-        for each in [*reversed(folder.parents), folder]:
-            if not each.is_dir():
-                each.mkdir(0o700 if each.is_relative_to(root) else 0o777, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
             f'the folder {folder} cannot be made ({error.strerror}): name another one',
@@ -103,7 +68,7 @@ def save_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
         path: The file.
 
     Yields:
-        The temporary file, open for writing bytes.
+        The temporary file, open for writing bytes; ``name`` is its path.
 
     Example:
         >>> with save_atomic('numbers.txt') as file:
@@ -112,7 +77,7 @@ def save_atomic(path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     make_folder(path.parent)
     descriptor, temporary = _open_temporary(path)
-    with os.fdopen(descriptor, 'wb') as file:
+    with open(temporary, 'wb', opener=lambda *_: descriptor) as file:
         try:
             yield file
             file.flush()
@@ -134,9 +99,10 @@ def _open_temporary(path: Path) -> tuple[int, Path]:
             os.ftruncate(descriptor, 0)
             return descriptor, temporary
         os.close(descriptor)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    os.fchmod(descriptor, 0o666 & ~_umask())
-    return descriptor, Path(name)
+    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(4)}{UNFINISHED}')
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    _locked(descriptor, temporary)
+    return descriptor, temporary
 
 
 def _locked(descriptor: int, path: Path) -> bool:
@@ -156,12 +122,6 @@ def remove_unfinished(folder: Path) -> None:
                     path.unlink()
             finally:
                 os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def finite(content: Any) -> Any:

@@ -23,6 +23,8 @@ AT_A_TIME = 4096  # rows that are looked at
 IN_MEMORY = 2**30  # bytes of rows up to which all are read at once
 
 _DTYPES = {'F64': torch.float64, 'F32': torch.float32, 'F16': torch.float16, 'BF16': torch.bfloat16}
+# A chunk that cannot be read, and one that was read and is wrong
+WRONG = (OSError, MemoryError, LookupError, TypeError, ValueError, RecursionError)
 _OURS = re.compile(r'\d{6,}-\d+-[0-9a-f]{32}\.safetensors')
 
 
@@ -79,12 +81,9 @@ class VectorTable:
             if not _OURS.fullmatch(path.name) or path.is_symlink():
                 continue
             try:
-                if chunk := _read_header(path):
-                    self._index(chunk)
-            except (OSError, MemoryError) as error:
-                _name_unreadable(path, error)
-            except (LookupError, TypeError, ValueError, RecursionError) as error:
-                _delete(path, str(error))
+                self._index(_read_header(path))
+            except WRONG as error:
+                _pass_over(path, error)
 
     def _index(self, chunk: _Chunk) -> None:
         start = self._starts[-1]
@@ -117,11 +116,9 @@ class VectorTable:
             try:
                 if file_checksum(chunk.path, chunk.offset) == chunk.checksum:
                     continue
-                _delete(chunk.path, 'checksum of its rows')
-            except FileNotFoundError:  # another process found it damaged
-                pass
-            except (OSError, MemoryError) as error:
-                _name_unreadable(chunk.path, error)
+                raise ValueError('checksum of its rows')
+            except WRONG as error:
+                _pass_over(chunk.path, error)
             lost.update(range(self._starts[number], self._starts[number + 1]))
         if lost:
             self._rows = {key: row for key, row in self._rows.items() if row not in lost}
@@ -214,13 +211,8 @@ def chunk_metadata(
     return {**about, FIELD: json_checksum({**about, 'shape': list(shape), 'dtype': dtype})}
 
 
-def _read_header(path: Path) -> _Chunk | None:
-    """What a chunk says of its rows, compared; None for one in the form of an earlier version.
-
-    Raises:
-        OSError, MemoryError: It cannot be read.
-        LookupError, TypeError, ValueError, RecursionError: It was read, and is wrong.
-    """
+def _read_header(path: Path) -> _Chunk:
+    """What a chunk says of its rows, compared with its checksum; raises one of ``WRONG``."""
     with open(path, 'rb') as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), 'little')
@@ -228,8 +220,6 @@ def _read_header(path: Path) -> _Chunk | None:
             raise ValueError('cut')
         header = json.loads(file.read(length))
     about, form = header['__metadata__'], header['rows']
-    if about.keys() == {'keys', 'sum', 'head'}:
-        return None
     shape, dtype, keys = form['shape'], form['dtype'], json.loads(about['keys'])
     if about != chunk_metadata(keys, shape, dtype, about['rows']):
         raise ValueError('checksum of its keys')
@@ -239,19 +229,13 @@ def _read_header(path: Path) -> _Chunk | None:
     return _Chunk(path, keys, shape[1], _DTYPES[dtype], 8 + length, about['rows'])
 
 
-def _delete(path: Path, reason: str) -> None:
-    print_log(
-        f'{path} is damaged ({reason}) and is deleted; its rows are computed again',
-        'current',
-        level=logging.WARNING,
-    )
-    path.unlink(missing_ok=True)
-
-
-def _name_unreadable(path: Path, error: BaseException) -> None:
-    print_log(
-        f'{path} cannot be read ({error}) and is left as it is; its rows are computed again. '
-        'Correct what keeps it from being read, or set LMMREG_CACHE to another folder',
-        'current',
-        level=logging.WARNING,
-    )
+def _pass_over(path: Path, error: BaseException) -> None:
+    """Name a chunk whose rows are computed again; one that was read and is wrong is deleted."""
+    if isinstance(error, FileNotFoundError):  # another process found it damaged
+        return
+    if isinstance(error, OSError | MemoryError):
+        text = f'cannot be read ({error}) and is left as it is'
+    else:
+        text = f'is damaged ({error}) and is deleted'
+        path.unlink(missing_ok=True)
+    print_log(f'{path} {text}; its rows are computed again', 'current', level=logging.WARNING)

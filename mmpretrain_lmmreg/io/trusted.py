@@ -1,6 +1,7 @@
 """Checkpoints are read as data: a list of allowed classes, and nothing in them is run."""
 
 import codecs
+import contextlib
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ from torch.serialization import add_safe_globals, get_safe_globals
 
 from ..errors import InputError, MissingInputError
 from .checkpoints import check_whole
+from .files import wrong_part
 
 TRUST = 'LMMREG_TRUST_CHECKPOINTS'  # 1: old files that the user trusts may hold any class
 
@@ -22,6 +24,17 @@ TRUST = 'LMMREG_TRUST_CHECKPOINTS'  # 1: old files that the user trusts may hold
 _REFUSED = re.compile(
     r'(GLOBAL \S+) (?:was not an allowed|whose module)|(?:unrecognized function|but got) (.+)'
 )
+# What its fields must look like, where they are there; see wrong_part
+FORM = {
+    'meta?': {
+        'epoch?': int,
+        'iter?': int,
+        'seed?': (int, type(None)),
+        'dataset_meta?': {'classes?': (list, tuple, type(None))},
+    },
+    'message_hub?': {'log_scalars': dict, 'runtime_info': dict, 'resumed_keys': dict},
+    'optimizer?': dict,
+}
 _NUMBERS = (np.bool_, np.int32, np.int64, np.uint8, np.uint32, np.float32, np.float64)
 
 
@@ -94,8 +107,8 @@ def read_checkpoint(filename: str | Path, map_location: Any = None) -> dict[str,
             if filename.startswith(('http://', 'https://')):
                 content = torch.hub.load_state_dict_from_url(filename, **how)
             else:
-                filename = _local(filename)
-                check_whole(filename)
+                filename = os.path.expanduser(filename)
+                _check_file(filename)
                 content = torch.load(filename, **how)
         except (InputError, MemoryError, OSError):
             raise
@@ -104,18 +117,17 @@ def read_checkpoint(filename: str | Path, map_location: Any = None) -> dict[str,
     return _checked(filename, content)
 
 
-def _local(filename: str) -> str:
+def _check_file(filename: str) -> None:
     if '://' in filename:
         raise InputError(
             f'{filename}: download this checkpoint and give the file',
             code='runner.checkpoint_address',
         )
-    filename = os.path.expanduser(filename)
     if not os.path.isfile(filename):
         raise MissingInputError(
-            f'checkpoint: there is no file {filename}', code='runner.checkpoint_missing'
+            f'checkpoint: there is no file {filename}', code='config.no_checkpoint'
         )
-    return filename
+    check_whole(filename)
 
 
 def _allowing(more: list[Any]) -> Any:
@@ -123,8 +135,6 @@ def _allowing(more: list[Any]) -> Any:
     if hasattr(torch.serialization, 'safe_globals'):
         known = get_safe_globals()  # which the context would remove at its end
         return torch.serialization.safe_globals([each for each in more if each not in known])
-    import contextlib
-
     add_safe_globals(more)
     return contextlib.nullcontext()
 
@@ -157,64 +167,30 @@ def _is_weights(field: Any) -> bool:
     )
 
 
-def _is_count(field: Any) -> bool:
-    return type(field) is int and field >= 0
-
-
-def _is_names(field: Any) -> bool:
-    return isinstance(field, list | tuple) and all(isinstance(name, str) for name in field)
-
-
-def _is_hub(field: Any) -> bool:
-    parts = ('log_scalars', 'runtime_info', 'resumed_keys')
-    return isinstance(field, dict) and all(isinstance(field.get(part), dict) for part in parts)
-
-
-# what a field holds, and how that is told; a field that is absent or None is nobody's mistake
-_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    'state_dict': ('weights by name', _is_weights),
-    'ema_state_dict': ('weights by name', _is_weights),
-    'optimizer': ('the state of an optimizer', lambda field: isinstance(field, dict)),
-    'message_hub': ("mmengine's log values", _is_hub),
-    'meta': ('a dict', lambda field: isinstance(field, dict)),
-    'meta.epoch': ('a number of epochs', _is_count),
-    'meta.iter': ('a number of steps', _is_count),
-    'meta.seed': ('a whole number', lambda field: type(field) is int),
-    'meta.dataset_meta': ('a dict', lambda field: isinstance(field, dict)),
-    'meta.dataset_meta.classes': ('names', _is_names),
-}
-
-
 def _checked(filename: str, content: Any) -> dict[str, Any]:
     """The checkpoint, if its fields have the right types and its weights are finite."""
     if _is_weights(content) and content:
         content = dict(state_dict=content)
-    if not isinstance(content, dict) or content.get('state_dict') is None:
+    if not isinstance(content, dict):
+        content = {}
+    fields = {name: field for name, field in content.items() if field is not None}
+    weights = {name: fields.get(name, {}) for name in ('state_dict', 'ema_state_dict')}
+    wrong = wrong_part(fields, FORM) if 'state_dict' in fields else 'it holds no state_dict'
+    for name, state in weights.items():
+        if not wrong and not _is_weights(state):
+            wrong = f'field "{name}" must hold weights by name'
+    if wrong:
         raise InputError(
-            f'{filename} is not a checkpoint: it holds no weights (no state_dict); give one that '
-            'tools/train.py wrote',
+            f'{filename} is no checkpoint of tools/train.py, or damaged: {wrong}; take another one '
+            'of the run',
             code='runner.checkpoint_form',
         )
-    if content.get('meta') is None:
-        content['meta'] = {}
-    for name, (what, is_it) in _FIELDS.items():
-        field: Any = content
-        for part in name.split('.'):
-            field = field.get(part) if field is not None else None
-        if field is not None and not is_it(field):
+    for name, value in (pair for state in weights.values() for pair in state.items()):
+        if not value.isfinite().all():
             raise InputError(
-                f'{filename} is damaged, or of another program: {name} should hold {what}; take '
-                'another checkpoint of the run',
-                code='runner.checkpoint_form',
+                f'{filename} is damaged, or its training diverged: the weight {name} holds a '
+                'value that is not finite; take an earlier checkpoint of the run, or train again',
+                code='runner.checkpoint_not_finite',
             )
-    content['meta'].pop('config', None)
-    for part in ('state_dict', 'ema_state_dict'):
-        for name, value in (content.get(part) or {}).items():
-            if not value.isfinite().all():
-                raise InputError(
-                    f'{filename} is damaged, or its training diverged: the weight {name} holds a '
-                    'value that is not finite; take an earlier checkpoint of the run, or train '
-                    'again',
-                    code='runner.checkpoint_not_finite',
-                )
-    return content
+    fields.setdefault('meta', {}).pop('config', None)
+    return fields

@@ -15,10 +15,11 @@ from mmengine.fileio import LocalBackend
 from mmengine.logging import MessageHub
 
 from mmpretrain_lmmreg.hooks.checkpoint import AtomicCheckpointHook
-from mmpretrain_lmmreg.io.checkpoints import LAST, newest_whole, saved_whole
+from mmpretrain_lmmreg.io.checkpoints import LAST, newest_whole
+from mmpretrain_lmmreg.io.files import save_atomic
 from mmpretrain_lmmreg.io.trusted import read_checkpoint
 
-CALLS = 14  # one more than a resumed run that saves a checkpoint makes
+CALLS = 12  # one more than a resumed run that saves a checkpoint makes
 MODES = ('before', 'half', 'after', 'unsynced')
 
 
@@ -78,7 +79,7 @@ class Writer:
     """A file whose writes the disk counts."""
 
     def __init__(self, disk: Disk, file) -> None:
-        self.disk, self.file = disk, file
+        self.disk, self.file, self.name = disk, file, file.name
         disk.unsynced[os.fstat(file.fileno()).st_ino] = os.dup(file.fileno())
 
     def write(self, content) -> None:
@@ -114,9 +115,9 @@ def saving_hook(folder, keep: int, accuracies: dict[int, float] | None = None):
 
     def save_checkpoint(out, filename, *args, meta, **kwargs):
         content = dict(state(meta['epoch']), message_hub=hub.state_dict())
-        with saved_whole(Path(out, filename)) as unfinished, io.BytesIO() as buffer:
+        with save_atomic(Path(out, filename)) as file, io.BytesIO() as buffer:
             torch.save(content, buffer)
-            LocalBackend().put(buffer.getvalue(), unfinished)
+            LocalBackend().put(buffer.getvalue(), file.name)
 
     runner = SimpleNamespace(
         work_dir=str(folder),

@@ -2,14 +2,16 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 import torch
 from refused import refused
 
 from mmpretrain_lmmreg.errors import InputError
-from mmpretrain_lmmreg.io.checkpoints import LAST, check_whole, newest_whole, saved_whole
+from mmpretrain_lmmreg.io.checkpoints import LAST, check_whole, newest_whole
 from mmpretrain_lmmreg.io.trusted import read_checkpoint
+from mmpretrain_lmmreg.runner import LMMRegRunner
 
 
 def state(step: int) -> dict:
@@ -26,8 +28,7 @@ def two(tmp_path):
     """A work folder with the checkpoints of epochs 1 and 2; gives their paths."""
     paths = [tmp_path / f'epoch_{step}.pth' for step in (1, 2)]
     for step, path in enumerate(paths, 1):
-        with saved_whole(path) as unfinished:
-            torch.save(state(step), unfinished)
+        torch.save(state(step), path)
         os.utime(path, ns=(step * 10**9, step * 10**9))
     (tmp_path / LAST).write_text(str(paths[1]))
     return paths
@@ -97,16 +98,14 @@ def test_newer_than_last_checkpoint_says(two, tmp_path):
     assert newest_whole(tmp_path / 'none') is None
 
 
-def test_full_disk_is_one_message_and_leaves_nothing_half_written(two, tmp_path, monkeypatch):
-    before = sorted(tmp_path.iterdir())
-
+def test_full_disk_is_one_message_and_leaves_nothing_half_written(tiny_config, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
+    runner = LMMRegRunner.from_cfg(tiny_config)
+    runner.train()
+    before = sorted(Path(runner.work_dir).iterdir())
     monkeypatch.setattr(os, 'fsync', full)
-    with (
-        refused('runner.checkpoint_not_written', match=r'epoch_3\.pth .*No space left'),
-        saved_whole(tmp_path / 'epoch_3.pth') as unfinished,
-    ):
-        torch.save(state(3), unfinished)
-    assert sorted(tmp_path.iterdir()) == before
+    with refused('runner.checkpoint_not_written', match=r'epoch_3\.pth .*No space left'):
+        runner.save_checkpoint(runner.work_dir, 'epoch_3.pth')
+    assert sorted(Path(runner.work_dir).iterdir()) == before

@@ -34,17 +34,13 @@ def test_training_of_no_steps_is_refused(tiny_config, changes):
         LMMRegRunner.from_cfg(tiny_config).train()
 
 
-def test_one_batch_of_all_images_is_enough(tiny_config):
+def test_one_batch_of_all_images_is_enough_and_loaders_without_workers_do_not_persist(tiny_config):
     tiny_config.train_dataloader.update(drop_last=True, batch_size=24)
+    for name in ('train_dataloader', 'val_dataloader'):
+        tiny_config[name].persistent_workers = True  # as mmpretrain's train.py adds
     runner = LMMRegRunner.from_cfg(tiny_config)
     runner.train()
     assert runner.iter == tiny_config.train_cfg.max_epochs
-
-
-def test_loaders_without_workers_do_not_persist(tiny_config):
-    for name in ('train_dataloader', 'val_dataloader'):
-        tiny_config[name].persistent_workers = True  # as mmpretrain's train.py adds
-    LMMRegRunner.from_cfg(tiny_config).train()
 
 
 def test_a_config_is_formatted_once_until_it_changes(tiny_config, monkeypatch):

@@ -13,7 +13,6 @@ from mmpretrain_lmmreg.config import config_folder, load_config, method_file
 from mmpretrain_lmmreg.errors import InputError
 
 DEMO = config_folder() / 'lmmreg_demo.py'
-METHODS = sorted(path.stem for path in (config_folder() / 'methods').glob('*.py'))
 NAN = float('nan')
 HEAD, DATA, HOOKS = 'model.head.', 'train_dataloader.dataset.', 'default_hooks.'
 
@@ -35,50 +34,25 @@ def problems(options: dict, method: str | None = None) -> list[tuple[str, str]]:
     return setting_problems(cfg)
 
 
-@pytest.mark.parametrize('method', METHODS)
-def test_methods_that_come_along_pass(method):
-    assert problems({}, method) == []
-
-
-@pytest.mark.parametrize('path', sorted(config_folder().glob('lmmreg_[beu]*.py')), ids=str)
-def test_configs_that_come_along_pass(path):
-    assert setting_problems(Config.fromfile(path)) == []
-
-
 @pytest.mark.parametrize(
     ('key', 'value', 'expected'),
     [
         (HEAD + 'alpha', NAN, 'finite, not nan'),
-        (HEAD + 'alpha', 'abc', "float, not 'abc'"),
         (HEAD + 'alpha', None, 'float, not None'),
-        (HEAD + 'alpha', True, 'float, not True'),
         (HEAD + 'normalize', 'maybe', "bool, not 'maybe'"),
-        (HEAD + 'in_channels', -1, 'a whole number, at least 1, not -1'),
-        (HOOKS + 'class_means.shuffled', 'yes', "bool, not 'yes'"),
         (HOOKS + 'class_means.templates', 'a {}', "Sequence[str] | None, not 'a {}'"),
         (HOOKS + 'checkpoint.interval', 0, 'a whole number, at least 1 or -1, not 0'),
         (DATA + 'shots', 1.5, 'int | None, not 1.5'),
-        (DATA + 'described_only', 0.3, 'bool, not 0.3'),
-        ('model.data_preprocessor.mean', [1], 'three numbers, not [1]'),
-        ('model.data_preprocessor.std', [1, 0, 1], 'three positive numbers, not [1, 0, 1]'),
-        ('model.backbone.image_size', 'x', "int | None, not 'x'"),
         ('train_cfg.max_epochs', 0, 'a whole number, at least 1, not 0'),
-        ('train_cfg.max_epochs', -1, 'a whole number, at least 1, not -1'),
         ('train_cfg.max_epochs', 1.5, 'int, not 1.5'),
-        ('train_cfg.val_interval', 0, 'a whole number, at least 1, not 0'),
         ('train_dataloader.num_workers', 'two', "a whole number, at least 0, not 'two'"),
         ('randomness.seed', 'abc', "a whole number, at least 0, not 'abc'"),
-        ('randomness.seed', 2**32, 'less than 4294967296, as NumPy asks, not 4294967296'),
         ('val_evaluator.topk', 9, 'from 1 to the 6 classes, not 9'),
         ('optim_wrapper.optimizer.lr', 'fast', "float | Tensor, not 'fast'"),
         ('optim_wrapper.clip_grad', 3, 'Optional[dict], not 3'),
         ('resume', 'maybe', "bool, not 'maybe'"),
         ('train_dataloader', 3, 'Union[DataLoader, Dict, NoneType], not 3'),
-        (
-            'log_level',
-            'LOUD',
-            "one of CRITICAL, ERROR, WARNING, INFO, DEBUG, NOTSET, not 'LOUD'",
-        ),
+        ('log_level', 'LOUD', "one of CRITICAL, ERROR, WARNING, INFO, DEBUG, NOTSET, not 'LOUD'"),
     ],
 )
 def test_values(key, value, expected):
@@ -90,15 +64,10 @@ def test_values(key, value, expected):
     [
         (HEAD + 'alhpa', 'ClassMeanRegHead; did you mean alpha?'),
         (HEAD + 'cal_ac', 'ClassMeanRegHead; did you mean cal_acc?'),  # of mmpretrain's ClsHead
-        ('model.backbone.precison', 'OpenCLIPVisual; did you mean precision?'),
         ('model.haed', 'ImageClassifier'),
         (HOOKS + 'checkpoint.intervall', 'AtomicCheckpointHook; did you mean interval?'),
-        (HOOKS + 'class_means.shufled', 'ClassMeanHook; did you mean shuffled?'),
-        (DATA + 'descibed_only', 'DemoActions; did you mean described_only?'),
         ('train_dataloader.sampler.shufle', 'DefaultSampler; did you mean shuffle?'),
         ('train_dataloader.batchsize', 'DataLoader; did you mean batch_size?'),
-        ('train_cfg.min_iter', 'FrozenTrunkTrainLoop; did you mean min_iters?'),
-        ('train_cfg.max_epoch', 'FrozenTrunkTrainLoop; did you mean max_epochs?'),
         ('optim_wrapper.optimizer.lrr', 'Adam; did you mean lr?'),
         ('optim_wrapper.clip_grad.max_norms', 'clip_grad_norm_; did you mean max_norm?'),
         ('randomness.sed', 'set_randomness; did you mean seed?'),
@@ -114,7 +83,6 @@ def test_names(key, near):
     [
         ('optim_wrapper.optimizer', 'Adm', 'Adam'),
         ('model.head', 'ClassMeanRegHed', 'ClassMeanRegHead'),
-        ('train_cfg', 'FrozenTrunkTrainLop', 'FrozenTrunkTrainLoop'),
         ('train_dataloader.dataset.pipeline.0', 'LoadPictur', 'LoadPicture'),
     ],
 )
@@ -131,21 +99,12 @@ def test_types(key, value, near):
         (None, 'optim_wrapper.optimizer.lr', -1, 'Invalid learning rate: -1'),
         (None, HEAD + 'alpha', -1, 'alpha=-1 must be at least 0'),
         (None, HEAD + 'fc_init', 'zero', "fc_init='zero' is unknown"),
-        (None, HOOKS + 'class_means.source', 'texts', "source='texts' is unknown"),
-        (None, DATA + 'shots', 0, 'shots=0 must be at least 1'),
         (None, DATA + 'val_fraction', 1, 'val_fraction=1 must be less than 1'),
         (None, DATA + 'split', 'trian', "split='trian' is unknown; choose one of 'train', 'val'"),
-        (None, 'model.backbone.trainable', 'projj', "trainable='projj' is unknown"),
-        ('gda', HEAD + 'alpha', -1, 'alpha=-1 must be at least 0'),
-        ('tip_adapter', HEAD + 'beta', -1, 'beta=-1 must be at least 0'),
         ('labo', HEAD + 'concepts_per_class', 0, 'concepts_per_class=0 must be at least 1'),
-        ('labo', HEAD + 'coverage', -1, 'coverage=-1 must be at least 0'),
-        ('clip_a_self', HEAD + 'ratio', 2, 'ratio=2 must be between 0 and 1'),
         ('wise_ft', HEAD + 'mix', 2, 'mix=2 must be between 0 and 1'),
         ('logreg', HEAD + 'C', 0, 'C=0 must be at least 1e-12'),
-        ('logreg', HEAD + 'max_iter', 0, 'max_iter=0 must be at least 1'),
         ('coop', HEAD + 'length', 0, 'length=0 must be at least 1'),
-        ('zero_shot', HEAD + 'logit_scale', -1, 'logit_scale=-1 must be at least 0'),
         ('l2_sp', 'model.l2_sp', -1, 'l2_sp=-1 must be at least 0'),
         ('mean_start', HEAD + 'images', 'x', "images='x' is unknown"),
     ],
@@ -180,11 +139,6 @@ def test_other_components_options_are_left_alone():
         ),
     }
     assert problems(options) == []
-
-
-def test_a_large_alpha_is_a_users_choice():
-    assert problems({HEAD + 'alpha': 1e30}) == []
-    assert problems({HEAD + 'alpha': 0}) == []
 
 
 LAZY = """

@@ -273,21 +273,12 @@ def test_bad_input_is_refused_before_anything_is_written(
     assert not (tmp_path / 'work').exists()
 
 
-@pytest.mark.parametrize('name', ['train', 'test'])
-def test_a_config_without_model_and_data(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize('option', [[], ['--auto-scale-lr']])
+def test_a_config_without_model_and_data(tmp_path, monkeypatch, option):
     (path := tmp_path / 'x.py').write_text('a = 1')
-    monkeypatch.setattr(sys, 'argv', ['tool.py', str(path), *[str(path)] * (name == 'test')])
-    monkeypatch.setattr(upstream, 'check_files', lambda *_: None)
-    with refused('config.incomplete', match=f'model, {name}_dataloader'):
-        getattr(upstream, name)()
-
-
-def test_auto_scale_lr_needs_a_base(monkeypatch):
-    tool = upstream.upstream_tool('train')
-    monkeypatch.setattr(upstream, 'upstream_tool', lambda name: tool)
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(ROOT / 'setup.py'), '--auto-scale-lr'])
-    monkeypatch.setattr(upstream, 'load_config', lambda file, on: Config(dict(model={})))
-    with refused('config.bad_option', match='setup.py .* Add auto_scale_lr'):
+    monkeypatch.setattr(sys, 'argv', ['train.py', str(path), *option])
+    lacking = 'optim_wrapper' + ', auto_scale_lr' * len(option) + ':'
+    with refused('config.incomplete', match=f'has no model, train_dataloader, .*{lacking}'):
         upstream.train()
 
 
@@ -330,7 +321,8 @@ class TestConfig:
 
     def test_launcher_without_its_variables(self):
         with refused(
-            'config.launcher', match='RANK, WORLD_SIZE, LOCAL_RANK is not set.*dist_train'
+            'config.launcher',
+            match='RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR is not set.*dist_train',
         ):
             launchers.adapt_launcher(Config(dict(launcher='pytorch')))
 

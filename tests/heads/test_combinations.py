@@ -126,7 +126,7 @@ def test_weights_of_a_loss_by_hand():
 @pytest.mark.parametrize(
     ('method', 'options', 'code'),
     [
-        ('logreg', {}, 'hooks.nothing_trains'),
+        ('logreg', {}, 'hooks.labels_are_not_read'),
         ('nola', {}, 'hooks.no_class_weight'),
         (
             'nola',
