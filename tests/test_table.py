@@ -200,7 +200,7 @@ def test_name_of_weights_tells_shape_type_and_bytes(other):
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(st.lists(st.text(max_size=3), max_size=5), max_size=6), st.randoms())
 def test_a_table_holds_the_last_row_of_any_key(log, tmp_path, additions, random):

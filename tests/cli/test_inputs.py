@@ -1,7 +1,9 @@
 import pytest
+from refused import refused
 
-from mmpretrain_lmmreg.cli.inputs import missing_inputs
+from mmpretrain_lmmreg.cli.inputs import check_inputs, missing_inputs
 from mmpretrain_lmmreg.descriptions import AttachDescriptions
+from mmpretrain_lmmreg.errors import MissingInputError
 from mmpretrain_lmmreg.heads import ClassMeanRegHead
 
 
@@ -23,6 +25,9 @@ def test_everything_missing_is_listed_in_order(tiny_config, tmp_path):
     assert f"'{tmp_path}/nowhere/descriptions.jsonl'" in descriptions
     assert 'mmpretrain-lmmreg describe' in descriptions
     assert missing_inputs(tiny_config, training=False) == [images]
+    words = '(?s)3 inputs are missing; make them in this order:\n  1. the weights.*  2. .*  3. '
+    with refused('config.inputs_missing', MissingInputError, match=words):
+        check_inputs(tiny_config, training=True)
 
 
 def test_baseline_needs_no_descriptions(tiny_config, tmp_path):

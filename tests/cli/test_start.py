@@ -113,27 +113,25 @@ def image_in_both(folder):
     (folder / 'list.json').write_text(json.dumps(rows))
 
 
-@pytest.mark.parametrize(
-    ('spoil', 'options'),
-    [
-        (broken_image, []),
-        (image_in_both, ['train_dataloader.dataset.ann_file=list.json']),
-        (None, ['model.head.alhpa=3']),
-        (None, ['modle.head.alpha=3']),
-        (None, ['model.head.num_classes=7']),
-        (None, ['model.backbone.pretrained=lost.pt']),
-    ],
-)
-def test_a_refused_start_leaves_a_good_run_as_it_was(own, monkeypatch, capfd, spoil, options):
+def test_a_refused_start_leaves_a_good_run_as_it_was(own, monkeypatch, capfd):
     train(monkeypatch)
     kept = [Path('run', name) for name in ('own.py', 'results/run.json', 'results/test.npz')]
     before = [path.read_bytes() for path in kept]
-    if spoil:
-        spoil(own)
+    image_in_both(own)
+    for options in (
+        ['train_dataloader.dataset.ann_file=list.json'],
+        ['model.head.alhpa=3'],
+        ['model.head.num_classes=7'],
+        ['model.backbone.pretrained=lost.pt'],
+    ):
+        with pytest.raises(SystemExit, match='2'):
+            train(monkeypatch, '--cfg-options', *options)
+        assert [path.read_bytes() for path in kept] == before
+        assert 'Traceback' not in capfd.readouterr().err
+    broken_image(own)
     with pytest.raises(SystemExit, match='2'):
-        train(monkeypatch, *(['--cfg-options', *options] if options else []))
+        train(monkeypatch)
     assert [path.read_bytes() for path in kept] == before
-    assert 'Traceback' not in capfd.readouterr().err
 
     def ask():
         assert predict.run(predict.parser().parse_args()) == 0
@@ -161,16 +159,12 @@ def test_pictures_of_both_splits_are_named_before_the_first_epoch(own, monkeypat
     assert not list(Path('run').glob('*.pth')) and not Path('run', 'results').exists()
 
 
-@pytest.mark.parametrize('loops', [[], ['test_cfg.type=TestLoop']])
-def test_tta(own, monkeypatch, capfd, loops):
+def test_tta(own, monkeypatch, capfd):
     train(monkeypatch)
-    options = ['--cfg-options', *loops] if loops else []
-    out = call(
-        monkeypatch, capfd, upstream.test, 'own.py', 'run/epoch_1.pth', '--tta', '--work-dir',
-        'run', *options,
-    )  # fmt: off
-    assert 'accuracy/top1' in out
-    assert set(load_run('run')['splits']) == {'test', 'test_tta'}
+    command = [upstream.test, 'own.py', 'run/epoch_1.pth', '--tta', '--work-dir', 'run']
+    for loop in [], ['--cfg-options', 'test_cfg.type=TestLoop']:
+        assert 'accuracy/top1' in call(monkeypatch, capfd, *command, *loop)
+        assert set(load_run('run')['splits']) == {'test', 'test_tta'}
 
 
 def test_many_shots_and_missing_packages(own, monkeypatch, capfd):
