@@ -230,11 +230,8 @@ def _wrong_part(content: Any, form: Any) -> tuple[str, str] | None:
 def digest(content: Any) -> str:
     """Name of a JSON-able content: 16 hex digits that change when it does."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    try:
-        encoded = text.encode(errors='surrogateescape')
-    except UnicodeEncodeError:  # half a surrogate pair, as in a reply that was cut
-        encoded = text.encode(errors='surrogatepass')
-    return hashlib.sha256(encoded).hexdigest()[:16]
+    # half a surrogate pair is in the name of a file that is not UTF-8, and in a reply that was cut
+    return hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]
 
 
 def digest_tensors(tensors: 'Mapping[str, torch.Tensor]') -> str:
