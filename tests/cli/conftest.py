@@ -21,6 +21,17 @@ train_cfg = dict(max_epochs=1)
 """
 
 
+@pytest.fixture(scope='session')
+def cache_of_all(tmp_path_factory):
+    return str(tmp_path_factory.mktemp('cache'))
+
+
+@pytest.fixture
+def drawn_once(cache_of_all, monkeypatch):
+    """The demo's pictures are drawn once for all tests that use this."""
+    monkeypatch.setenv('LMMREG_CACHE', cache_of_all)
+
+
 @pytest.fixture
 def own(tmp_path, pictures, monkeypatch):
     """A copy of ``pictures`` that a test may spoil, with its config beside it."""

@@ -17,15 +17,7 @@ NAN = float('nan')
 HEAD, DATA, HOOKS = 'model.head.', 'train_dataloader.dataset.', 'default_hooks.'
 
 
-@pytest.fixture(scope='module')
-def cache(tmp_path_factory):
-    return str(tmp_path_factory.mktemp('cache'))
-
-
-@pytest.fixture(autouse=True)
-def own_cache(cache, monkeypatch):
-    """The demo's pictures are drawn once for all tests here."""
-    monkeypatch.setenv('LMMREG_CACHE', cache)
+pytestmark = pytest.mark.usefixtures('drawn_once')
 
 
 def problems(options: dict, method: str | None = None) -> list[tuple[str, str]]:
