@@ -118,9 +118,9 @@ def main() -> None:
     new = {name for name in set(sys.modules) - modules if name.partition('.')[0] in PACKAGES}
     assert not new, f'add to FIRST, so that they are compared: {sorted(new)}'
     for replacement in REPLACEMENTS.strip().splitlines():
-        before = snapshot()
         exec(replacement, dict(sys.modules))
-        assert differences(before, snapshot()), f'not noticed: {replacement}'
+        before, after = after, snapshot()
+        assert differences(before, after), f'not noticed: {replacement}'
     print('nothing is replaced')
 
 

@@ -129,8 +129,8 @@ class ResultsHook(Hook):
                 )
             if not sample.pred_score.isfinite().all():
                 raise InputError(
-                    f'the scores of {path} are not finite: the images of its batch are damaged, or '
-                    f'the weights of {runner.cfg.get("load_from") or runner.work_dir} are too large',
+                    f'the scores of {path} are not finite: the images of its batch or '
+                    f'the weights of {runner.cfg.get("load_from") or runner.work_dir} are damaged',
                     code='hooks.scores_not_finite',
                 )
             self.rows[os.path.abspath(path)] = (
