@@ -40,7 +40,7 @@ TOWERS = [
     ),
     dict(timm_model_name='fastvit_t8', timm_pool='avg', timm_proj=None),
     dict(timm_model_name='convnext_atto', timm_pool='', timm_proj='linear'),
-    dict(timm_model_name='resnet18', timm_pool='rot_attn', timm_proj='linear', image_size=224),
+    dict(timm_model_name='resnet18', timm_pool='rot_attn', timm_proj='linear'),
 ]
 
 
