@@ -3,8 +3,7 @@
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,12 +15,13 @@ from ..describe import batch
 from ..describe.convergence import Convergence, choose
 from ..describe.describers import KINDS, NAMES
 from ..describe.merge import merge, reparse
-from ..describe.plan import DescribePlan, check_named
-from ..describe.run import DescribeRun, contents_of, opened
+from ..describe.plan import DescribePlan
+from ..describe.run import contents_of, opened
 from ..describe.state import Tally
 from ..describe.summary import check_path, projection, summarize, tokens
 from ..describe.tasks import ConfigImages, Task, check_replaced
 from ..describe.zero_shot_eval import text_tower
+from ..descriptions.samples import CLASS, names_class
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..io.printing import plain
@@ -49,8 +49,8 @@ def run(args: Namespace) -> int:
             check_replaced(path, start)
     config = load_config(args.config, args.on)
     images = ConfigImages(config, args.split, args.shard)
-    check_named(plan.prompt, args.split, images.classes)
-    job = Job(plan, config, images, args.out or images.descriptions_file(config))
+    _check_named(plan.prompt, args.split, images.classes)
+    job = Job(plan, config, images, args.out or images.descriptions_file())
     if args.merge:
         added = merge(args.merge, job.out, args.reparse, args.count)
         _say(f'{added} records added to {job.out}')
@@ -66,14 +66,14 @@ def run(args: Namespace) -> int:
             every = images if args.shard == _WHOLE else ConfigImages(config, args.split)
             names = {task.image for task in choose(every, args.per_class, args.seed)}
             wanted = [task for task in images if task.image in names]
-        if args.batch_write:
-            return job.write_batch(wanted, args.batch_write)
         if args.preview:
             return job.preview(wanted, args.preview, keep=bool(args.out))
-        if args.batch_read:
-            job.read_batch(wanted, args.batch_read)
+        if args.batch_write or args.batch_read:
+            job.exchange(wanted, args.batch_write, args.batch_read)
         else:
             job.describe(wanted)
+    if args.batch_write:
+        return job.code
     job.print_end(args.clip, args.check)
     if args.split in ('train', 'all') and not job.code:
         on = f' --on {args.on}' if args.on else ''
@@ -90,14 +90,26 @@ def _check_combination(args: Namespace) -> None:
             f'choose the kind of model to ask: --describer {", ".join(NAMES)}',
             code='describe.no_describer',
         )
+    problem = ''
     if args.until and (args.preview or args.shard != _WHOLE):
         other = '--preview' if args.preview else '--shard'
-        raise InputError(
-            f'--until looks at all classes after each round: leave {other} out',
-            code='describe.combination',
-        )
+        problem = f'--until looks at all classes after each round: leave {other} out'
     if batches and not KINDS[args.describer].supports_batch_files:
-        raise InputError('batch files are for --describer openai', code='describe.combination')
+        problem = 'batch files are for --describer openai'
+    if problem:
+        raise InputError(problem, code='describe.combination')
+
+
+def _check_named(prompt: str, split: str, classes: Sequence[str]) -> None:
+    """Refuse a prompt with ``{class}`` where there is no name, or it would give the answer away."""
+    problem = '' if classes else 'the data set has no class names'
+    if split != 'train':
+        problem = (
+            f'the descriptions of --split {split} would tell the class of test and validation '
+            'images; only training images may be described by such a prompt'
+        )
+    if names_class(prompt) and problem:
+        raise InputError(f'--prompt with {CLASS}: {problem}', code='describe.class_in_prompt')
 
 
 @dataclass
@@ -151,16 +163,15 @@ class Job:
     def _ask(self, tasks: Sequence[Task], tally: Tally, **options: Any) -> None:
         """Describe the tasks that need it; where nobody answers any more, this is said."""
         before, classes = tally.done, self.images.classes
-        opening = opened(self.plan, self.out, classes=classes, tally=tally, **options)
-        with opening as run, Progress('images', len(tasks)) as bar:
 
-            def show(tally: Tally) -> None:
-                counts = ' '.join(f'{n} {name}' for name, n in tally.statuses.items() if n)
-                rates = f'{tally.asked / bar.seconds:.1f} images/s'
-                rates += f' {tally.tokens_out / bar.seconds:.0f} tokens/s'
-                bar.advance(tally.done - before - bar.done, f'{rates} {counts}')
+        def show(tally: Tally) -> None:
+            counts = ' '.join(f'{n} {name}' for name, n in tally.statuses.items() if n)
+            rates = f'{tally.asked / bar.seconds:.1f} images/s'
+            rates += f' {tally.tokens_out / bar.seconds:.0f} tokens/s'
+            bar.advance(tally.done - before - bar.done, f'{rates} {counts}')
 
-            run.report = show
+        options |= dict(classes=classes, tally=tally, report=show)
+        with opened(self.plan, self.out, **options) as run, Progress('images', len(tasks)) as bar:
             try:
                 run(tasks)
             except InputError as error:
@@ -169,28 +180,18 @@ class Job:
                 _say(f'error: {error}', sys.stderr)
                 self.code = FAILED
 
-    def write_batch(self, tasks: Sequence[Task], file: Path) -> int:
-        """Write the requests about the images that need asking."""
-        with self._offline() as run:
-            for part, count in batch.write(run, tasks, file):
-                _say(f'{count} requests in {part}')
-        self._print_hints(run.tally, 0)
-        return self.code
-
-    def read_batch(self, tasks: Sequence[Task], files: Sequence[Path]) -> None:
-        """Keep the answers of a batch."""
-        with self._offline() as run:
-            read, skipped = batch.read(run, tasks, files)
-        _say(f'{read} answers kept in {self.out}, {skipped} could not be used')
-        self._print_taken(run.tally, 0)
-
-    @contextmanager
-    def _offline(self) -> Iterator[DescribeRun]:
+    def exchange(self, tasks: Sequence[Task], written: Path | None, files: Sequence[Path]) -> None:
+        """Write the requests about the images that need asking, or keep the answers of a batch."""
         describer, contents = self.plan.build(offline=True), contents_of(self.out)
-        known: dict[str, Any] = dict(classes=self.images.classes, contents=contents)
-        with opened(self.plan, self.out, describer=describer, **known) as run:
-            yield run
-            contents.save()
+        options: dict[str, Any] = dict(classes=self.images.classes, contents=contents)
+        with opened(self.plan, self.out, describer=describer, **options) as run:
+            if written:
+                for part, count in batch.write(run, tasks, written):
+                    _say(f'{count} requests in {part}')
+            else:
+                read, skipped = batch.read(run, tasks, files)
+                _say(f'{read} answers kept in {self.out}, {skipped} could not be used')
+        self._print_taken(run.tally, 0)
 
     def reparse(self) -> None:
         """Read the kept replies anew."""

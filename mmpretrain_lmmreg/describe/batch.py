@@ -29,9 +29,7 @@ def write(run: DescribeRun, tasks: Iterable[Task], path: Path) -> Iterator[tuple
     """
     lines, number = _lines(run, tasks), 1
     line = next(lines, None)
-    if line is None:
-        yield path, 0
-    while line is not None:
+    while line is not None or number == 1:
         file = path if number == 1 else path.with_name(f'{path.stem}-{number}{path.suffix}')
         count = size = 0
         check_replaced(file, START)
@@ -46,22 +44,21 @@ def write(run: DescribeRun, tasks: Iterable[Task], path: Path) -> Iterator[tuple
 
 
 def _lines(run: DescribeRun, tasks: Iterable[Task]) -> Iterator[bytes]:
+    describer: Any = run.describer
     for task in tasks:
         if run.done(task):
             continue
         loaded = run.read(task)
         if loaded.error:
             _add(run, task, loaded, Answer(error=loaded.error))
-        if loaded.content is None or run.waits(task, loaded.sha256):
+        if loaded.content is None or run.answered.waits(task, loaded.sha256):
             continue
         request = {
             # which image, of which content, and what is asked of whom
             'custom_id': f'{_name(task)}-{(loaded.sha256 or "")[:16]}-{_asked(run)}',
             'method': 'POST',
             'url': '/v1/chat/completions',
-            'body': run.describer.request(  # type: ignore[attr-defined]
-                loaded.content, run.prompt_for(task)
-            ),
+            'body': describer.request(loaded.content, run.prompt_for(task)),
         }
         yield json.dumps(request).encode() + b'\n'
 
@@ -76,7 +73,7 @@ def read(run: DescribeRun, tasks: Sequence[Task], files: Iterable[Path]) -> tupl
     Raises:
         InputError: A line is no answer, or answers what is not asked now.
     """
-    where = {_name(tasks[index]): index for index in range(len(tasks))}
+    where = {_name(task): index for index, task in enumerate(tasks)}
     kept = skipped = 0
     for (name, content, asked), answer in (pair for file in files for pair in _answers(file)):
         if asked != _asked(run):
@@ -88,13 +85,13 @@ def read(run: DescribeRun, tasks: Sequence[Task], files: Iterable[Path]) -> tupl
         task = tasks[where[name]] if name in where else None
         loaded = run.read(task, decode=False) if task else Loaded()
         changed = (loaded.sha256 or '')[:16] != content
-        if task is None or changed or not run.tries_left(task, loaded.sha256):
+        if task is None or changed or not run.answered.tries_left(task.image, loaded.sha256):
             skipped += 1
             continue
         _add(run, task, loaded, answer)
         kept += 1
     for task in (task for task in tasks if not run.done(task)):
-        run.waits(task, run.read(task, decode=False).sha256)
+        run.answered.waits(task, run.read(task, decode=False).sha256)
     run.share()
     return kept, skipped
 

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,105 +19,57 @@ from ..errors import InputError
 from ..io.files import save_atomic, sealed
 from ..io.printing import plain
 from .tasks import ConfigImages, Task
-from .text_quality import Share, class_pattern, distances, names_in, repeated
+from .text_quality import class_pattern, distances, names_in, repeated
 from .zero_shot_eval import accuracies, embed_by_image, text_tower
 
 SHOWN = 40  # images listed that lie farthest from their class
 _STATUSES = ('refused', 'short', 'long', 'truncated')
-_COUNTS = ('images', 'asked', 'described', 'texts', 'own', 'other', 'repeats', 'nearer')
 
 
-@dataclass
-class ClassCheck:
-    """Counts of one class, or of all where they are added up."""
-
-    name: str
-    images: int = 0
-    asked: int = 0  # images that were asked about
-    described: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)  # of the images asked about
-    texts: int = 0
-    own: int = 0  # texts that name the class
-    other: int = 0  # texts that name another class
-    repeats: int = 0  # texts that are near-duplicates of another of all texts
-    distance: float = 0.0  # median distance of an image's texts to the class's mean
-    nearer: int = 0  # images whose texts are nearer to another class's mean
-
-    def __add__(self, other: 'ClassCheck') -> 'ClassCheck':
-        counts = {name: getattr(self, name) + getattr(other, name) for name in _COUNTS}
-        return ClassCheck(self.name, statuses=self.statuses + other.statuses, **counts)
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Shares of the images asked about by status, of the texts, and of the described images."""
-        asked, texts = max(self.asked, 1), max(self.texts, 1)
-        failed = self.statuses['empty'] + self.statuses['error']
-        return {
-            **{name: self.statuses[name] / asked for name in _STATUSES},
-            'failed': failed / asked,
-            'own name': self.own / texts,
-            'other name': self.other / texts,
-            'repeated': self.repeats / texts,
-            'nearer to another': self.nearer / max(self.described, 1),
-        }
-
-    @property
-    def figures(self) -> dict[str, Any]:
-        """Counts and shares, JSON-able."""
-        counts = ('name', 'images', 'asked', 'described', 'texts', 'distance')
-        return {**{key: getattr(self, key) for key in counts}, 'shares': self.shares}
-
-
-@dataclass
-class Outlier:
-    """An image whose descriptions lie far from those of its class."""
-
-    image: str
-    path: str
-    label: str
-    nearest: str
-    ratio: float  # distance to its class's mean by that to the nearest other one
-    spread: float  # distance to its class's mean by the class's median
-    texts: list[str]
-
-
-@dataclass
+@dataclass(frozen=True)
 class Check:
-    """What :func:`check` found; its text is the table of the terminal."""
+    """What :func:`check` found; its text is the table of the terminal.
 
-    file: Path
-    prompt: str
-    classes: list[ClassCheck]
-    outliers: list[Outlier]
-    suspects: int  # images that are nearer to another class's mean than to their own
-    accuracies: dict[str, Share]  # without training, by names, descriptions, both
-    split: str  # that was classified, or why none was
+    Attributes:
+        figures: JSON-able: ``file``, ``prompt``, ``fingerprint`` of the descriptions, ``classes``
+            and ``all``, each with counts and ``shares`` in [0, 1]; ``accuracies`` on ``split``, see
+            :func:`~.zero_shot_eval.accuracies`; ``suspects``, the number of images that are nearer
+            to another class's mean than to their own; the first of them (``outliers``).
+        farthest: The images that lie farthest from their class, as ``outliers``, with ``path`` and
+            ``texts``.
+    """
+
+    figures: dict[str, Any]
+    farthest: list[dict[str, Any]]
 
     def __str__(self) -> str:
-        width = max(len('class'), *(len(each.name) for each in self.classes))
+        classes = self.figures['classes']
+        width = max(len('class'), *(len(each['name']) for each in classes))
         heads = (*_STATUSES, 'failed', 'own name', 'other', 'repeated', 'nearer')
         lines = [f'{"class":{width}} images asked ' + ' '.join(f'{h:>9}' for h in heads)]
-        for each in self.classes:
-            shares = ' '.join(f'{100 * share:8.1f}%' for share in each.shares.values())
-            lines.append(f'{each.name:{width}} {each.images:6} {each.asked:5} {shares}')
+        for each in classes:
+            shares = ' '.join(f'{100 * share:8.1f}%' for share in each['shares'].values())
+            lines.append(f'{each["name"]:{width}} {each["images"]:6} {each["asked"]:5} {shares}')
         lines.append(
             'images with descriptions nearer to another class (wrong labels are among such): '
-            f'{self.suspects}'
+            f'{self.figures["suspects"]}'
         )
-        near = [each for each in self.outliers[:5] if each.ratio > 1]
-        lines += [f'{each.image}: {each.label}, nearer to {each.nearest}' for each in near]
+        near = self.figures['outliers'][:5]
+        lines += [f'{each["image"]}: {each["label"]}, nearer to {each["nearest"]}' for each in near]
         return '\n'.join([*lines, self.without_training()])
 
     def without_training(self) -> str:
         """A line for each accuracy without training, or why there is none."""
+        split = self.figures['split']
         lines = [
-            f'{share} of {share.total} {self.split} images by {name}, without training'
-            for name, share in self.accuracies.items()
+            f'{100 * a["value"]:.1f} % ({100 * a["low"]:.1f} to {100 * a["high"]:.1f}) of '
+            f'{a["images"]} {split} images by {a["texts"]}, without training'
+            for a in self.figures['accuracies']
         ]
-        return '\n'.join(lines) or f'no accuracy without training: {self.split}'
+        return '\n'.join(lines) or f'no accuracy without training: {split}'
 
     def html(self) -> str:
-        """A page that needs nothing beside it: every value escaped, the outliers' images in it."""
+        """A page that needs nothing beside it: every value escaped, the images in it."""
         environment = Environment(
             loader=PackageLoader(__package__),
             autoescape=True,
@@ -125,41 +77,14 @@ class Check:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        images = [thumbnail(*os.path.split(each.path), 240) for each in self.outliers]
-        outliers = list(zip(self.outliers, images, strict=True))
-        return plain(environment.get_template('check.html').render(found=self, outliers=outliers))
-
-    def figures(self) -> dict[str, Any]:
-        """What reports show, JSON-able.
-
-        Returns:
-            ``file``, ``prompt``, ``fingerprint`` of the descriptions, ``classes`` and ``all``,
-            each with counts and ``shares`` in [0, 1]; ``accuracies`` (``texts``, ``images``,
-            ``value`` and Wilson's ``low`` and ``high``) on ``split``, ``suspects``, and
-            ``outliers`` nearer to another class than to their own.
-        """
-        accuracies = []
-        for name, share in self.accuracies.items():
-            low, high = share.interval
-            accuracies.append(
-                dict(low=low, high=high, texts=name, images=share.total, value=share.value)
-            )
-        near = [asdict(each) for each in self.outliers if each.ratio > 1]
-        return dict(
-            file=str(self.file),
-            prompt=self.prompt,
-            fingerprint=DescriptionStore(self.file).fingerprint,
-            classes=[each.figures for each in self.classes],
-            all=sum(self.classes, ClassCheck('all')).figures,
-            accuracies=accuracies,
-            split=self.split,
-            suspects=self.suspects,
-            outliers=[{k: v for k, v in e.items() if k not in ('path', 'texts')} for e in near],
-        )
+        images = [thumbnail(*os.path.split(each['path']), 240) for each in self.farthest]
+        farthest = list(zip(self.farthest, images, strict=True))
+        page = environment.get_template('check.html')
+        return plain(page.render(found=self.figures, farthest=farthest))
 
     def write(self, page: Path, figures: Path) -> None:
         """Write the page and the figures, each whole or not at all."""
-        for path, content in ((page, self.html().encode()), (figures, sealed(self.figures()))):
+        for path, content in ((page, self.html().encode()), (figures, sealed(self.figures))):
             with save_atomic(path) as file:
                 file.write(content)
 
@@ -194,69 +119,99 @@ def check(
         )
     tower = text_tower(config, clip)
     texts = [records[task.image]['descriptions'] for task in described]
-    classes = count_by_class(tasks, records, images.classes)
+    counts = count_by_class(tasks, records, images.classes)
     means, sizes = embed_by_image(texts, tower)
-    outliers, suspects = find_outliers(described, texts, means, sizes, classes)
+    farthest = by_distance(described, texts, means, sizes, images.classes)
+    near = [each for each in farthest if each['ratio'] > 1]
+    for name, count in zip(images.classes, counts, strict=True):
+        count['nearer'] = sum(each['label'] == name for each in near)
+    typical = {each['label']: each['typical'] for each in farthest}
     untrained, split = accuracies(config, described, means, sizes, images.classes, tower, clip)
-    return Check(file, prompt, classes, outliers, suspects, untrained, split)
+    named = zip(images.classes, counts, strict=True)
+    keys = ('image', 'label', 'nearest', 'ratio', 'spread')
+    figures = dict(
+        file=str(file),
+        prompt=prompt,
+        fingerprint=store.fingerprint,
+        classes=[_class_figures(name, n, typical.get(name, 0.0)) for name, n in named],
+        all=_class_figures('all', sum(counts, Counter()), 0.0),
+        accuracies=untrained,
+        split=split,
+        suspects=len(near),
+        outliers=[{key: each[key] for key in keys} for each in near[:SHOWN]],
+    )
+    return Check(figures, farthest[:SHOWN])
+
+
+def _class_figures(name: str, n: Counter[str], distance: float) -> dict[str, Any]:
+    """Counts of a class, and shares: of the images asked about, the texts, the described images."""
+    asked, texts = max(n['asked'], 1), max(n['texts'], 1)
+    shares = {status: n[status] / asked for status in _STATUSES}
+    shares |= {
+        'failed': (n['empty'] + n['error']) / asked,
+        'own name': n['own'] / texts,
+        'other name': n['other'] / texts,
+        'repeated': n['repeats'] / texts,
+        'nearer to another': n['nearer'] / max(n['described'], 1),
+    }
+    counts = {key: n[key] for key in ('images', 'asked', 'described', 'texts')}
+    return {'name': name, **counts, 'distance': distance, 'shares': shares}
 
 
 def count_by_class(
     tasks: Sequence[Task], records: dict[str, Record], names: Sequence[str]
-) -> list[ClassCheck]:
-    """Counts of statuses and of texts, for each class."""
-    classes = [ClassCheck(name) for name in names]
+) -> list[Counter[str]]:
+    """For each class the numbers of ``images``, those ``asked`` about, those of each status, those
+    ``described``; of ``texts``, those that name the ``own`` or an ``other`` class, ``repeats``."""
+    counts = [Counter[str]() for _ in names]
     patterns = [class_pattern(name) for name in names]
     found: list[tuple[int, str]] = []
     for task in tasks:
         label = task.label or 0
-        each, record = classes[label], records.get(task.image)
-        each.images += 1
+        n, record = counts[label], records.get(task.image)
+        n['images'] += 1
         if record is None:
             continue
-        each.asked += 1
-        each.statuses[record['status']] += 1
-        each.described += bool(record['descriptions'])
+        n.update(['asked', record['status']] + ['described'] * bool(record['descriptions']))
         for text in record['descriptions']:
-            named = names_in(text, patterns)
-            each.own += label in named
-            each.other += bool(set(named) - {label})
+            named = set(names_in(text, patterns))
+            n.update(['texts'] + ['own'] * (label in named) + ['other'] * bool(named - {label}))
             found.append((label, text))
     for (label, _), again in zip(found, repeated([text for _, text in found]), strict=True):
-        classes[label].texts += 1
-        classes[label].repeats += again
-    return classes
+        counts[label]['repeats'] += again
+    return counts
 
 
-def find_outliers(
+def by_distance(
     described: Sequence[Task],
     texts: Sequence[list[str]],
     means: NDArray,
     sizes: NDArray,
-    classes: Sequence[ClassCheck],
-) -> tuple[list[Outlier], int]:
-    """The images farthest from their class, and how many are nearer to another one.
+    names: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The images by their distance from their class; none with a single described class.
 
-    Distances are put into ``classes``, too. With a single described class there are none.
+    Each has its ``image``, ``path``, ``texts``, ``label`` and ``nearest`` other class; the
+    ``ratio`` of its distances to them; its class's median distance (``typical``), and the distance
+    by that (``spread``).
     """
-    names, labels = np.unique([task.label or 0 for task in described], return_inverse=True)
-    if len(names) < 2:
-        return [], 0
-    found = distances(means, sizes, labels)
-    typical = np.array([np.median(found.own[labels == i]) for i in range(len(names))])
-    for i, label in enumerate(names):
-        classes[label].distance = float(typical[i])
-        classes[label].nearer = int((found.ratio[labels == i] > 1).sum())
-    outliers = [
-        Outlier(
-            described[i].image,
-            described[i].path,
-            classes[names[labels[i]]].name,
-            classes[names[found.nearest[i]]].name,
-            float(found.ratio[i]),
-            float(found.own[i] / max(typical[labels[i]], 1e-12)),
-            texts[i],
+    present, labels = np.unique([task.label or 0 for task in described], return_inverse=True)
+    if len(present) < 2:
+        return []
+    own, other, nearest = distances(means, sizes, labels)
+    ratio = own / np.maximum(other, 1e-12)
+    typical = np.array([np.median(own[labels == i]) for i in range(len(present))])[labels]
+    spread = own / np.maximum(typical, 1e-12)
+    return [
+        dict(
+            image=described[i].image,
+            path=described[i].path,
+            texts=texts[i],
+            label=names[present[labels[i]]],
+            nearest=names[present[nearest[i]]],
+            ratio=float(ratio[i]),
+            typical=float(typical[i]),
+            spread=float(spread[i]),
         )
-        for i in np.argsort(-found.ratio, kind='stable')[:SHOWN]
+        for i in np.argsort(-ratio, kind='stable')
     ]
-    return outliers, int((found.ratio > 1).sum())

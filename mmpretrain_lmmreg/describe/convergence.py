@@ -1,7 +1,7 @@
 """Which images are described first, and when enough are."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +19,40 @@ from .zero_shot_eval import embed_by_image
 START = 4  # images of each class before the first look
 
 
-def order_by_class(
-    names: Sequence[str], labels: Sequence[int], groups: Sequence[Hashable], seed: object
-) -> dict[int, list[int]]:
+def orders_of(tasks: Sequence[Task], seed: object) -> dict[int, list[int]]:
     """The order in which the images of each class are described, as indices by label.
 
     Groups (source videos) take turns: the second image of one comes after the first of all
     others. Only seed and names decide, so the first N of an order are part of its first 2N, on
     every machine.
+
+    Raises:
+        InputError: An image has no label.
     """
-    turns: dict[tuple[int, Hashable], int] = defaultdict(int)
-    keys: dict[int, tuple[int, int, bytes]] = {}
-    for i in sorted(range(len(names)), key=lambda i: seeded_rank(seed, names[i])):
-        member = labels[i], groups[i]
-        keys[i] = labels[i], turns[member], seeded_rank(seed, f'group {groups[i]}')
-        turns[member] += 1
+    listed = list(tasks)
+    turns: Counter[tuple[int, str]] = Counter()
+    keys: list[tuple[int, int, bytes, int]] = []
+    for i in sorted(range(len(listed)), key=lambda i: seeded_rank(seed, listed[i].image)):
+        task = listed[i]
+        if task.label is None:
+            raise InputError(
+                f'{task.image} has no label, so images of each class cannot be chosen',
+                code='describe.no_label',
+            )
+        group = task.group or task.image
+        turn = turns[task.label, group]
+        keys.append((task.label, turn, seeded_rank(seed, f'group {group}'), i))
+        turns[task.label, group] += 1
     orders: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(keys, key=lambda i: keys[i]):
-        orders[labels[i]].append(i)
+    for label, *_, i in sorted(keys, key=lambda key: key[:3]):
+        orders[label].append(i)
     return dict(orders)
+
+
+def choose(tasks: Sequence[Task], count: int, seed: object) -> list[Task]:
+    """The first ``count`` images of each class, in the order of ``tasks``; see ``orders_of``."""
+    orders = orders_of(tasks, seed).values()
+    return [tasks[i] for i in sorted(i for order in orders for i in order[:count])]
 
 
 def mean_and_error(
@@ -77,9 +92,7 @@ def relative_errors(means: NDArray, errors: NDArray) -> NDArray:
         centred = means[known] - means[known].mean(0)
         pairs = 2 * (centred**2).sum() / (known.sum() - 1)
         squared = pairs - 2 * (errors[known] ** 2).mean()
-    if squared <= 0:
-        return np.full(len(errors), math.inf)
-    return errors / math.sqrt(squared)
+    return errors / math.sqrt(squared) if squared > 0 else np.full(len(errors), math.inf)
 
 
 def next_count(count: int, error: float, target: float, limit: int) -> int:
@@ -92,27 +105,6 @@ def next_count(count: int, error: float, target: float, limit: int) -> int:
         return count
     needed = 2 * count if math.isinf(error) else math.ceil(count * (error / target) ** 2)
     return min(max(needed, count + max(count // 8, 1)), 2 * count, limit)
-
-
-def orders_of(tasks: Sequence[Task], seed: object) -> dict[int, list[int]]:
-    """As :func:`order_by_class`; raises InputError where an image has no label."""
-    names, labels, groups = [], [], []
-    for task in tasks:
-        if task.label is None:
-            raise InputError(
-                f'{task.image} has no label, so images of each class cannot be chosen',
-                code='describe.no_label',
-            )
-        names.append(task.image)
-        labels.append(task.label)
-        groups.append(task.group or task.image)
-    return order_by_class(names, labels, groups, seed)
-
-
-def choose(tasks: Sequence[Task], count: int, seed: object) -> list[Task]:
-    """The first ``count`` images of each class, in the order of ``tasks``; see ``orders_of``."""
-    orders = orders_of(tasks, seed).values()
-    return [tasks[i] for i in sorted(i for order in orders for i in order[:count])]
 
 
 @dataclass
@@ -167,34 +159,29 @@ class Convergence:
 
     def measured(self, out: Path, prompt: str, asked: int) -> str:
         """How far each class is after a round of ``asked`` images, the farthest first."""
-        self.measure(DescriptionStore(out), prompt)
-        open_ = [each for each in self.classes if each.error > self.target]
-        shown = ', '.join(
-            f'{each.name} {each.error:.3f} ({each.described} images)'
-            for each in sorted(open_, key=lambda each: -each.error)
-        )
-        head = (
-            f'round {self.number}: {asked} images, {len(self.classes) - len(open_)} of '
+        self._measure(DescriptionStore(out), prompt)
+        above = sorted((e for e in self.classes if e.error > self.target), key=lambda e: -e.error)
+        shown = ', '.join(f'{e.name} {e.error:.3f} ({e.described} images)' for e in above)
+        return (
+            f'round {self.number}: {asked} images, {len(self.classes) - len(above)} of '
             f'{len(self.classes)} classes are at {self.target:g} or below'
-        )
-        return f'{head}; above: {shown}' if shown else head
+        ) + (f'; above: {shown}' if shown else '')
 
-    def measure(self, store: DescriptionStore, prompt: str) -> None:
-        """Errors of the class means, from what is kept of the images asked about."""
+    def _measure(self, store: DescriptionStore, prompt: str) -> None:
         found = []
         for each in self.classes:
             tasks = [self.images[i] for i in each.order[: each.asked]]
-            texts = [store.get(task.image, prompt) or [] for task in tasks]
-            groups = [t.group or t.image for t, own in zip(tasks, texts, strict=True) if own]
-            each.described = len(groups)
-            if groups:
-                means, sizes = embed_by_image([own for own in texts if own], self.tower)
+            texts = {t: own for t in tasks if (own := store.get(t.image, prompt))}
+            each.described = len(texts)
+            if texts:
+                means, sizes = embed_by_image(list(texts.values()), self.tower)
+                groups = [t.group or t.image for t in texts]
                 found.append((each, *mean_and_error(means, sizes, groups)))
         if found:
             known, means, errors = zip(*found, strict=True)
             relative = relative_errors(np.stack(means), np.array(errors))
-            for each, error in zip(known, relative, strict=True):
-                each.error = float(error)
+            for each, error in zip(known, relative.tolist(), strict=True):
+                each.error = error
 
     def table(self) -> str:
         """What was described of each class, and how well its mean is known."""

@@ -1,4 +1,4 @@
-"""What to do when one image after another fails: go on, wait, or stop."""
+"""What to do when images fail: go on, wait, or stop."""
 
 import asyncio
 import sys
@@ -8,16 +8,16 @@ from ..errors import InputError
 from ..progress import duration
 from .describers import REASONED, TOO_LARGE, UNAVAILABLE, Answer
 
-ROW = 5  # failures of one kind, one after another, that are looked into
+ROW = 5  # failures of one kind, one after another, that are looked into; one without an answer is
 LONGEST = 600.0  # seconds between two tries
 
 
 class Failures:
-    """Looks into failures in a row of one kind, while nobody else asks.
+    """Looks into failures that may not be the images', while nobody else asks.
 
-    A plain grey image tells whether the images are at fault: if it is described, the run
-    continues. If not, and the endpoint is out of reach though it answered before, it waits, from
-    ``pause`` seconds to ten minutes at a time and 360 times ``pause`` in all; else it stops.
+    A plain grey image tells whether an image is at fault: if it is described, the run continues.
+    If not, and the endpoint is out of reach though it answered before, it waits, from ``pause``
+    seconds to ten minutes at a time and 1,800 times ``pause`` in all; else it stops.
 
     Args:
         probe: Asks about the grey image.
@@ -25,25 +25,22 @@ class Failures:
     """
 
     def __init__(self, probe: Callable[[], Awaitable[Answer]], pause: float) -> None:
-        self._probe, self._pause, self._patience = probe, pause, 360 * pause
-        self._row, self._kind = 0, ''
+        self._probe, self._pause = probe, pause
+        self._row, self._fault = 0, ''
         self._answered = self._was_outage = False
         self._open = asyncio.Event()
         self._open.set()
 
     async def ready(self) -> None:
-        """Wait while failures are looked into."""
+        """Wait while a failure is looked into."""
         await self._open.wait()
 
     def answered(self) -> None:
         """An image was described."""
         self._row, self._answered = 0, True
 
-    async def failed(self, answer: Answer) -> bool:
-        """Take note of a failure that may not be the image's.
-
-        Returns:
-            Whether there was an outage, now over: then the image is to be asked about again.
+    async def was_outage(self, answer: Answer) -> bool:
+        """Whether an image failed by an outage, now over: then it is to be asked about again.
 
         Raises:
             InputError: No image will be answered.
@@ -51,9 +48,9 @@ class Failures:
         if not self._open.is_set():
             await self._open.wait()
             return self._was_outage
-        self._row = self._row + 1 if answer.fault == self._kind else 1
-        self._kind = answer.fault
-        if self._row < ROW:
+        self._row = self._row + 1 if answer.fault == self._fault else 1
+        self._fault = answer.fault
+        if self._row < ROW and answer.fault != UNAVAILABLE:
             return False
         self._open.clear()
         self._was_outage = False
@@ -77,7 +74,7 @@ class Failures:
             if probe.fault != UNAVAILABLE:
                 why = 'a plain image fails alike, so the request is at fault'
                 raise InputError(_stopped(probe, why), code='describe.rejected')
-            if not self._answered or waited + pause > self._patience:
+            if not self._answered or waited + pause > 1800 * self._pause:
                 why = f'waited for {duration(waited)}' if waited else 'nothing was answered at all'
                 raise InputError(_stopped(probe, why), code='describe.no_answers')
             said = f'no answers ({probe.error}); next try in {duration(pause)}'
@@ -89,6 +86,6 @@ class Failures:
 
 def _stopped(answer: Answer, why: str) -> str:
     return (
-        f'{ROW} images in a row, none could be described; the last error: {answer.error}; {why}. '
+        f'images could not be described; the last error: {answer.error}; {why}. '
         'Replies are kept, and the same command continues'
     )

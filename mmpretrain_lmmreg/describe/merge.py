@@ -1,7 +1,6 @@
 """Put descriptions files together, and read kept replies with a newer parser."""
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,6 @@ from ..errors import InputError
 from ..io.files import digest, save_atomic
 
 _ORIGIN = ('sha256', 'model', 'settings')
-_BATCH = 1 << 19  # bytes of one write: fewer than a crash may leave unfinished
 _SHOWN = 5  # conflicts that an error lists
 
 
@@ -59,26 +57,11 @@ def merge(
     new = (r for number, r in numbered(first) if best[r['image'], r['prompt']].file == number)
     if first:
         with DescriptionWriter(out) as writer:
-            return append_many(writer, new)
+            return writer.extend(new)
     count = 0
     with save_atomic(out) as file:
         for count, record in enumerate(new, 1):  # noqa: B007  used below
             file.write(encode(record))
-    return count
-
-
-def append_many(writer: DescriptionWriter, records: Iterable[Record]) -> int:
-    """Append records, many with one sync; return their number."""
-    batch: list[Record] = []
-    count = size = 0
-    for record in chain(records, [None]):
-        length = len(encode(record)) if record else 0
-        if batch and (record is None or size + length > _BATCH):
-            writer.append(*batch)
-            count, size, batch = count + len(batch), 0, []
-        if record:
-            batch.append(record)
-            size += length
     return count
 
 
@@ -92,10 +75,10 @@ def _best_entries(
         key = record['image'], record['prompt']
         origin = tuple(record.get(field) for field in _ORIGIN)
         entry = _Entry(number, RANKS[record['status']], digest(record['reply']), origin)
-        old = best.get(key)
-        if old and entry.contradicts(old):
+        old = best.setdefault(key, entry)
+        if entry.contradicts(old):
             conflicts.append(f'{key[0]} in {stores[old.file].path} and {stores[number].path}')
-        if old is None or entry.rank < old.rank:
+        if entry.rank < old.rank:
             best[key] = entry
     if conflicts:
         raise InputError(
@@ -123,7 +106,7 @@ def reparse(path: str | Path, expected: int = 10) -> tuple[int, int]:
     """
     worse: list[str] = []
     with DescriptionWriter(path) as writer:
-        return append_many(writer, _read_better(Path(path), expected, worse)), len(worse)
+        return writer.extend(_read_better(Path(path), expected, worse)), len(worse)
 
 
 def _read_better(path: Path, expected: int, worse: list[str]) -> Iterator[Record]:
@@ -135,12 +118,11 @@ def _read_better(path: Path, expected: int, worse: list[str]) -> Iterator[Record
     for _, line in scan(path):
         old = complete(line)
         new = reparsed(old, expected)
-        if (new['descriptions'], new['status']) == (old['descriptions'], old['status']):
-            continue
         winner = store.record(old['image'], old['prompt']) or old
         rank, best = RANKS[new['status']], RANKS[winner['status']]
-        if (new['descriptions'], new['reply']) == (winner['descriptions'], winner['reply']):
-            continue  # an older line of what has been read anew already
+        seen = [(each['descriptions'], each['reply'], each['status']) for each in (old, winner)]
+        if (new['descriptions'], new['reply'], new['status']) in seen:
+            continue  # it reads as before, or an older line of what has been read anew already
         if rank < best or (rank == best and new['reply'] == winner['reply']):
             yield new
         elif winner['reply'] == old['reply'] and rank > best:

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..datasets.pictures import PIXELS, pixel_key, to_rgb
-from ..descriptions.lines import RANKS, Record, scan
-from ..descriptions.store import complete
+from ..descriptions.lines import Record
+from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from .plan import DescribePlan
 from .run import opened
@@ -82,22 +83,14 @@ def describe_images(
         sha256 = key.removeprefix(PIXELS)
         return Loaded(sha256, prepare(to_rgb(by_key[key])) if wanted(sha256) else None)
 
-    asked: dict[str, list[str]] = {}
-    for number, key in enumerate(keys):
-        asked.setdefault(prompts[number] if prompts else plan.prompt, []).append(key)
-    best: dict[tuple[str, str], Record] = {}
+    prompts = prompts or [plan.prompt] * len(keys)
     tally, describer = tally or Tally(), plan.build()
-    for prompt, group in asked.items():
-        one = replace(plan, prompt=prompt)
-        with opened(
-            one, Path(store), describer=describer, load=load, report=report, tally=tally
-        ) as run:
-            run([Task(key, key) for key in dict.fromkeys(group)])
-            for _, line in scan(Path(store)):
-                if line['image'] in by_key and run.answered.counts(line):
-                    record = complete(line)
-                    old = best.setdefault((record['image'], prompt), record)
-                    if RANKS[record['status']] <= RANKS[old['status']]:
-                        best[record['image'], prompt] = record
-    pairs = ((key, prompts[i] if prompts else plan.prompt) for i, key in enumerate(keys))
-    return Described(keys, [best.get(pair) for pair in pairs], tally)
+    options: dict[str, Any] = dict(describer=describer, load=load, report=report, tally=tally)
+    for prompt in dict.fromkeys(prompts):
+        asked = dict.fromkeys(key for key, own in zip(keys, prompts, strict=True) if own == prompt)
+        with opened(replace(plan, prompt=prompt), Path(store), **options) as run:
+            run([Task(key, key) for key in asked])
+    if not keys:
+        return Described([], [], tally)
+    kept = DescriptionStore(store)
+    return Described(keys, [kept.record(*key) for key in zip(keys, prompts, strict=True)], tally)

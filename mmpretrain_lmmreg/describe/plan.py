@@ -1,11 +1,11 @@
 """What is asked of whom, and the limits: parsed once, then handed on unchanged."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..descriptions.samples import CLASS, default_prompt, names_class
+from ..descriptions.samples import default_prompt
 from ..errors import InputError
 from .describers import KINDS, NAMES, Describer, build_describer
 
@@ -38,8 +38,6 @@ class DescribePlan:
         >>> plan = DescribePlan('openai', 'qwen2.5-vl', count=3, max_cost=5, price=(0.15, 0.6))
         >>> plan.prompt
         'Give 3 semantic descriptions for the image'
-        >>> plan.limits
-        [('--max-cost', 5000000.0, (0.15, 0.6))]
     """
 
     describer: str = 'openai'
@@ -66,14 +64,10 @@ class DescribePlan:
         if not self.prompt:
             object.__setattr__(self, 'prompt', default_prompt(self.count))
         price = self.price or (0, 0)
-        if not all(0 <= each < math.inf for each in price):
+        if not all(0 <= each < math.inf for each in price) or (self.max_cost and not any(price)):
             raise InputError(
-                f'--price {price[0]:g},{price[1]:g}: give two numbers of at least 0',
-                code='describe.price',
-            )
-        if self.max_cost and not any(price):
-            raise InputError(
-                '--max-cost needs what a million tokens cost: give --price 0.15,0.60 or another',
+                f'--price {price[0]:g},{price[1]:g}: give what a million tokens cost, two numbers '
+                'such as --price 0.15,0.60; --max-cost needs it',
                 code='describe.price',
             )
 
@@ -90,19 +84,3 @@ class DescribePlan:
         given = {name: value for name in names if (value := getattr(self, name)) is not None}
         common = dict(model=self.model, retries=self.retries, count=self.count)
         return build_describer(self.describer, self.options, **common, **given, **more)
-
-
-def check_named(prompt: str, split: str, classes: Sequence[str]) -> None:
-    """Refuse a prompt with ``{class}`` where it would give the answer away.
-
-    Raises:
-        InputError: Another split than ``'train'``; the data set has no class names.
-    """
-    problem = '' if classes else 'the data set has no class names'
-    if split != 'train':
-        problem = (
-            f'the descriptions of --split {split} would tell the class of test and validation '
-            'images; only training images may be described by such a prompt'
-        )
-    if names_class(prompt) and problem:
-        raise InputError(f'--prompt with {CLASS}: {problem}', code='describe.class_in_prompt')

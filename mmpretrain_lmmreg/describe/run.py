@@ -3,12 +3,12 @@
 import asyncio
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -19,10 +19,8 @@ from ..descriptions.store import DescriptionWriter
 from ..errors import InputError
 from ..features.keys import stat_signature
 from ..io.files import cache_dir, digest
-from .describers import Answer, Describer
-from .describers.common import in_new_loop
+from .describers import Answer, Describer, in_new_loop
 from .failures import Failures
-from .merge import append_many
 from .plan import DescribePlan
 from .state import Answered, Contents, Tally
 from .tasks import Loaded, Task, load_image
@@ -30,15 +28,9 @@ from .tasks import Loaded, Task, load_image
 
 @contextmanager
 def opened(
-    plan: DescribePlan, out: Path, *, describer: Describer | None = None, **options: object
+    plan: DescribePlan, out: Path, *, describer: Describer | None = None, **options: Any
 ) -> Iterator['DescribeRun']:
     """A :class:`DescribeRun` whose replies go to ``out``, which is locked until the end.
-
-    Args:
-        plan: What is asked of whom.
-        out: The descriptions file.
-        describer: Who is asked, where it is loaded already.
-        options: Those of the run.
 
     Raises:
         InputError: The describer cannot be built; another process writes the file; it is no
@@ -46,16 +38,11 @@ def opened(
     """
     describer = describer or plan.build()
     with DescriptionWriter(out) as writer:
-        run = DescribeRun(plan, describer, writer, **options)  # type: ignore[arg-type]
-        if (others := +run.answered.others) and not plan.replace:
-            raise InputError(
-                f'{out} holds replies to this prompt of another model '
-                f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
-                f'--replace asks {describer.model} about the same images, and its replies count '
-                'where they are as good; or give it a file of its own (--out)',
-                code='describe.other_model',
-            )
-        yield run
+        run = DescribeRun(plan, describer, writer, **options)
+        try:
+            yield run
+        finally:
+            run.contents.save()
 
 
 def contents_of(out: Path) -> Contents:
@@ -92,21 +79,28 @@ class DescribeRun:
         contents: Contents | None = None,
         load: Callable[..., Loaded] = load_image,
         report: Callable[[Tally], None] = lambda tally: None,
-        pause: float = 10.0,
+        pause: float = 2.0,
     ) -> None:
         self.plan, self.describer, self.writer = plan, describer, writer
         self.tally = tally or Tally()
         names = list(classes) if names_class(plan.prompt) else []
         self._prompts = [plan.prompt.replace(CLASS, name) for name in names]
         self.settings = digest({**describer.settings, **({'classes': names} if names else {})})
-        self.answered = Answered(plan.prompt, describer.model, self.settings, writer.path)
+        tries = 1 if describer.deterministic else 1 + plan.retries
+        asked = plan.prompt, describer.model, self.settings
+        self.answered = Answered(*asked, writer.path, tries, shares=not names)
+        if (others := +self.answered.others) and not plan.replace:
+            raise InputError(
+                f'{writer.path} holds replies to this prompt of another model '
+                f'({", ".join(f"{count} of {name}" for name, count in others.most_common())}): '
+                f'--replace asks {describer.model} about the same images, and its replies count '
+                'where they are as good; or give it a file of its own (--out)',
+                code='describe.other_model',
+            )
         self.contents = contents if contents is not None else Contents()
         self.report, self._load, self._pause = report, load, pause
-        self._tries = 1 if describer.deterministic else 1 + plan.retries
         self._stopped: Exception | None = None
         self._records: list[Record] = []  # that wait for the disk
-        self._failed: list[Task] = []  # since the last answer, perhaps through no fault of theirs
-        self._again: deque[Task] = deque()  # of those, the ones that an outage had failed
 
     def __call__(self, tasks: Iterable[Task]) -> Tally:
         """Describe all images that need it.
@@ -115,11 +109,8 @@ class DescribeRun:
             InputError: As :meth:`Describer.ask` and :class:`Failures`; what was answered until
                 then is kept.
         """
-        try:
-            in_new_loop(self._all(iter(tasks)))
-            self.share()
-        finally:
-            self.contents.save()
+        in_new_loop(self._all(iter(tasks)))
+        self.share()
         return self.tally
 
     def prompt_for(self, task: Task) -> str:
@@ -136,28 +127,20 @@ class DescribeRun:
     def done(self, task: Task) -> bool:
         """Whether an image is known to need no asking, without reading it."""
         content = self.contents[task.path]
-        return content is not None and not self.tries_left(task, content)
+        return content is not None and not self.answered.tries_left(task.image, content)
 
     def read(self, task: Task, decode: bool = True) -> Loaded:
         """Read an image; prepared for the describer if it needs asking and is to be decoded."""
         state = stat_signature(task.path)
-        wanted = partial(self.tries_left, task) if decode else lambda _: 0
+        wanted = partial(self.answered.tries_left, task.image) if decode else lambda _: 0
         loaded = self._load(task.path, self.describer.prepare, wanted)
         if loaded.sha256:
             self.contents.add(task.path, state, loaded.sha256)
         return loaded
 
-    def tries_left(self, task: Task, sha256: str | None) -> int:
-        """How often an image of this content may still be asked about."""
-        return self.answered.tries_left(task.image, sha256, self._tries)
-
-    def waits(self, task: Task, sha256: str | None) -> bool:
-        """Whether an image gets the replies about another one of its content, by :meth:`share`."""
-        return not self._prompts and self.answered.waits(task, sha256)
-
     def share(self) -> None:
         """Put the replies about an image on record for all others of its content."""
-        append_many(self.writer, self.answered.shared(self.writer.path, self.tally))
+        self.writer.extend(self.answered.shared(self.writer.path, self.tally))
         self.report(self.tally)
 
     def record(self, task: Task, loaded: Loaded, answer: Answer) -> Record | None:
@@ -213,22 +196,17 @@ class DescribeRun:
     async def _next_batch(self, tasks: Iterator[Task]) -> list[tuple[Task, Loaded]]:
         """The next images that need asking, read; broken ones are put on record here."""
         batch: list[tuple[Task, Loaded]] = []
-        while chunk := self._take(tasks, self.describer.batch_size - len(batch)):
+        unknown = (task for task in tasks if not (self.done(task) and self._keep()))
+        while chunk := list(islice(unknown, self.describer.batch_size - len(batch))):
             reading = (asyncio.to_thread(self.read, task) for task in chunk)
-            loaded = await asyncio.gather(*reading)
-            for task, found in zip(chunk, loaded, strict=True):
-                if not self.tries_left(task, found.sha256):
+            for task, found in zip(chunk, await asyncio.gather(*reading), strict=True):
+                if not self.answered.tries_left(task.image, found.sha256):
                     self._keep()
                 elif found.error:
                     await self._fail(task, found, Answer(error=found.error))
-                elif not self.waits(task, found.sha256):
+                elif not self.answered.waits(task, found.sha256):
                     batch.append((task, found))
         return batch
-
-    def _take(self, tasks: Iterator[Task], count: int) -> list[Task]:
-        again = [self._again.popleft() for _ in range(min(count, len(self._again)))]
-        new = (task for task in tasks if not (self.done(task) and self._keep()))
-        return again + list(islice(new, count - len(again)))
 
     def _keep(self) -> bool:
         self.tally.kept += 1
@@ -249,13 +227,15 @@ class DescribeRun:
             for (task, loaded), answer in zip(batch, answers, strict=True):
                 self.tally.add(answer)
                 if answer.error:
-                    if await self._after_failure(task, loaded, answer):
+                    outage = answer.fault and await self._failures.was_outage(answer)
+                    if outage or self._stopped:  # then no image is to blame
                         again.append((task, loaded))
+                    else:
+                        await self._fail(task, loaded, answer)
                     continue
-                self._failed.clear()
                 self._failures.answered()
                 await self._write(self.record(task, loaded, answer))
-                if self.tries_left(task, loaded.sha256):
+                if self.answered.tries_left(task.image, loaded.sha256):
                     again.append((task, loaded))
                 else:
                     self._count(STATUSES[self.answered.known(task.image, loaded.sha256).rank])
@@ -277,18 +257,6 @@ class DescribeRun:
         grey = self.describer.prepare(Image.new('RGB', (224, 224), (128, 128, 128)))
         (answer,) = await self.describer.ask([grey], [(self._prompts or [self.plan.prompt])[0]])
         return answer
-
-    async def _after_failure(self, task: Task, loaded: Loaded, answer: Answer) -> bool:
-        """Whether to ask about the image again; else its error is on record."""
-        if answer.fault and await self._failures.failed(answer):
-            self._again.extend(self._failed)
-            self.tally.statuses['error'] -= len(self._failed)
-            self._failed.clear()
-            return True
-        if answer.fault:
-            self._failed.append(task)
-        await self._fail(task, loaded, answer)
-        return False
 
     async def _fail(self, task: Task, loaded: Loaded, answer: Answer) -> None:
         await self._write(self.record(task, loaded, answer))

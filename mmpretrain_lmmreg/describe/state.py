@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..descriptions.lines import Record, scan
-from ..descriptions.parse import STATUSES
+from ..descriptions.lines import RANKS, Record, scan
 from ..descriptions.store import complete
 from ..errors import InputError
 from ..features.keys import contents_compared, stat_signature
@@ -22,16 +21,15 @@ from ..io.files import make_folder
 from .describers import Answer
 from .tasks import Task
 
-_GOOD, _FAILED = STATUSES.index('long'), STATUSES.index('error')  # ok and long are good
-_ROW = np.dtype([('name', '<u8'), ('content', '<u8')])
-_UNSAVED = 1 << 10  # rows that a crash may lose
+_GOOD, _FAILED = RANKS['long'], RANKS['error']  # ok and long are good
+_ROW, _UNSAVED = 16, 1 << 10  # bytes of a row; rows that a crash may lose
 
 
 @dataclass
 class Tally:
     """What a run did: images by the best status of their replies, and what that took."""
 
-    statuses: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(STATUSES, 0)))
+    statuses: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(RANKS, 0)))
     kept: int = 0  # images that needed no asking
     shared: int = 0  # images with the content of another one, whose replies are theirs, too
     answers: int = 0
@@ -106,13 +104,23 @@ class Answered:
     Args:
         prompt, model, settings: What is asked now; other records do not count.
         path: The descriptions file, which need not exist yet.
+        tries: Replies that are asked for at most, until one is good.
+        shares: Whether images of one content share the replies about one of them.
 
     Attributes:
         others: Replies to the prompt by other models, by model.
     """
 
-    def __init__(self, prompt: str, model: str, settings: str, path: Path) -> None:
-        self._asked = prompt, model, settings
+    def __init__(
+        self,
+        prompt: str,
+        model: str,
+        settings: str,
+        path: Path,
+        tries: int = 1,
+        shares: bool = True,
+    ) -> None:
+        self._asked, self._tries, self._shares = (prompt, model, settings), tries, shares
         self._images: dict[str, Known] = {}
         self._leaders: dict[str, str] = {}  # by content: the image that is asked about
         self._waiting: defaultdict[str, list[Task]] = defaultdict(list)  # by content: the others
@@ -125,9 +133,9 @@ class Answered:
         prompt, model, _ = self._asked
         if record['prompt'] == prompt and record.get('model', model) != model:
             self.others[record['model']] += record.get('status') != 'error'
-        if not self.counts(record):
+        if not self._counts(record):
             return
-        content, rank = _short(record.get('sha256')), STATUSES.index(complete(record)['status'])
+        content, rank = _short(record.get('sha256')), RANKS[complete(record)['status']]
         old, final = self.known(record['image'], content), bool(record.get('finish'))
         self._images[record['image']] = Known(
             content,
@@ -139,8 +147,7 @@ class Answered:
         if content and (rank <= _GOOD or final):
             self._leaders.setdefault(content, record['image'])
 
-    def counts(self, record: Record) -> bool:
-        """Whether a record answers what is asked now."""
+    def _counts(self, record: Record) -> bool:
         prompt, model, settings = self._asked
         given = record.get('model', model), record.get('settings', settings)
         return (record['prompt'], *given) == (prompt, model, settings)
@@ -150,14 +157,14 @@ class Answered:
         known, content = self._images.get(image, Known()), _short(sha256)
         return Known() if content and known.content and known.content != content else known
 
-    def tries_left(self, image: str, sha256: str | None, tries: int) -> int:
-        """How many of ``tries`` replies may still be asked for; 0 for a good or final one."""
+    def tries_left(self, image: str, sha256: str | None) -> int:
+        """How many replies may still be asked for; 0 after a good or final one."""
         known = self.known(image, sha256)
-        return 0 if known.rank <= _GOOD or known.final else max(tries - known.replies, 0)
+        return 0 if known.rank <= _GOOD or known.final else max(self._tries - known.replies, 0)
 
     def waits(self, task: Task, sha256: str | None) -> bool:
         """Whether another image of this content is or was asked about; then this one waits."""
-        content = _short(sha256)
+        content = _short(sha256) if self._shares else ''
         if not content or self._leaders.setdefault(content, task.image) == task.image:
             return False
         self._waiting[content].append(task)
@@ -170,7 +177,7 @@ class Answered:
         for _, record in scan(path) if waiting else ():
             content = _short(record.get('sha256'))
             if content in waiting and self._leaders[content] == record['image']:
-                found[content] += [record] * self.counts(record)
+                found[content] += [record] * self._counts(record)
         for content, tasks in waiting.items():
             records = found[content]
             replies = [record for record in records if complete(record)['status'] != 'error']
@@ -201,23 +208,18 @@ class Contents:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._new, self._lock = path, array('Q'), Lock()
-        rows = np.zeros(0, _ROW)
+        self._rows: dict[int, int] = {}
         if path and contents_compared():
             path.unlink(missing_ok=True)
         elif path and path.is_file():
-            whole = path.stat().st_size // _ROW.itemsize  # a crash may leave half a row
-            rows = np.fromfile(path, _ROW, whole)
-        self._rows = rows[np.argsort(rows['name'], kind='stable')]
+            whole = path.stat().st_size // _ROW  # a crash may leave half a row
+            names, contents = np.fromfile(path, '<u8', 2 * whole).reshape(-1, 2).T.tolist()
+            self._rows = dict(zip(names, contents, strict=True))
 
     def __getitem__(self, path: str) -> str | None:
         """The first 16 hex digits of a file's SHA-256, or None where its state is not known."""
-        if not len(self._rows):
-            return None
-        name = np.uint64(_name(path, stat_signature(path)))
-        at = int(np.searchsorted(self._rows['name'], name, 'right')) - 1  # the latest of a name
-        if at < 0 or self._rows['name'][at] != name:
-            return None
-        return f'{int(self._rows["content"][at]):016x}'
+        content = self._rows.get(_name(path, stat_signature(path))) if self._rows else None
+        return None if content is None else f'{content:016x}'
 
     def add(self, path: str, state: str, sha256: str) -> None:
         """Keep what a file held, by the state that it had before it was read."""
@@ -233,7 +235,7 @@ class Contents:
             if self._path and new:
                 make_folder(self._path.parent)
                 with open(self._path, 'ab') as file:
-                    file.truncate(file.tell() // _ROW.itemsize * _ROW.itemsize)
+                    file.truncate(file.tell() // _ROW * _ROW)
                     file.write(np.array(new, '<u8').tobytes())
 
 

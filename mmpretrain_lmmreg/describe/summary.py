@@ -3,7 +3,6 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -20,36 +19,6 @@ from .text_quality import class_pattern
 CONTEXT = 77  # tokens of CLIP's text tower, start and end included
 
 
-@dataclass
-class Summary:
-    """Counts over the images of a data set, and over their descriptions."""
-
-    images: int = 0
-    statuses: Counter = field(default_factory=Counter)  # images by status; 'missing' without any
-    descriptions: int = 0
-    duplicates: int = 0  # descriptions that another image, or the same one, has too
-    labelled: int = 0  # descriptions of images whose class name is known
-    naming: int = 0  # of those, the ones in which the class name occurs
-    cut: int = 0  # longer than CLIP's text tower reads
-    models: Counter = field(default_factory=Counter)  # images by the model whose reply counts
-
-    def __str__(self) -> str:
-        s = self.statuses
-        failed = [f'{s[name]} {name}' for name in ('refused', 'empty', 'error', 'missing')]
-        share = f'{100 * self.naming / self.labelled:.1f} %' if self.labelled else 'unknown'
-        models = ', '.join(f'{count} of {name}' for name, count in self.models.most_common())
-        return (
-            f'images        {self.images}\n'
-            f'described     {s["ok"] + s["long"]} ({s["long"]} with more than asked)\n'
-            f'short         {s["short"] + s["truncated"]} ({s["truncated"]} broken off)\n'
-            f'failed        {", ".join(failed)}\n'
-            f'descriptions  {self.descriptions}\n'
-            f'duplicates    {self.duplicates}\n'
-            f'class named   {share}\n'
-            f'cut at {CONTEXT}     {self.cut}' + (f'\nreplies       {models}' if models else '')
-        )
-
-
 def check_path(descriptions: Path) -> Path:
     """Where the figures of a descriptions file are kept: ``descriptions-check.json`` beside it."""
     return descriptions.with_name(f'{descriptions.stem}-check.json')
@@ -57,25 +26,34 @@ def check_path(descriptions: Path) -> Path:
 
 def summarize(
     tasks: Iterable[Task], store: DescriptionStore, prompt: str, classes: Sequence[str] = ()
-) -> Summary:
-    """Count what a descriptions file holds of some images."""
-    summary, hashes = Summary(), array('Q')
+) -> str:
+    """What a descriptions file holds of some images, in lines."""
+    n, models, hashes = Counter[str](), Counter[str](), array('Q')
     names = [class_pattern(name) for name in classes]
     for task in tasks:
         record = store.record(task.image, prompt)
-        summary.images += 1
-        summary.statuses[record['status'] if record else 'missing'] += 1
+        n.update(['images', record['status'] if record else 'missing'])
         if record and record['status'] != 'error' and record.get('model'):
-            summary.models[record['model']] += 1
+            models[record['model']] += 1
         items = record['descriptions'] if record else []
-        summary.descriptions += len(items)
         hashes.extend(hash(item.casefold()) & (2**64 - 1) for item in items)
-        summary.cut += sum(map(_is_cut, items))
+        n['cut'] += sum(map(_is_cut, items))
         if task.label is not None and task.label < len(names):
-            summary.labelled += len(items)
-            summary.naming += sum(bool(names[task.label].search(item)) for item in items)
-    summary.duplicates = len(hashes) - len(np.unique(np.frombuffer(hashes, np.uint64)))
-    return summary
+            n['labelled'] += len(items)
+            n['naming'] += sum(bool(names[task.label].search(item)) for item in items)
+    failed = ', '.join(f'{n[name]} {name}' for name in ('refused', 'empty', 'error', 'missing'))
+    share = f'{100 * n["naming"] / n["labelled"]:.1f} %' if n['labelled'] else 'unknown'
+    whose = ', '.join(f'{count} of {name}' for name, count in models.most_common())
+    return (
+        f'images        {n["images"]}\n'
+        f'described     {n["ok"] + n["long"]} ({n["long"]} with more than asked)\n'
+        f'short         {n["short"] + n["truncated"]} ({n["truncated"]} broken off)\n'
+        f'failed        {failed}\n'
+        f'descriptions  {len(hashes)}\n'
+        f'duplicates    {len(hashes) - len(np.unique(np.frombuffer(hashes, np.uint64)))}\n'
+        f'class named   {share}\n'
+        f'cut at {CONTEXT}     {n["cut"]}' + (f'\nreplies       {whose}' if whose else '')
+    )
 
 
 @cache

@@ -18,7 +18,7 @@ from ..config import is_type, parts_of
 from ..datasets.names import prompt_names
 from ..datasets.pictures import check_regular, read_rgb
 from ..descriptions.attach import AttachDescriptions
-from ..descriptions.samples import rel_path_of
+from ..descriptions.samples import Sample, rel_path_of
 from ..errors import InputError
 
 SPLITS = ('train', 'val', 'test')
@@ -44,16 +44,14 @@ class Loaded:
 
 
 def load_image(
-    path: str, prepare: Callable[[Image.Image], object], wanted: Callable[[str | None], bool]
+    path: str, prepare: Callable[[Image.Image], object], wanted: Callable[[str | None], object]
 ) -> Loaded:
     """Read and hash an image; if it is wanted, also decode (upright, RGB) and prepare it."""
     try:
         check_regular(path)
         data = Path(path).read_bytes()
-    except ValueError as error:
-        return Loaded(error=f'cannot read the image: {error}')
-    except OSError as error:
-        return Loaded(error=f'cannot read the image: {error.strerror or error}')
+    except (ValueError, OSError) as error:
+        return Loaded(error=f'cannot read the image: {getattr(error, "strerror", 0) or error}')
     sha256 = hashlib.sha256(data).hexdigest()
     if not wanted(sha256):
         return Loaded(sha256)
@@ -86,7 +84,7 @@ class ConfigImages(Sequence):
                 f'--split {split}: {config.filename} has no {split}_dataloader',
                 code='describe.no_split',
             )
-        self._root = find_attach(config).data_root
+        self._attach = find_attach(config)
         self._roots = [
             next((part['data_root'] for _, part in parts_of(loader) if part.get('data_root')), None)
             for loader in loaders
@@ -94,53 +92,52 @@ class ConfigImages(Sequence):
         self._datasets = [_build(loader['dataset']) for loader in loaders]
         self.classes = prompt_names(self._datasets[0].metainfo)
         self._where = array('Q')  # data set in the highest byte, index in it in the others
-        self._list(*shard)
-
-    def _list(self, part: int, parts: int) -> None:
         paths: dict[str, int] = {}
-        for number, dataset in enumerate(self._datasets):
-            for index in range(len(dataset)):
-                task = self._task(number, index)
-                if _hash(task.image) % parts != part:
-                    continue
-                path = _hash(os.path.abspath(task.path))
-                if paths.setdefault(task.image, path) != path:
-                    raise InputError(
-                        f'two images are called {task.image}, one of them {task.path}: describe '
-                        'the splits one at a time, each with an --out of its own',
-                        code='describe.same_name',
-                    )
-                if len(paths) > len(self._where):
-                    self._where.append(number << 56 | index)
+        places = (n << 56 | i for n, data in enumerate(self._datasets) for i in range(len(data)))
+        for place in places:
+            task = self._task(place)
+            if _hash(task.image) % shard[1] != shard[0]:
+                continue
+            path = _hash(os.path.abspath(task.path))
+            if paths.setdefault(task.image, path) != path:
+                raise InputError(
+                    f'two images are called {task.image}, one of them {task.path}: describe '
+                    'the splits one at a time, each with an --out of its own',
+                    code='describe.same_name',
+                )
+            if len(paths) > len(self._where):
+                self._where.append(place)
 
-    def _task(self, number: int, index: int) -> Task:
+    def _sample(self, place: int) -> Sample:
+        number, index = place >> 56, place & ((1 << 56) - 1)
         sample = self._datasets[number].get_data_info(index)
-        root = self._root or sample.get('data_root') or self._roots[number]
-        label = sample.get('gt_label')
+        root = self._attach.data_root or sample.get('data_root') or self._roots[number]
+        return {**sample, 'data_root': str(root) if root else None}
+
+    def _task(self, place: int) -> Task:
+        sample = self._sample(place)
+        label, group = sample.get('gt_label'), sample.get('group')
         return Task(
-            rel_path_of(sample, str(root) if root else None),
+            rel_path_of(sample),
             str(sample['img_path']),
             int(label) if isinstance(label, int) else None,
-            str(sample['group']) if sample.get('group') else None,
+            str(group) if group else None,
         )
 
     def __len__(self) -> int:
         return len(self._where)
 
     def __getitem__(self, index: int) -> Task:  # type: ignore[override]
-        where = self._where[index]
-        return self._task(where >> 56, where & ((1 << 56) - 1))
+        return self._task(self._where[index])
 
-    def descriptions_file(self, config: Config) -> Path:
+    def descriptions_file(self) -> Path:
         """The file that the config's ``AttachDescriptions`` reads.
 
         Raises:
             InputError: The data sets have different ones, or none can be told.
         """
-        attach = find_attach(config)
-        samples = [dataset.get_data_info(0) for dataset in self._datasets if len(dataset)]
-        pairs = zip(samples, self._roots, strict=False)
-        files = {attach.path_for({'data_root': root, **sample}) for sample, root in pairs}
+        firsts = [number << 56 for number, dataset in enumerate(self._datasets) if len(dataset)]
+        files = {self._attach.path_for(self._sample(first)) for first in firsts}
         if len(files) != 1:
             raise InputError(
                 f'the data sets have {len(files)} descriptions files '

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,13 @@ def repeated(texts: Sequence[str]) -> list[bool]:
     return [counts[each] > 1 for each in gists]
 
 
+def class_pattern(name: str) -> re.Pattern:
+    """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
+    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
+    words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]
+    return re.compile(r'\b' + r'[\s-]?'.join(words) + r'\b', re.IGNORECASE)
+
+
 def names_in(text: str, patterns: Sequence[re.Pattern]) -> list[int]:
     """Labels of the classes whose name occurs in a text.
 
@@ -44,17 +50,7 @@ def names_in(text: str, patterns: Sequence[re.Pattern]) -> list[int]:
     return sorted(found)
 
 
-@dataclass(frozen=True)
-class Distances:
-    """How each of I images' descriptions lie to the class means, arrays (I,)."""
-
-    own: NDArray  # distance to its class's mean, which is made without the image itself
-    other: NDArray  # distance to the nearest mean of another class
-    nearest: NDArray  # that class
-    ratio: NDArray  # own / other: above 1 the descriptions are more like another class's
-
-
-def distances(means: NDArray, texts: NDArray, labels: NDArray) -> Distances:
+def distances(means: NDArray, texts: NDArray, labels: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """Distances of images to class means, each image left out of the mean of its own class.
 
     Args:
@@ -62,51 +58,18 @@ def distances(means: NDArray, texts: NDArray, labels: NDArray) -> Distances:
         texts: Number of texts of each, (I,).
         labels: (I,), 0 to N_c - 1, each class with an image.
 
-    An image that is its class's only one is at distance 0 from it, since nothing is known.
+    Returns:
+        Distance to its class's mean, 0 for a class's only image; distance to the nearest mean of
+        another class; that class. (I,) each.
     """
-    classes = int(labels.max()) + 1
-    one_hot = np.eye(classes)[labels]
+    rows = np.arange(len(labels))
+    one_hot = np.eye(int(labels.max()) + 1)[labels]
     sums, totals = one_hot.T @ (texts[:, None] * means), one_hot.T @ texts
     centres = sums / totals[:, None]
     rest = totals[labels] - texts
     without = (sums[labels] - texts[:, None] * means) / np.where(rest > 0, rest, 1)[:, None]
     own = np.where(rest > 0, np.linalg.norm(means - without, axis=1), 0.0)
     squared = (means**2).sum(1)[:, None] - 2 * means @ centres.T + (centres**2).sum(1)
-    squared[np.arange(len(labels)), labels] = np.inf
+    squared[rows, labels] = np.inf
     nearest = squared.argmin(1)
-    other = np.sqrt(np.maximum(squared[np.arange(len(labels)), nearest], 0))
-    return Distances(own, other, nearest, own / np.maximum(other, 1e-12))
-
-
-@dataclass(frozen=True)
-class Share:
-    """So many of so many, with Wilson's 95 % interval."""
-
-    count: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """The share, in [0, 1]; 0 of nothing."""
-        return self.count / self.total if self.total else 0.0
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its interval, in [0, 1]."""
-        from scipy.stats import binomtest  # of the extra 'evidence'
-
-        if not self.total:
-            return 0.0, 1.0
-        low, high = binomtest(self.count, self.total).proportion_ci(method='wilson')
-        return float(low), float(high)
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f'{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})'
-
-
-def class_pattern(name: str) -> re.Pattern:
-    """A class name in a sentence: ``ApplyEyeMakeup`` is 'apply eye makeup', any case."""
-    spaced = re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', name)
-    words = [re.escape(word) for word in re.split(r'[\s_/-]+', spaced) if word]
-    return re.compile(r'\b' + r'[\s-]?'.join(words) + r'\b', re.IGNORECASE)
+    return own, np.sqrt(np.maximum(squared[rows, nearest], 0)), nearest

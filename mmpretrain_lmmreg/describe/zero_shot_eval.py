@@ -20,10 +20,9 @@ from ..errors import InputError
 from ..features.extract import extract_features
 from ..features.trunk import trunk_features
 from ..text.class_means import nearest_mean_accuracy
-from ..text.embedding import embed
+from ..text.embedding import embed_lists
 from ..text.prompts import TEMPLATES, class_prompts
 from .tasks import ConfigImages, Task
-from .text_quality import Share
 
 _BATCH = 1024
 
@@ -36,7 +35,7 @@ def accuracies(
     classes: Sequence[str],
     tower: TextTower,
     clip: str | None,
-) -> tuple[dict[str, Share], str]:
+) -> tuple[list[dict[str, Any]], str]:
     """Accuracies on the test split, or the val split where there is none.
 
     Args:
@@ -48,35 +47,42 @@ def accuracies(
         clip: MODEL,WEIGHTS of the image tower; the config's backbone by default.
 
     Returns:
-        Accuracies by what the class texts are, and the name of the split; or none, and why.
+        For each kind of class ``texts`` the number of ``images``, the accuracy (``value``) and its
+        95 % interval (``low``, ``high``), and the name of the split; or none, and why.
     """
     split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
     if split is None:
-        return {}, 'the config has neither a test nor a val split'
-    labels = np.array([task.label or 0 for task in described])
-    one_hot = np.eye(len(classes))[labels]
+        return [], 'the config has neither a test nor a val split'
+    one_hot = np.eye(len(classes))[[task.label or 0 for task in described]]
     totals = one_hot.T @ sizes
     if not totals.all():
         empty = ', '.join(name for name, n in zip(classes, totals, strict=True) if not n)
-        return {}, f'no description of {empty}'
-    by_texts = torch.from_numpy(one_hot.T @ (sizes[:, None] * means) / totals[:, None]).float()
+        return [], f'no description of {empty}'
     prompts = class_prompts(classes, config.get('templates') or TEMPLATES)
-    by_names = torch.stack([tower.encode(own).mean(0) for own in prompts])
+    candidates = {
+        'names': torch.stack([tower.encode(own).mean(0) for own in prompts]),
+        'descriptions': torch.from_numpy(one_hot.T @ (sizes[:, None] * means) / totals[:, None]),
+    }
+    directions = [F.normalize((m - m.mean(0)).float(), dim=1) for m in candidates.values()]
+    candidates['both'] = directions[0] + directions[1]
     tasks = [task for task in ConfigImages(config, split) if task.label is not None]
     images = image_embeddings(config, split, tasks, clip)
     centre = image_embeddings(config, split, described, clip).mean(0)
     truth = torch.tensor([task.label for task in tasks])
-    candidates = {'names': by_names, 'descriptions': by_texts}
-    candidates['both'] = sum(map(_directions, candidates.values()), torch.zeros(1))
-    shares = {
-        key: round(len(tasks) * nearest_mean_accuracy(images, truth, each, centre))
-        for key, each in candidates.items()
-    }
-    return {key: Share(count, len(tasks)) for key, count in shares.items()}, split
+    found = [
+        _with_interval(name, nearest_mean_accuracy(images, truth, each.float(), centre), len(tasks))
+        for name, each in candidates.items()
+    ]
+    return found, split
 
 
-def _directions(means: Tensor) -> Tensor:
-    return F.normalize(means - means.mean(0), dim=1)
+def _with_interval(texts: str, accuracy: float, images: int) -> dict[str, Any]:
+    """An accuracy with Wilson's interval."""
+    from scipy.stats import binomtest  # of the extra 'evidence'
+
+    test = binomtest(round(images * accuracy), images)
+    low, high = map(float, test.proportion_ci(method='wilson'))
+    return dict(low=low, high=high, texts=texts, images=images, value=test.statistic)
 
 
 def text_tower(config: Config, clip: str | None) -> TextTower:
@@ -99,12 +105,8 @@ def text_tower(config: Config, clip: str | None) -> TextTower:
 
 def embed_by_image(texts: Sequence[Sequence[str]], tower: TextTower) -> tuple[NDArray, NDArray]:
     """Mean embedding of each of I images' texts (I, D), and their numbers (I,)."""
-    unique = list(dict.fromkeys(text for own in texts for text in own))
-    index = {text: row for row, text in enumerate(unique)}
-    rows = embed(unique, tower).double().numpy()
-    means = [rows[[index[text] for text in own]].mean(0) for own in texts]
-    sizes = np.array([float(len(own)) for own in texts])
-    return np.array(means).reshape(len(texts), rows.shape[1]), sizes
+    means = [rows.double().mean(0) for rows in embed_lists(texts, tower)]
+    return torch.stack(means).numpy(), np.array([float(len(own)) for own in texts])
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -178,6 +178,20 @@ class DescriptionWriter:
         except OSError:
             os.ftruncate(self._file, size)
             raise
+
+    def extend(self, records: Iterable[Record]) -> int:
+        """Add records, many with one sync; their number."""
+        batch: list[Record] = []
+        count = size = 0
+        for record in records:
+            batch.append(record)
+            count, size = count + 1, size + len(encode(record))
+            if size > TAIL // 4:  # a crash may leave no more than that unfinished
+                self.append(*batch)
+                batch, size = [], 0
+        if batch:
+            self.append(*batch)
+        return count
 
     def _write(self, data: bytes) -> None:
         while data:

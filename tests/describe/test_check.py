@@ -11,25 +11,19 @@ from mmengine.config import Config
 from refused import refused
 
 from mmpretrain_lmmreg.describe.check import check
-from mmpretrain_lmmreg.describe.summary import check_path
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
-from mmpretrain_lmmreg.describe.text_quality import (
-    Share,
-    class_pattern,
-    distances,
-    gist,
-    names_in,
-    repeated,
-)
+from mmpretrain_lmmreg.describe.text_quality import class_pattern, distances, names_in, repeated
+from mmpretrain_lmmreg.describe.zero_shot_eval import _with_interval
 from mmpretrain_lmmreg.descriptions import DescriptionStore
+from mmpretrain_lmmreg.io.files import read_sealed
 
 CATS = ['A cat sleeps on a sofa.', 'The cat has grey fur.', 'A soft cat purrs.']
 DOGS = ['A red dog runs.', 'Dogs chase a ball in the park.', 'It barks at the postman.']
 
 
 def test_near_duplicates():
-    assert gist('A man, on the ROPE!') == gist('man on a rope') != gist('man off a rope')
     assert repeated(['A cat.', 'Cat', 'a dog', 'The cat!']) == [True, True, False, True]
+    assert repeated(['A man, on the ROPE!', 'man on a rope', 'man off a rope']) == [1, 1, 0]
 
 
 def test_names_of_classes():
@@ -42,21 +36,18 @@ def test_names_of_classes():
 
 def test_distances_leave_the_image_out():
     means = np.array([[0.0, 0], [2, 0], [10, 0], [10, 4]])
-    found = distances(means, np.array([1.0, 3, 2, 2]), np.array([0, 0, 1, 1]))
+    own, other, nearest = distances(means, np.array([1.0, 3, 2, 2]), np.array([0, 0, 1, 1]))
     # without itself, each class is its other image; the other class's mean is (1.5, 0) or (10, 2)
-    np.testing.assert_allclose(found.own, [2, 2, 4, 4])
-    np.testing.assert_allclose(
-        found.other, [np.hypot(10, 2), np.hypot(8, 2), 8.5, np.hypot(8.5, 4)]
-    )
-    assert found.nearest.tolist() == [1, 1, 0, 0]
-    lone = distances(np.array([[0.0], [1], [3]]), np.ones(3), np.array([0, 1, 1]))
-    assert lone.own[0] == 0
+    np.testing.assert_allclose(own, [2, 2, 4, 4])
+    np.testing.assert_allclose(other, [np.hypot(10, 2), np.hypot(8, 2), 8.5, np.hypot(8.5, 4)])
+    assert nearest.tolist() == [1, 1, 0, 0]
+    lone, *_ = distances(np.array([[0.0], [1], [3]]), np.ones(3), np.array([0, 1, 1]))
+    assert lone[0] == 0
 
 
 def test_wilsons_interval():
-    low, high = Share(8, 10).interval  # Agresti and Coull's example of it: 0.490 to 0.943
-    assert (low, high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
-    assert Share(0, 0).interval == (0, 1)
+    found = _with_interval('names', 0.8, 10)  # Agresti and Coull's example: 0.490 to 0.943
+    assert (found['low'], found['high']) == pytest.approx((0.490, 0.943), abs=1e-3)
 
 
 @pytest.fixture
@@ -85,25 +76,34 @@ def found(config, faulty, tiny_clip):
 
 
 def test_counts_by_class(found):
-    cat, dog = found.classes
-    assert (cat.name, cat.images, cat.asked, cat.described, cat.texts) == ('cat', 10, 9, 8, 32)
-    assert (cat.statuses['refused'], dog.statuses['truncated']) == (1, 1)
-    assert (cat.own, cat.other) == (24, 0)
-    assert (dog.texts, dog.own, dog.other) == (40, 9 + 1, 3)
-    assert cat.repeats == 24 and dog.repeats == 9 * 3 + 3
+    cat, dog = found.figures['classes']
+    counts = ('name', 'images', 'asked', 'described', 'texts')
+    assert [cat[key] for key in counts] == ['cat', 10, 9, 8, 32]
+    assert (dog['texts'], found.figures['all']['asked']) == (40, 19)
+    shares = {key: round(9 * share, 9) for key, share in cat['shares'].items()}
+    assert (shares['refused'], shares['own name']) == (1, 9 * 24 / 32)
+    assert (cat['shares']['repeated'], cat['shares']['other name']) == (24 / 32, 0)
+    of_dogs = {
+        key: round(40 * dog['shares'][key]) for key in ('own name', 'other name', 'repeated')
+    }
+    assert of_dogs == {'own name': 9 + 1, 'other name': 3, 'repeated': 9 * 3 + 3}
+    assert dog['shares']['truncated'] == 1 / 10
 
 
 def test_a_wrong_label_comes_first(found, faulty):
-    first = found.outliers[0]
-    assert (first.image, first.label, first.nearest) == (faulty[1], 'red dog', 'cat')
-    assert first.ratio > 1 and found.suspects == 1
-    assert found.classes[1].nearer == 1 and found.classes[0].nearer == 0
+    first = found.farthest[0]
+    assert (first['image'], first['label'], first['nearest']) == (faulty[1], 'red dog', 'cat')
+    assert first['ratio'] > 1 and found.figures['suspects'] == 1
+    shares = [each['shares']['nearer to another'] for each in found.figures['classes']]
+    assert shares == [0, 1 / 10]
+    assert [each['image'] for each in found.figures['outliers']] == [faulty[1]]
     assert f'{faulty[1]}: red dog, nearer to cat' in str(found)
 
 
 def test_accuracy_without_training(found):
-    assert list(found.accuracies) == ['names', 'descriptions', 'both']
-    assert {share.total for share in found.accuracies.values()} == {2}
+    each = found.figures['accuracies']
+    assert [a['texts'] for a in each] == ['names', 'descriptions', 'both']
+    assert all(a['images'] == 2 and a['low'] <= a['value'] <= a['high'] for a in each)
     assert ' % (' in str(found) and 'of 2 test images by both' in str(found)
 
 
@@ -111,7 +111,7 @@ def test_the_page_needs_nothing_beside_it_and_escapes(found):
     page = found.html()
     assert '1 images have descriptions\nnearer to the mean of another class' in page
     assert '&lt;b&gt;all&lt;/b&gt;' in page and '<b>all' not in page
-    assert page.count('src="data:image/jpeg;base64,') == len(found.outliers) == 18
+    assert page.count('src="data:image/jpeg;base64,') == len(found.farthest) == 18
     assert not re.search(r'(?:src|href)="(?!data:)|https?:|<script', page)
 
 
@@ -119,23 +119,11 @@ def test_the_command_writes_the_page_beside_the_descriptions(config, faulty, tin
     call(config, '--check', '--clip', f'local-dir:{tiny_clip},')
     page = faulty[0].with_name('descriptions-check.html')
     printed = capsys.readouterr().out
-    assert check_path(faulty[0]).is_file() and 'mmengine' not in printed
+    kept = read_sealed(faulty[0].with_name('descriptions-check.json'))
+    assert kept['fingerprint'] == DescriptionStore(faulty[0]).fingerprint
+    assert 'mmengine' not in printed
     assert f'page          {page}' in printed and page.read_text().startswith('<!doctype html>')
     assert re.search(r'red dog +10 +10 +0.0% +0.0% +0.0% +10.0%', printed)
-
-
-def test_the_figures_are_kept_for_reports(found, tmp_path):
-    path = check_path(tmp_path / 'replies.jsonl')
-    assert path.name == 'replies-check.json'
-    kept = found.figures()
-    assert kept['fingerprint'] == DescriptionStore(found.file).fingerprint
-    cat, dog = kept['classes']
-    assert (cat['asked'], dog['asked'], kept['all']['asked']) == (9, 10, 19)
-    assert kept['all']['shares']['refused'] == pytest.approx(1 / 19)
-    assert kept['all']['shares']['other name'] == pytest.approx(3 / 72)
-    assert [each['texts'] for each in kept['accuracies']] == ['names', 'descriptions', 'both']
-    assert kept['accuracies'][0]['low'] <= kept['accuracies'][0]['value']
-    assert [image['image'] for image in kept['outliers']] == [found.outliers[0].image]
 
 
 def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
@@ -143,7 +131,7 @@ def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
     images = ConfigImages(cfg, 'train')
     cfg.test_dataloader = None
     found = check(cfg, images, faulty[0], 'p', f'local-dir:{tiny_clip},')
-    assert not found.accuracies
+    assert not found.figures['accuracies']
     assert 'no accuracy without training: the config has neither' in str(found)
     assert 'Not known: the config has neither a test' in found.html()
 

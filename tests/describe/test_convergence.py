@@ -5,35 +5,38 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from refused import refused
 
 from mmpretrain_lmmreg.describe.convergence import (
     mean_and_error,
     next_count,
-    order_by_class,
+    orders_of,
     relative_errors,
 )
+from mmpretrain_lmmreg.describe.tasks import Task
 
-NAMES = [f'train/{i:02d}.png' for i in range(24)]
-LABELS = [i % 2 for i in range(24)]
-GROUPS = [f'video {i // 6}' for i in range(24)]  # four videos, three images of each class
+# four videos, three images of each class
+TASKS = [Task(f'train/{i:02d}.png', '', i % 2, f'video {i // 6}') for i in range(24)]
 
 
 def test_groups_take_turns_in_every_prefix():
-    orders = order_by_class(NAMES, LABELS, GROUPS, seed=0)
+    orders = orders_of(TASKS, seed=0)
     assert sorted(orders) == [0, 1]
     for label, order in orders.items():
-        assert sorted(order) == [i for i in range(24) if LABELS[i] == label]
+        assert sorted(order) == [i for i in range(24) if TASKS[i].label == label]
         for count in (4, 8, 12):
-            seen = Counter(GROUPS[i] for i in order[:count])
+            seen = Counter(TASKS[i].group for i in order[:count])
             assert set(seen.values()) == {count // 4}
 
 
 def test_order_depends_on_seed_and_names_alone():
-    orders = order_by_class(NAMES, LABELS, GROUPS, seed=0)
-    backwards = order_by_class(NAMES[::-1], LABELS[::-1], GROUPS[::-1], seed=0)
+    orders = orders_of(TASKS, seed=0)
+    backwards = orders_of(TASKS[::-1], seed=0)
     for label in (0, 1):
-        assert [NAMES[i] for i in orders[label]] == [NAMES[::-1][i] for i in backwards[label]]
-    assert order_by_class(NAMES, LABELS, GROUPS, seed=1) != orders
+        assert [TASKS[i] for i in orders[label]] == [TASKS[::-1][i] for i in backwards[label]]
+    assert orders_of(TASKS, seed=1) != orders
+    with refused('describe.no_label'):
+        orders_of([Task('a.png', '')], seed=0)
 
 
 def test_standard_error_of_independent_images_is_the_textbooks():

@@ -82,7 +82,6 @@ def test_options_reach_the_request(endpoint):
             max_new_tokens=9,
             temperature=0,
             repetition_penalty=1.2,
-            send_repetition_penalty=True,
         )
     body = server.bodies[0]
     assert body['stream'] and body['stream_options'] == {'include_usage': True}
@@ -380,7 +379,8 @@ def test_system_prompt_other_fields_and_limits_reach_the_request(endpoint):
     with Loopback() as server:
         endpoint(server)
         options = {'system': 'Be brief, please.', 'max_completion_tokens': 77}
-        more = {'body.top_k': 20, 'body.chat.thinking': False, 'send_sampling': False}
+        more = {'body.top_k': 20, 'body.chat.thinking': False}
+        more |= {'body.temperature': None, 'body.top_p': None}
         ask(server, **options, **more)
     (body,) = server.bodies
     assert body['messages'][0] == {'role': 'system', 'content': 'Be brief, please.'}
@@ -448,11 +448,11 @@ def test_requests_keep_their_pace(endpoint):
         ({'temperature': -1}, 'temperature=-1 at least 0'),
         ({'timeout': 'long'}, 'timeout=long: give a number'),
         ({'stream': 3}, 'stream=3: give true or false'),
-        ({'image_size': 7.5}, 'image_size=7.5: give a whole number'),
+        ({'max_new_tokens': 7.5}, 'max_new_tokens=7.5: give a whole number'),
         ({'response_format': 'xml'}, 'response_format=xml: choose one of'),
         ({'body': 3}, 'body=3: give body.FIELD=VALUE'),
-        ({'heat': 1}, "heat: unknown to the describer 'openai'.*temperature.*image_size"),
-        ({'body.a': 1, 'body.a.b': 2}, 'a is given a value of its own'),
+        ({'heat': 1}, "heat: unknown to the describer 'openai'.*temperature.*system"),
+        ({'body.a': 1, 'body.a.b': 2}, 'body.a.b=2: give body.FIELD=VALUE, each field once'),
     ],
 )
 def test_options_of_the_wrong_kind(monkeypatch, options, told):
@@ -474,7 +474,7 @@ def test_settings_change_with_what_shapes_a_reply_only(endpoint, monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'k')
     usual = build().settings
     assert build(concurrency=9, retries=9, timeout=9, stream=True).settings == usual
-    assert build(image_size=99).settings != usual
+    assert build(max_pixels=99).settings != usual
     assert build(temperature=0).settings != usual
     assert not build().deterministic and build(temperature=0).deterministic
     assert Generation().for_transformers()['repetition_penalty'] == 1.05

@@ -22,7 +22,7 @@ def many(many):
 
 
 def test_outage_is_waited_out_and_no_image_is_lost(many, out, capfd):
-    describer = Scripted(TEN, TEN, *[DOWN] * 8, concurrency=1)
+    describer = Scripted(TEN, TEN, *[DOWN] * 4, concurrency=1)
     tally = describe(out, many, describer, pause=0.01)
     assert (tally.statuses['ok'], tally.statuses['error'], tally.asked) == (12, 0, 12)
     assert {r['status'] for r in DescriptionStore(out)} == {'ok'}
@@ -33,7 +33,7 @@ def test_outage_is_waited_out_and_no_image_is_lost(many, out, capfd):
 def test_outage_that_does_not_end_stops_with_what_is_kept(many, out):
     describer = Scripted(TEN, TEN, *[DOWN] * 100, concurrency=1)
     with refused('describe.no_answers', match='no server; waited for'):
-        describe(out, many, describer, pause=0.001)
+        describe(out, many, describer, pause=1e-4)
     assert [r['status'] for r in lines(out)].count('ok') == 2
     assert describe(out, many, Scripted()).statuses['ok'] == 10
 

@@ -37,7 +37,7 @@ def test_relative_data_root(config, tasks, tmp_path, monkeypatch):
     config.write_text(CONFIG.format(root='data'))
     images = ConfigImages(Config.fromfile(config), 'train')
     assert {t.image for t in images} == {t.image for t in tasks}
-    assert images.descriptions_file(Config.fromfile(config)).as_posix() == 'data/descriptions.jsonl'
+    assert images.descriptions_file().as_posix() == 'data/descriptions.jsonl'
 
 
 def test_shards_are_disjoint_and_whole(config):
@@ -54,12 +54,12 @@ def test_shards_are_disjoint_and_whole(config):
 def test_descriptions_file_is_the_one_that_the_config_reads(config, tmp_path):
     images = ConfigImages(Config.fromfile(config), 'train')
     default = tmp_path / 'data' / 'descriptions.jsonl'
-    assert images.descriptions_file(Config.fromfile(config)) == default
+    assert images.descriptions_file() == default
     cfg = read(
         config, "\nx = [dict(type='AttachDescriptions', cache='mine.jsonl', missing='skip')]\n"
     )
     assert find_attach(cfg).missing == 'skip'
-    assert images.descriptions_file(cfg).as_posix() == 'mine.jsonl'
+    assert ConfigImages(cfg, 'train').descriptions_file().as_posix() == 'mine.jsonl'
 
 
 def test_two_images_of_one_name_are_refused(config, tmp_path):

@@ -70,23 +70,6 @@ def test_token_ids_are_the_official_templates(files, describer):
     assert tokenizer.decode(expected[0][1:]) == '###Human: <Img>'
 
 
-def test_the_chat_template_has_the_system_sentence_and_other_settings(files, describer):
-    chat = build(files, template='chat', temperature=0)
-    said = (
-        'Give the following image: <Img>ImageContent</Img>. You will be able to see the image '
-        'once I provide it to you. Please answer my questions.###Human: <Img>'
-    )
-    tokenizer = chat._model.llama_tokenizer
-    expected = [
-        tokenizer(t, add_special_tokens=False).input_ids
-        for t in (said, f'</Img> {PROMPT}###Assistant:')
-    ]
-    assert list(chat.token_ids(PROMPT)) == [[tokenizer.bos_token_id, *expected[0]], expected[1]]
-    assert chat.settings != describer.settings
-    with refused('describe.option', match='template=talk: choose one of'):
-        build(files, template='talk')
-
-
 def test_what_reaches_the_language_model(describer, reached):
     before, after = describer.token_ids(PROMPT)
     table = describer._model.llama_model.model.embed_tokens.weight

@@ -51,7 +51,7 @@ def test_what_fails_every_image_stops_the_run_and_keeps_what_came(
 @pytest.mark.parametrize('fault', ['503', '429', 'reset'])
 def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
     out = tmp_path / 'd.jsonl'
-    with Loopback(lambda number, *_: fault if 10 <= number < 20 else 'ok') as server:
+    with Loopback(lambda number, *_: fault if 10 <= number < 15 else 'ok') as server:
         endpoint(server)
         options = {'backoff': 0.001, 'timeout': 5}
         common = dict(model='vlm', retries=0, concurrency=2)

@@ -1,9 +1,12 @@
 """The large multimodal models that can be asked, behind one small interface."""
 
+import asyncio
 import importlib
 import inspect
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -62,22 +65,23 @@ class Generation:
 
     def for_transformers(self) -> dict[str, Any]:
         """Keyword arguments of ``generate``."""
-        sampling = {'temperature': self.temperature, 'top_p': self.top_p}
+        drawn = self.temperature > 0
         return {
             'max_new_tokens': self.max_new_tokens,
             'num_beams': 1,
             'repetition_penalty': self.repetition_penalty,
-            'do_sample': self.temperature > 0,
-            **(sampling if self.temperature > 0 else {'temperature': None, 'top_p': None}),
+            'do_sample': drawn,
+            'temperature': self.temperature if drawn else None,
+            'top_p': self.top_p if drawn else None,
         }
 
 
 class Describer(Protocol):
-    """Asks one model about images.
+    """Asks a model about images.
 
     Attributes:
-        model: Its name, as it is kept with each reply.
-        settings: All that shapes a reply beside model and prompt; kept as a hash.
+        model: Its name, kept with every reply.
+        settings: What shapes a reply beside model and prompt; kept as a hash.
         batch_size: Images for one call of :meth:`ask`.
         concurrency: Calls of :meth:`ask` at a time.
         deterministic: Asking again gives the same reply.
@@ -113,13 +117,11 @@ class Kind(NamedTuple):
     supports_batch_files: bool = False
 
 
-_OPENAI = (
-    'image_size timeout backoff stream send_repetition_penalty send_sampling '
-    'max_completion_tokens response_format system body.FIELD'
-)
-_MINIGPT4 = 'checkpoint llm vision qformer bert template device dtype'
+_OPENAI = 'timeout backoff stream max_completion_tokens response_format system body.FIELD'
 KINDS = {
-    'minigpt4': Kind('.minigpt4', 'MiniGPT4Describer', _MINIGPT4),
+    'minigpt4': Kind(
+        '.minigpt4', 'MiniGPT4Describer', 'checkpoint llm vision qformer bert device dtype'
+    ),
     'hf': Kind('.hf', 'HFDescriber', 'device dtype'),
     'openai': Kind('.endpoint', 'EndpointDescriber', _OPENAI, True, True),
 }
@@ -135,19 +137,6 @@ def missing_endpoint(name: str) -> str:
     return NO_KEY if KINDS[name].is_remote and not given else ''
 
 
-def describer_class(name: str) -> type:
-    """The class of a describer; raises InputError where a package is missing."""
-    kind = KINDS[name]
-    try:
-        return getattr(importlib.import_module(kind.module, __package__), kind.cls)
-    except ImportError as error:
-        raise InputError(
-            f'the describer {name!r} needs more packages ({error}): '
-            "pip install 'mmpretrain_lmmreg[lmm]'",
-            code='describe.no_package',
-        ) from error
-
-
 def build_describer(name: str, options: Mapping[str, Any], **common: object) -> Describer:
     """Build a describer by its name.
 
@@ -161,7 +150,15 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
     Raises:
         InputError: An option is unknown or of the wrong kind, or a package is missing.
     """
-    build = describer_class(name)
+    kind = KINDS[name]
+    try:
+        build = getattr(importlib.import_module(kind.module, __package__), kind.cls)
+    except ImportError as error:
+        raise InputError(
+            f'the describer {name!r} needs more packages ({error}): '
+            "pip install 'mmpretrain_lmmreg[lmm]'",
+            code='describe.no_package',
+        ) from error
     known = inspect.signature(build).parameters
     for key in set(common) - set(_COMMON) - set(known):
         raise InputError(
@@ -176,11 +173,11 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
         if key not in defaults:
             raise InputError(
                 f'--options {key}: unknown to the describer {name!r}; it knows '
-                f'{", ".join([*generation, *KINDS[name].options.split()])}',
+                f'{", ".join([*generation, *kind.options.split()])}',
                 code='describe.option',
             )
-        if kind := _other_kind(value, defaults[key], key):
-            raise InputError(f'--options {key}={value}: give {kind}', code='describe.option')
+        if wanted := _other_kind(value, defaults[key]):
+            raise InputError(f'--options {key}={value}: give {wanted}', code='describe.option')
     generation = {k: options.pop(k) for k in generation if k in options}
     common = {key: value for key, value in common.items() if key in known}
     return build(generation=Generation(**generation), **common, **options)
@@ -188,29 +185,47 @@ def build_describer(name: str, options: Mapping[str, Any], **common: object) -> 
 
 def _with_body(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with ``body.a.b=1`` gathered as ``body={'a': {'b': 1}}``."""
-    gathered = {key: value for key, value in options.items() if not key.startswith('body.')}
+    gathered = {key: value for key, value in options.items() if not key.startswith('body')}
     for key in sorted(options.keys() - gathered.keys()):
-        place = gathered
+        place: Any = gathered
         *path, last = key.split('.')
         for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise InputError(
-                    f'--options {key}: {part} is given a value of its own, too',
-                    code='describe.option',
-                )
+            place = place.setdefault(part, {}) if isinstance(place, dict) else None
+        if not path or not isinstance(place, dict):
+            raise InputError(
+                f'--options {key}={options[key]}: give body.FIELD=VALUE, each field once',
+                code='describe.option',
+            )
         place[last] = options[key]
     return gathered
 
 
-def _other_kind(value: object, default: object, key: str) -> str:
+def _other_kind(value: object, default: object) -> str:
     """What a value should be that is of another kind than the default, or nothing."""
-    if key == 'body':
-        return '' if isinstance(value, dict) else 'body.FIELD=VALUE'
     if isinstance(default, bool):
         return '' if isinstance(value, bool) else 'true or false'
-    if isinstance(default, int | float):
-        number = (int,) if isinstance(default, int) else (int, float)
-        good = isinstance(value, number) and not isinstance(value, bool)
-        return '' if good else 'a number' if float in number else 'a whole number'
+    if isinstance(default, int):
+        return '' if type(value) is int else 'a whole number'
+    if isinstance(default, float):
+        return '' if type(value) in (int, float) else 'a number'
     return ''
+
+
+def reduced(image: Image.Image, max_pixels: int) -> Image.Image:
+    """The image with its sides' ratio kept, width times height at most ``max_pixels``."""
+    width, height = image.size
+    scale = math.sqrt(max_pixels / (width * height))
+    if scale >= 1:
+        return image
+    size = max(int(width * scale), 1), max(int(height * scale), 1)
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def in_new_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine; in a thread of its own where a loop runs, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

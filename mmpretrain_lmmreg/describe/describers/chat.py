@@ -35,8 +35,10 @@ def request(model: str, prompt: str, image: str, settings: dict[str, Any]) -> di
     messages: list[dict] = [{'role': 'user', 'content': content}]
     if system := settings.get('system'):
         messages.insert(0, {'role': 'system', 'content': system})
-    body = {key: settings[key] for key in (*_SENT, 'response_format') if key in settings}
-    return {'model': model, 'messages': messages, **body, **settings.get('body', {})}
+    fields = {key: settings[key] for key in (*_SENT, 'response_format') if key in settings}
+    fields |= settings.get('body', {})
+    sent = {key: value for key, value in fields.items() if value is not None}
+    return {'model': model, 'messages': messages, **sent}
 
 
 def response_format(name: str, count: int) -> dict[str, Any]:
@@ -45,9 +47,12 @@ def response_format(name: str, count: int) -> dict[str, Any]:
         return {'type': name}
     # named fields rather than a list: strict schemas do not know lengths everywhere
     names = [str(number) for number in range(1, count + 1)]
-    properties = {name: {'type': 'string'} for name in names}
-    schema: dict[str, Any] = {'type': 'object', 'properties': properties, 'required': names}
-    schema['additionalProperties'] = False
+    schema = {
+        'type': 'object',
+        'properties': {name: {'type': 'string'} for name in names},
+        'required': names,
+        'additionalProperties': False,
+    }
     return {
         'type': 'json_schema',
         'json_schema': {'name': 'descriptions', 'strict': True, 'schema': schema},
@@ -66,11 +71,7 @@ def read(body: str) -> Answer:
     """
     if body.lstrip().startswith(_EVENT_FIELDS):
         return from_completion(_joined_events(body))
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Fault(f'not a chat completion: {body}') from None
-    return from_completion(data)
+    return from_completion(_parsed(body, 'not a chat completion'))
 
 
 def from_completion(data: Any) -> Answer:
@@ -116,10 +117,7 @@ def _joined_events(body: str) -> dict[str, Any]:
         if line[5:].strip() == '[DONE]':
             ended = True
             break
-        try:
-            event = json.loads(line[5:])
-        except (ValueError, RecursionError):
-            raise Fault(f'not a chat completion event: {line}') from None
+        event = _parsed(line[5:], 'not a chat completion event')
         part = _first(event)
         if error := _dict(event).get('error') or part.get('error'):
             raise Fault(f'the endpoint broke off: {_words(error)}')
@@ -131,12 +129,19 @@ def _joined_events(body: str) -> dict[str, Any]:
         choice['finish_reason'] = part.get('finish_reason') or choice.get('finish_reason')
         for key in ('content', 'refusal'):
             message[key] += _text(delta.get(key)) or ''
-        parts = delta.get('content') if isinstance(delta.get('content'), list) else None
-        if parts or any(delta.get(key) for key in _THOUGHTS):  # thoughts may be among parts
+        parts = isinstance(delta.get('content'), list) and delta['content']  # or thoughts in them
+        if parts or any(delta.get(key) for key in _THOUGHTS):
             message['reasoning'] = '.'
     if not ended and choice.get('finish_reason') is None:
         raise Fault(f'the answer broke off after {len(message["content"])} characters')
     return {'choices': [choice], 'usage': usage}
+
+
+def _parsed(text: str, problem: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise Fault(f'{problem}: {text}') from None
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -158,19 +163,18 @@ def _text(content: Any) -> str | None:
         return None if inner is None else _text(inner)
     if not isinstance(content, list):
         return None
-    is_text = [_dict(part).get('type', 'text') in _TEXT_PARTS for part in content]
-    texts = [_text(part) for part, good in zip(content, is_text, strict=True) if good]
-    return '\n'.join(text for text in texts if text)
+    parts = [part for part in content if _dict(part).get('type', 'text') in _TEXT_PARTS]
+    return '\n'.join(text for text in map(_text, parts) if text)
 
 
 def _tokens(usage: Any, has_text: bool) -> tuple[int | None, int | None]:
     """Tokens in and out; None for a count that cannot be true."""
-    found = [_dict(usage).get(key) for key in ('prompt_tokens', 'completion_tokens')]
-    tokens_in, tokens_out = (
-        n if isinstance(n, int) and least <= n <= _MOST_TOKENS and n is not True else None
-        for n, least in zip(found, (1, int(has_text)), strict=True)
-    )
-    return tokens_in, tokens_out
+
+    def count(name: str, least: int) -> int | None:
+        number = _dict(usage).get(name)
+        return number if type(number) is int and least <= number <= _MOST_TOKENS else None
+
+    return count('prompt_tokens', 1), count('completion_tokens', int(has_text))
 
 
 def _words(part: Any) -> str:

@@ -24,17 +24,26 @@ import openai
 from PIL import Image
 
 from ...errors import InputError
-from . import NO_KEY, REJECTED, TOO_LARGE, UNAVAILABLE, Answer, Generation, chat
-from .common import in_new_loop, reduced
+from . import (
+    REJECTED,
+    TOO_LARGE,
+    UNAVAILABLE,
+    Answer,
+    Generation,
+    chat,
+    in_new_loop,
+    missing_endpoint,
+    reduced,
+)
 
 pause = asyncio.sleep
+IMAGE_SIZE = 768  # pixels of the longest side of an image as it is sent
 MOST_BYTES = 16 << 20  # of an answer; ten sentences, streamed word by word, take a hundredth
 LONGEST, ASKED = 60.0, 600.0  # seconds between two tries: by ourselves, and where a server asks
 SECRET = 8  # characters; shorter keys are placeholders such as "none"
 SHOWN = 500  # characters of an error
 _REFUSED = (401, 403, 404)
 _PASSING = (408, 409, 425, 429)  # of the 4xx, those that may be repeated
-_GREY = Image.new('RGB', (224, 224), (128, 128, 128))
 
 
 class EndpointDescriber:
@@ -45,26 +54,24 @@ class EndpointDescriber:
 
     Args:
         model: As the endpoint names it.
-        generation: How replies are sampled.
+        generation: How replies are sampled. The repetition penalty is no standard field, and is
+            sent where it is not the default one.
         concurrency: Requests at a time.
         retries: How often a request that failed is repeated.
         count: Strings that a JSON schema asks for.
-        max_pixels: Of an image as it is sent; by default its longest side is ``image_size``.
+        max_pixels: Of an image as it is sent; by default its longest side is 768 pixels.
         requests_per_minute: Requests are sent no faster than that.
         offline: Requests are written, not sent; needs neither address nor key.
-        image_size: Longest side of the image as it is sent, in pixels.
         timeout: Seconds that one request may take, to its last word.
         backoff: Seconds before the first repetition; doubles each time, to a minute at most.
         stream: Ask for the words as they come.
-        send_repetition_penalty: Send that too, though it is no standard field (vLLM knows it).
-        send_sampling: Send temperature and top_p, which some hosted models refuse.
         max_completion_tokens: Sent in place of ``max_tokens``, which some hosted models refuse.
         response_format: ``'json_schema'`` asks for an object of ``count`` strings, or
             ``'json_object'`` for any; plain text where the endpoint refuses that, which one
             request with a grey image finds out first, so that ``settings`` are those of all
             replies. Off by default, because constrained decoding changes the replies.
         system: A system prompt.
-        body: Further fields of the request.
+        body: Further fields of the request; None takes one out, such as ``temperature``.
 
     Raises:
         InputError: The model, the address or the key is missing, or an option is unknown.
@@ -82,12 +89,9 @@ class EndpointDescriber:
         max_pixels: int | None = None,
         requests_per_minute: float | None = None,
         offline: bool = False,
-        image_size: int = 768,
         timeout: float = 300.0,
         backoff: float = 1.0,
         stream: bool = False,
-        send_repetition_penalty: bool = False,
-        send_sampling: bool = True,
         max_completion_tokens: int = 0,
         response_format: str = 'text',
         system: str = '',
@@ -109,16 +113,16 @@ class EndpointDescriber:
         self.settings: dict[str, Any] = {
             'describer': 'openai',
             'max_completion_tokens' if max_completion_tokens else 'max_tokens': limit,
-            **({'max_pixels': max_pixels} if max_pixels else {'image_size': image_size}),
+            **({'max_pixels': max_pixels} if max_pixels else {'image_size': IMAGE_SIZE}),
+            'temperature': generation.temperature,
+            'top_p': generation.top_p,
         }
-        if send_sampling:
-            self.settings |= {'temperature': generation.temperature, 'top_p': generation.top_p}
-        if send_repetition_penalty:
+        if generation.repetition_penalty != Generation.repetition_penalty:
             self.settings['repetition_penalty'] = generation.repetition_penalty
         if response_format != 'text':
             self.settings['response_format'] = chat.response_format(response_format, count)
         self.settings |= {k: v for k, v in dict(system=system, body=body).items() if v}
-        self._image_size, self._max_pixels, self._retries = image_size, max_pixels, retries
+        self._max_pixels, self._retries = max_pixels, retries
         self._timeout, self._backoff, self._stream = timeout, backoff, stream
         self._gap, self._next = 60 / requests_per_minute if requests_per_minute else 0, 0.0
         self._answered = False
@@ -135,7 +139,7 @@ class EndpointDescriber:
             image = reduced(image, self._max_pixels)
         else:
             image = image.copy()
-            image.thumbnail((self._image_size, self._image_size), Image.Resampling.BICUBIC)
+            image.thumbnail((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
         file = io.BytesIO()
         image.save(file, 'JPEG', quality=92)
         return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
@@ -156,20 +160,17 @@ class EndpointDescriber:
 
     async def _takes_format(self) -> bool:
         """Whether the endpoint answers in the format asked for, or not without it either."""
-        body = self.request(self.prepare(_GREY), 'Describe the image')
-        try:
-            await self._send(body)
-        except openai.APIStatusError as error:
-            if not _is_final(error.status_code) or error.status_code in _REFUSED:
-                return True  # the run will tell
-            del body['response_format']
-            with suppress(Exception):  # it is wrong without the format, too
+        body = self.request(self.prepare(Image.new('RGB', (224, 224))), 'Describe the image')
+        with suppress(Exception):  # the run will tell
+            try:
                 await self._send(body)
-                return False
-        except Exception:  # the run will tell
-            return True
-        finally:
-            await self.close()
+            except openai.APIStatusError as error:
+                if _is_final(error.status_code) and error.status_code not in _REFUSED:
+                    del body['response_format']
+                    await self._send(body)
+                    return False
+            finally:
+                await self.close()
         return True
 
     async def _ask(self, image: str, prompt: str) -> Answer:
@@ -287,9 +288,9 @@ async def _limit_bytes(response: Any) -> None:
 
 def api_key() -> str:
     """The key in ``OPENAI_API_KEY``, empty for an endpoint that needs none."""
+    if missing := missing_endpoint('openai'):
+        raise InputError(missing, code='describe.no_key')
     key = os.environ.get('OPENAI_API_KEY', '').strip()
-    if not key and not os.environ.get('OPENAI_BASE_URL'):
-        raise InputError(NO_KEY, code='describe.no_key')
     if not key.isascii() or not key.isprintable():
         raise InputError(
             'OPENAI_API_KEY holds characters that cannot be sent: set it to the key alone',

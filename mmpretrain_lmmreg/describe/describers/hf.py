@@ -8,8 +8,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from ...errors import InputError
-from . import REJECTED, Answer, Describer, Generation
-from .common import reduced
+from . import REJECTED, Answer, Describer, Generation, reduced
 
 
 class HFDescriber(Describer):
@@ -88,10 +87,11 @@ class HFDescriber(Describer):
 
     @torch.inference_mode()
     def _generate(self, pairs: list[tuple[Image.Image, str]]) -> list[Answer]:
-        chats = []
-        for image, text in pairs:
-            content = [{'type': 'image', 'image': image}, {'type': 'text', 'text': text}]
-            chats.append([{'role': 'user', 'content': content}])
+        parts = (
+            [{'type': 'image', 'image': image}, {'type': 'text', 'text': text}]
+            for image, text in pairs
+        )
+        chats = [[{'role': 'user', 'content': content}] for content in parts]
         inputs = self._processor.apply_chat_template(
             chats,
             add_generation_prompt=True,
@@ -108,10 +108,7 @@ class HFDescriber(Describer):
         replies = tokenizer.batch_decode(output, skip_special_tokens=True)
         asked = inputs['attention_mask'].sum(dim=1).tolist()
         said = (output != tokenizer.pad_token_id).sum(dim=1).tolist()
-        return [
-            Answer(reply, '', n_in, n_out)
-            for reply, n_in, n_out in zip(replies, asked, said, strict=True)
-        ]
+        return [Answer(r, '', *n) for r, *n in zip(replies, asked, said, strict=True)]
 
 
 DTYPES = ('float32', 'bfloat16', 'float16')

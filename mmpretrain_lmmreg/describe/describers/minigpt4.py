@@ -22,14 +22,7 @@ from ...io.trusted import read_checkpoint
 from . import Answer, Describer, Generation
 from .hf import pick_device, pick_dtype, split_when_full
 
-TEMPLATES = {
-    'training': '###Human: <Img><ImageHere></Img> {} ###Assistant: ',
-    'chat': (
-        'Give the following image: <Img>ImageContent</Img>. You will be able to see the image once '
-        'I provide it to you. Please answer my questions.'
-        '###Human: <Img><ImageHere></Img> {}###Assistant:'
-    ),
-}
+TEMPLATE = '###Human: <Img><ImageHere></Img> {} ###Assistant: '
 """MiniGPT-4's own; mmpretrain's says Ask and Answer, which Vicuna was not tuned on."""
 
 _RESIZE = dict(type='Resize', scale=(224, 224), interpolation='bicubic', backend='pillow')
@@ -51,8 +44,6 @@ class MiniGPT4Describer(Describer):
         vision: Weights of the vision tower, in place of the config's.
         qformer: Weights of the Q-Former, in place of the config's.
         bert: Folder with the Q-Former's ``config.json``, in place of the config's.
-        template: ``'training'``, which the official model was tuned with; ``'chat'``, that of the
-            official chat, with a system sentence in front.
         device: ``'auto'`` is the first GPU, or the CPU without one.
         dtype: Of the language model; ``'auto'`` is float16 on a GPU, float32 on a CPU.
     """
@@ -69,15 +60,9 @@ class MiniGPT4Describer(Describer):
         vision: str | None = None,
         qformer: str | None = None,
         bert: str | None = None,
-        template: str = 'training',
         device: str = 'auto',
         dtype: str = 'auto',
     ) -> None:
-        if template not in TEMPLATES:
-            raise InputError(
-                f'--options template={template}: choose one of {", ".join(TEMPLATES)}',
-                code='describe.option',
-            )
         model = model or 'minigpt-4_vicuna-7b_caption'
         config = _read_config(model)
         parts = {'llm': llm, 'vision': vision, 'qformer': qformer, 'bert': bert}
@@ -89,7 +74,7 @@ class MiniGPT4Describer(Describer):
         self._generation |= {'min_length': 1, 'length_penalty': 1.0}
         self.settings = {
             'describer': 'minigpt4',
-            'template': TEMPLATES[template],
+            'template': TEMPLATE,
             'checkpoint': str(checkpoint),
             **parts,
             'dtype': dtype,
@@ -114,8 +99,7 @@ class MiniGPT4Describer(Describer):
         for prompt in dict.fromkeys(prompts):
             own = [i for i, other in enumerate(prompts) if other == prompt]
             generate = partial(self._generate, prompt)
-            batch = [images[i] for i in own]
-            replies = await asyncio.to_thread(split_when_full, generate, batch)
+            replies = await asyncio.to_thread(split_when_full, generate, [images[i] for i in own])
             answers.update(zip(own, replies, strict=True))
         return [answers[i] for i in range(len(images))]
 
@@ -136,9 +120,8 @@ class MiniGPT4Describer(Describer):
         )
         said = (output != tokenizer.eos_token_id).sum(dim=1).tolist()
         replies = tokenizer.batch_decode(output, skip_special_tokens=True)
-        n_in = embeddings.shape[1]
         return [
-            Answer(reply.partition('###')[0].strip(), '', n_in, n_out)
+            Answer(reply.partition('###')[0].strip(), '', embeddings.shape[1], n_out)
             for reply, n_out in zip(replies, said, strict=True)
         ]
 
@@ -153,7 +136,7 @@ class MiniGPT4Describer(Describer):
 
     def token_ids(self, prompt: str) -> tuple[list[int], list[int]]:
         """Token ids before the image, beginning of sentence first, and behind it."""
-        before, after = self.settings['template'].format(prompt).split('<ImageHere>')
+        before, after = TEMPLATE.format(prompt).split('<ImageHere>')
         tokenizer = self._model.llama_tokenizer
         ids = [tokenizer(part, add_special_tokens=False).input_ids for part in (before, after)]
         return [tokenizer.bos_token_id, *ids[0]], ids[1]
@@ -193,19 +176,17 @@ def _read_config(model: str) -> Config:
 
 def _put_in(config: Config, parts: dict[str, str | None], checkpoint: str | None) -> None:
     """Put the user's files in the config's places; all that are missing are named at once."""
-    model = config.model
     places = {
-        'llm': [(model.lang_encoder, 'name_or_path'), (model.tokenizer, 'name_or_path')],
-        'vision': [(model.vision_encoder, 'pretrained')],
-        'qformer': [(model.q_former_model, 'pretrained')],
-        'bert': [(model.q_former_model, 'model_style')],
+        'llm': ('lang_encoder.name_or_path', 'tokenizer.name_or_path'),
+        'vision': ('vision_encoder.pretrained',),
+        'qformer': ('q_former_model.pretrained',),
+        'bert': ('q_former_model.model_style',),
     }
     given = {k: v for k, v in {**parts, 'checkpoint': checkpoint}.items() if v is not None}
     missing = [f'{part}={path} does not exist' for part, path in given.items() if not exists(path)]
-    for part, path in given.items():
-        for place, key in places.get(part, []):
-            place[key] = str(path)
-    if any(str(place[key]).startswith('YOUR_PATH') for place, key in places['llm']):
+    for part in places.keys() & given:
+        config.merge_from_dict({f'model.{place}': given[part] for place in places[part]})
+    if 'YOUR_PATH' in str([config.model.lang_encoder, config.model.tokenizer]):
         missing.append('llm=FOLDER is needed: the language model, such as Vicuna-7B v0')
     if checkpoint is None and 'load_from' not in config:
         missing.append("checkpoint=FILE is needed: MiniGPT-4's projection")
