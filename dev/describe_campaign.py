@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')
 import torch
 from crashing import content, in_child, wait, whole_lines
 from describing import describe, make_images
-from loopback import serving
+from loopback import Loopback
 
 from mmpretrain_lmmreg.describe.describers import build_describer
 from mmpretrain_lmmreg.describe.tasks import Task
@@ -35,6 +36,25 @@ def ask(out: Path, tasks: list[Task], concurrency: int = 16, **options: object):
         'openai', {'backoff': 0.01, **options}, model='m', concurrency=concurrency
     )
     return describe(out, tasks, describer)
+
+
+@contextmanager
+def serving(**options: object) -> Iterator[None]:
+    """A loopback server in a process of its own, and the environment pointing at it."""
+    reader, writer = os.pipe()
+
+    def serve() -> None:
+        with Loopback(**options) as server:
+            os.write(writer, server.url.encode())
+            signal.pause()
+
+    process = in_child(serve)
+    os.environ.update(OPENAI_BASE_URL=os.read(reader, 99).decode(), OPENAI_API_KEY='none')
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
 
 
 def strace(root: Path) -> None:
@@ -117,7 +137,7 @@ def kills(root: Path, count: int = 100, images: int = 2000) -> None:
 def faults(root: Path, images: int = 1000) -> None:
     """A fifth of the answers is 429, 500, cut, garbage, reset or late."""
     tasks, chance = make_images(root / 'data', images, 0), random.Random(1)
-    names = ['429', '500', 'cut', 'garbage', 'other JSON', 'reset', 'half stream', 'hang']
+    names = ['429', '500', 'cut', 'body <html>', 'body {}', 'reset', 'half stream', 'hang']
     for tries in (3, 0):
         with serving(behave=lambda *_: chance.choice(names) if chance.random() < 0.2 else 'ok'):
             describer = build_describer(

@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'tests'), str(ROOT / 'tests' / 'describe')
 
 import torch
 from crashing import wait
+from describe_campaign import serving
 from killing import Campaign, Stage, start
-from loopback import serving
 from yapf.yapflib import yapf_api
 
 from mmpretrain_lmmreg.cli import (  # noqa: F401  what the commands would import by themselves

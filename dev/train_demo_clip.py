@@ -29,8 +29,9 @@ from mmpretrain_lmmreg.demo import CLIP_FOLDER
 from mmpretrain_lmmreg.demo.actions import CLASSES
 from mmpretrain_lmmreg.demo.backgrounds import BACKGROUNDS
 from dev.demo_captions import write_captions
+from dev.demo_extra_actions import ALL_ACTIONS
 from mmpretrain_lmmreg.demo.render import SEED, scenes
-from mmpretrain_lmmreg.demo.scenes import ALL_ACTIONS, Scene, draw_scene, sample_scene
+from mmpretrain_lmmreg.demo.scenes import Scene, draw_scene, sample_scene
 import numpy as np
 import open_clip
 import torch

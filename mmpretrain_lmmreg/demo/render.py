@@ -23,10 +23,6 @@ from .describer import MODEL, PROMPT, describe
 from .scenes import TIED, Scene, draw_scene, sample_scene
 
 SEED = 'demo 1'
-SOURCES = (
-    *('actions', 'backgrounds', 'canvas', 'describer', 'extra_actions', 'figures'),
-    *('render', 'scenes', 'stage'),
-)
 SHOTS = 2  # pictures of one group: same person and place, another moment
 TRAIN_GROUPS, TIED_GROUPS = 30, 27  # a class; 90 % of train at the class's own place
 TEST_GROUPS = 36  # a class; three at each of the twelve places
@@ -49,7 +45,7 @@ def scenes(seed: str = SEED) -> Iterator[tuple[str, str, Scene]]:
 
 def fingerprint() -> str:
     """Name of the data set: 16 hex digits over the code that draws and describes it."""
-    files = [Path(__file__).with_name(f'{name}.py') for name in SOURCES]
+    files = sorted(Path(__file__).parent.glob('*.py'))
     return digest([pillow_version, *(file.read_text(encoding='utf-8') for file in files)])
 
 

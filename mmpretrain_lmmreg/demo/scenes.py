@@ -8,11 +8,9 @@ from PIL import Image
 from .actions import ACTIONS, CLASSES
 from .backgrounds import BACKGROUNDS
 from .canvas import COLOURS, Canvas, Colour, vary
-from .extra_actions import EXTRA_ACTIONS
 from .figures import HAIRS, SKINS, Look, Pose, View, draw_person, joints
 from .stage import Kit
 
-ALL_ACTIONS = {**ACTIONS, **EXTRA_ACTIONS}
 TIED = dict(zip(CLASSES, BACKGROUNDS, strict=False))  # a class's place in train
 LIGHTS: dict[str, Colour] = {
     'bright': (255, 255, 255),
@@ -55,7 +53,7 @@ def sample_scene(action: str, background: str, group: str, shot: int) -> Scene:
     moment = Random(f'{group}/{shot}')
     return Scene(
         action,
-        moment.choice(ALL_ACTIONS[action].variants),
+        moment.choice(ACTIONS[action].variants),
         background,
         look,
         gear,
@@ -73,7 +71,7 @@ def draw_scene(scene: Scene) -> Image.Image:
     for thing in scene.clutter:
         if thing != 'post':
             _draw_clutter(canvas, thing, rng)
-    action = ALL_ACTIONS[scene.action]
+    action = ACTIONS[scene.action]
     pose = action.pose(scene.variant, rng).jittered(rng, 9)
     view = _view(scene.variant in action.airborne, pose, rng)
     kit = Kit(canvas, joints(pose), view, scene.variant, vary(COLOURS[scene.gear], rng), rng)

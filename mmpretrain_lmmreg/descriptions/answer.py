@@ -6,18 +6,15 @@ import unicodedata
 _NAMES = 'think(?:ing)?|thoughts?|reason(?:ing)?|analysis'
 _THOUGHTS = re.compile(
     rf'<(?P<name>{_NAMES})>.*?(?:</(?P=name)>|\Z)|◁think▷.*?(?:◁/think▷|\Z)'
-    r'|\[THINK\].*?(?:\[/THINK\]|\Z)',
+    r'|\[THINK\].*?(?:\[/THINK\]|\Z)|<\|begin_of_thought\|>.*?(?:<\|end_of_thought\|>|\Z)'
+    r'|<\|channel\|>\s*analysis\b.*?(?:(?=<\|channel\|>\s*final\b)|\Z)',
     re.DOTALL | re.IGNORECASE,
 )
-# of thoughts whose beginning the chat template wrote, or that special tokens enclose
+# of thoughts whose beginning the chat template wrote
 _THOUGHTS_END = re.compile(
     rf'</(?:{_NAMES})>|◁/think▷|\[/THINK\]|<\|end_of_thought\|>'
     r'|<\|channel\|>\s*final\s*(?=<\|message\|>)',
     re.IGNORECASE,
-)
-_THOUGHTS_BEGIN = re.compile(r'<\|begin_of_thought\|>|<\|channel\|>\s*analysis\b')
-_ECHO = re.compile(
-    r'\A\s*(?:USER:.*?ASSISTANT:|\[INST\].*?\[/INST\]|user\n.*?\n(?:assistant|model)\n)', re.DOTALL
 )
 _SPECIAL = re.compile(r'</?s>|<\|[\w ]{1,30}\|>|<(?:start|end)_of_turn>|\[/?INST\]')
 _ANSWER = re.compile(
@@ -41,17 +38,16 @@ _INLINE_TAGS = re.compile(r'</?(?:b|i|u|em|strong|code)>', re.IGNORECASE)
 def answer_of(reply: str) -> str:
     """The reply's answer: no thoughts, nothing said for others, plain digits as marks."""
     text = _THOUGHTS.sub('', reply.replace('\r\n', '\n').replace('\r', '\n'))
-    for end in _THOUGHTS_END.finditer(text):
-        text = end.string[end.end() :]
-    if begin := _THOUGHTS_BEGIN.search(text):
-        text = text[: begin.start()]
-    text = _SPECIAL.sub('\n', _ECHO.sub('', text, count=1))
+    text = _SPECIAL.sub('\n', _behind_last(_THOUGHTS_END, text))
     if (answer := _ANSWER.search(text)) and re.search(r'\w', answer['text']):
         text = answer['text']
-    for final in _FINAL.finditer(text):
-        text = final.string[final.end() :]
+    text = _behind_last(_FINAL, text)
     text = _NEXT_TURN.split(_OWN_MARK.sub('', text, count=1), maxsplit=1)[0]
     return _INLINE_TAGS.sub('', _NUMERAL.sub(_plain_number, text)).strip()
+
+
+def _behind_last(mark: re.Pattern, text: str) -> str:
+    return text[max((found.end() for found in mark.finditer(text)), default=0) :]
 
 
 def _plain_number(mark: re.Match) -> str:

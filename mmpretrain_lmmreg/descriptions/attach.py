@@ -69,7 +69,7 @@ class AttachDescriptions(BaseTransform):
         return self.find(sample) or []
 
     def find(self, sample: Sample) -> list[str] | None:
-        """As :meth:`lookup`, but None for an image that was never described."""
+        """As :meth:`lookup`; None for an image that was never described."""
         path, image = self.path_for(sample), rel_path_of(sample, self.data_root)
         if self.missing == 'skip' and not path.exists():
             return None
@@ -90,12 +90,8 @@ class AttachDescriptions(BaseTransform):
         return results
 
     def __repr__(self) -> str:
-        more = ', named=True' if self.named else ''
-        more += f', prompts={self.prompts!r}' if self.prompts else ''
-        return (
-            f'{type(self).__name__}(cache={self.cache!r}, data_root={self.data_root!r}, '
-            f'missing={self.missing!r}{more})'
-        )
+        shown = ', '.join(f'{name}={value!r}' for name, value in vars(self).items())
+        return f'{type(self).__name__}({shown})'
 
 
 def texts_of(

@@ -24,8 +24,7 @@ Record = dict[str, Any]
 
 RANKS = {status: rank for rank, status in enumerate(STATUSES)}
 TAIL = 1 << 20  # bytes, more than one write holds: only the last one can be unfinished
-_CHECKSUM = f', "{FIELD}": "01234567"}}\n'.encode()
-_CHECKSUM_START = _CHECKSUM[: -len('01234567"}\n')]
+_CHECKSUM = f', "{FIELD}": "'.encode()
 _START = b'{"image": "'
 _SHOWN = 5  # damaged lines that a warning lists
 _FIELDS: dict[str, Any] = {'image': str, 'prompt': str, 'reply': str}
@@ -36,13 +35,6 @@ _FIELDS |= dict.fromkeys(('model?', 'settings?', 'sha256?', 'finish?', 'error?')
 def encode(record: Record) -> bytes:
     """The record's line."""
     return encode_json(record) + b'\n'
-
-
-def read_line(line: bytes) -> Record:
-    """The record of a line that was checked before."""
-    record = json.loads(line)
-    record.pop(FIELD, None)
-    return record
 
 
 def open_for_reading(path: Path) -> BinaryIO:
@@ -145,7 +137,7 @@ def _decode(line: bytes, path: Path, number: int) -> Record | None:
     except InputError as error:
         problem = str(error.__cause__)
     if not isinstance(record, dict):
-        if _CHECKSUM_START in line[-len(_CHECKSUM) :]:
+        if _CHECKSUM in line[-len(_CHECKSUM) - len('01234567"}\n') :]:
             return None
         raise InputError(
             f'{where}: not a JSON object ({problem}); correct or delete the line',

@@ -13,19 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..errors import InputError
+from ..io.checksums import FIELD
 from ..io.files import fsync_folder, make_folder
 from ..io.lock import locked
-from .lines import (
-    RANKS,
-    TAIL,
-    Record,
-    are_records,
-    encode,
-    open_for_reading,
-    read_line,
-    scan,
-    unfinished,
-)
+from .lines import RANKS, TAIL, Record, are_records, encode, open_for_reading, scan, unfinished
 from .parse import parse_reply
 
 _UNKNOWN = 7  # rank of a record without a status: only parsed where it matters
@@ -60,7 +51,9 @@ class DescriptionStore:
             line += chunk
             if b'\n' in chunk:
                 break
-        return read_line(line.partition(b'\n')[0])
+        record = json.loads(line.partition(b'\n')[0])
+        record.pop(FIELD, None)
+        return record
 
     def __len__(self) -> int:
         """Number of keys."""

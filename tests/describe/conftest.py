@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from describing import CONFIG, make_images
+from loopback import KEY, Loopback
 
 
 @pytest.fixture
@@ -39,13 +40,20 @@ def many(tmp_path):
 
 @pytest.fixture
 def endpoint(monkeypatch):
-    """Point the environment at a loopback server; gives the key."""
+    """Point the environment at a loopback server."""
     for name in [n for n in os.environ if n.startswith('OPENAI_')]:
         monkeypatch.delenv(name)
 
-    def use(server, key='sk-secret-7731'):
+    def use(server):
         monkeypatch.setenv('OPENAI_BASE_URL', server.url)
-        monkeypatch.setenv('OPENAI_API_KEY', key)
-        return key
+        monkeypatch.setenv('OPENAI_API_KEY', KEY)
 
     return use
+
+
+@pytest.fixture
+def server(endpoint):
+    """A loopback server that the environment points at; what it does is its ``behave``."""
+    with Loopback() as server:
+        endpoint(server)
+        yield server

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from describing import OPENAI, call
-from loopback import Loopback
 from mmengine.config import Config
 from refused import refused
 
@@ -26,50 +25,44 @@ def described(path) -> set[str]:
 
 
 def test_more_of_each_class_are_added_and_nothing_is_asked_twice(
-    config, many, default, endpoint, capsys
+    config, many, default, server, capsys
 ):
-    with Loopback() as server:
-        endpoint(server)
-        call(config, *OPENAI, '--per-class', '2')
-        first = described(default)
-        assert '4 images asked about, 0 kept before' in capsys.readouterr().out
-        call(config, *OPENAI, '--per-class', '4')
-        assert '4 images asked about, 4 kept before' in capsys.readouterr().out
-        call(config, *OPENAI, '--per-class', '3')
-        assert '0 images asked about, 6 kept before' in capsys.readouterr().out
+    call(config, *OPENAI, '--per-class', '2')
+    first = described(default)
+    assert '4 images asked about, 0 kept before' in capsys.readouterr().out
+    call(config, *OPENAI, '--per-class', '4')
+    assert '4 images asked about, 4 kept before' in capsys.readouterr().out
+    call(config, *OPENAI, '--per-class', '3')
+    assert '0 images asked about, 6 kept before' in capsys.readouterr().out
     assert len(server.bodies) == 8
     assert first < described(default)
     assert sum('/cat/' in name for name in first) == 2
 
 
-def test_another_seed_takes_others_and_shards_share_the_choice(config, many, tmp_path, endpoint):
+def test_another_seed_takes_others_and_shards_share_the_choice(config, many, tmp_path, server):
     whole, other, parts = tmp_path / 'w', tmp_path / 'o', [tmp_path / 'p1', tmp_path / 'p2']
-    with Loopback() as server:
-        endpoint(server)
-        call(config, *OPENAI, '--per-class', '6', '--out', str(whole))
-        call(config, *OPENAI, '--per-class', '6', '--out', str(other), '--seed', '1')
-        for i, part in enumerate(parts, 1):
-            shard = ('--shard', f'{i}/2', '--out', str(part))
-            call(config, *OPENAI, '--per-class', '6', *shard)
+    call(config, *OPENAI, '--per-class', '6', '--out', str(whole))
+    call(config, *OPENAI, '--per-class', '6', '--out', str(other), '--seed', '1')
+    for i, part in enumerate(parts, 1):
+        shard = ('--shard', f'{i}/2', '--out', str(part))
+        call(config, *OPENAI, '--per-class', '6', *shard)
     assert described(whole) != described(other)
     shares = [described(part) for part in parts]
     assert all(shares) and set.union(*shares) == described(whole)
 
 
-def test_until_goes_on_in_rounds_with_a_cap(config, many, default, endpoint, tiny_clip, capsys):
+def test_until_goes_on_in_rounds_with_a_cap(config, many, default, server, tiny_clip, capsys):
     until = ('--until', '1e-6', '--clip', f'local-dir:{tiny_clip},')
-    with Loopback() as server:
-        endpoint(server)
-        call(config, *OPENAI, *until, '--per-class', '6')
-        printed = capsys.readouterr().out
-        assert 'round 1: 8 images, 0 of 2 classes are at 1e-06 or below; above: ' in printed
-        assert 'round 2: 4 images' in printed and 'round 3' not in printed
-        assert printed.count('stopped by --per-class') == 2
-        assert '12 of 24 images (50.0 %)' in printed
-        call(config, *OPENAI, *until)
-        printed = capsys.readouterr().out
-        assert printed.count('all images asked about') == 2
-        assert '24 of 24 images (100.0 %)' in printed
+    call(config, *OPENAI, *until, '--per-class', '6')
+    printed = capsys.readouterr().out
+    assert 'round 1: 8 images, 0 of 2 classes are at 1e-06 or below; above: ' in printed
+    assert 'round 2: 4 images' in printed and 'round 3' not in printed
+    assert printed.count('stopped by --per-class') == 2
+    assert '12 of 24 images (50.0 %)' in printed
+    call(config, *OPENAI, *until)
+    printed = capsys.readouterr().out
+    assert printed.count('all images asked about') == 2
+    assert '24 of 24 images (100.0 %)' in printed
     assert len(server.bodies) == 24
 
 
@@ -130,20 +123,16 @@ def test_the_tower_is_the_one_that_training_uses(tiny_config, tiny_clip, batch_n
         ('describe.class_in_prompt', (*OPENAI, '--prompt', NAMED, '--split', 'all')),
     ],
 )
-def test_options_that_mean_nothing(config, endpoint, code, options):
-    with Loopback() as server:
-        endpoint(server)
-        with refused(code):
-            call(config, *options)
+def test_options_that_mean_nothing(config, server, code, options):
+    with refused(code):
+        call(config, *options)
     assert not server.bodies
 
 
-def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, endpoint, capsys):
-    with Loopback() as server:
-        endpoint(server)
-        call(config, *OPENAI, '--prompt', NAMED)
-        call(config, *OPENAI, '--prompt', NAMED)
-        assert '0 images asked about, 6 kept before' in capsys.readouterr().out
+def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, server, capsys):
+    call(config, *OPENAI, '--prompt', NAMED)
+    call(config, *OPENAI, '--prompt', NAMED)
+    assert '0 images asked about, 6 kept before' in capsys.readouterr().out
     asked = [body['messages'][0]['content'][1]['text'] for body in server.bodies]
     assert sorted(asked) == (
         ['Say ten things about this cat'] * 3 + ['Say ten things about this red dog'] * 3
@@ -156,15 +145,13 @@ def test_each_image_is_asked_about_with_its_own_class(config, tasks, default, en
     assert len(set(replies.values())) == 6
 
 
-def test_other_class_names_are_asked_about_again(config, tasks, endpoint, capsys):
-    with Loopback() as server:
-        endpoint(server)
-        call(config, *OPENAI, '--prompt', NAMED)
-        text = config.read_text().replace(
-            "type='CustomDataset',", "type='CustomDataset', metainfo=dict(classes=('lion', 'fox')),"
-        )
-        config.write_text(text)
-        call(config, *OPENAI, '--prompt', NAMED)
+def test_other_class_names_are_asked_about_again(config, tasks, server, capsys):
+    call(config, *OPENAI, '--prompt', NAMED)
+    text = config.read_text().replace(
+        "type='CustomDataset',", "type='CustomDataset', metainfo=dict(classes=('lion', 'fox')),"
+    )
+    config.write_text(text)
+    call(config, *OPENAI, '--prompt', NAMED)
     assert '6 images asked about, 0 kept before' in capsys.readouterr().out
     last = server.bodies[-1]['messages'][0]['content'][1]['text']
     assert last.endswith(('lion', 'fox'))

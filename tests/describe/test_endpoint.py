@@ -9,7 +9,7 @@ import time
 
 import pytest
 from describing import PROMPT, describe, make_images
-from loopback import Loopback, reply_for
+from loopback import KEY, Loopback, reply_for
 from PIL import Image
 from refused import refused
 
@@ -18,94 +18,103 @@ from mmpretrain_lmmreg.describe.describers import endpoint as endpoint_module
 from mmpretrain_lmmreg.descriptions import DescriptionStore
 from mmpretrain_lmmreg.descriptions.parse import ParsedReply, parse_reply
 
-QUICK = {'backoff': 0.001}
+USAGE = {'prompt_tokens': 100, 'completion_tokens': 50}
 
 
 def build(retries=3, concurrency=4, **options):
-    options = {**QUICK, **options}
+    options = {'backoff': 0.001, **options}
     given = {k: options.pop(k) for k in ('max_pixels', 'requests_per_minute') if k in options}
     common = {'retries': retries, 'concurrency': concurrency, **given}
     return build_describer('openai', options, model='vlm', **common)
 
 
-def ending(text, reason, refusal, stream) -> str:
-    """An answer's body."""
-    message = {'content': text, 'refusal': refusal}
-    if not stream:
-        return json.dumps({'choices': [{'message': message, 'finish_reason': reason}]})
-    events = [{'delta': message}, {'delta': {}, 'finish_reason': reason}]
-    return ''.join(f'data: {json.dumps({"choices": [event]})}\n\n' for event in events)
-
-
-def ask(server, image=None, **options):
+def ask(image=None, **options):
     """One answer about one image."""
+
+    async def ask_and_close():
+        (answer,) = await describer.ask([content], [PROMPT])
+        await describer.close()
+        return answer
+
     describer = build(**options)
     content = describer.prepare(image or Image.new('RGB', (8, 6)))
-    return asyncio.run(ask_and_close(describer, content))
+    return asyncio.run(ask_and_close())
 
 
-async def ask_and_close(describer, content):
-    (answer,) = await describer.ask([content], [PROMPT])
-    await describer.close()
-    return answer
+@pytest.fixture
+def served(server, monkeypatch):
+    """Asks once a server that behaves as told; gives its answer and the bodies of the requests."""
+
+    def asked(behaviour='ok', key=KEY, **options):
+        server.behave = lambda *_: behaviour
+        monkeypatch.setenv('OPENAI_API_KEY', key)
+        return ask(**options), server.bodies
+
+    return asked
 
 
-def sent_image(body) -> bytes:
-    url = body['messages'][-1]['content'][0]['image_url']['url']
+def body(choice, stream=False, **more) -> str:
+    """An answer's body, or a stream of one choice or several."""
+    if not stream:
+        return 'body ' + json.dumps({'choices': [choice], **more})
+    choices = choice if isinstance(choice, list) else [choice]
+    lines = (json.dumps({'choices': [each], **more}, ensure_ascii=False) for each in choices)
+    return 'body ' + ''.join(f'data: {line}\n\n' for line in lines)
+
+
+def sent_image(request) -> bytes:
+    url = request['messages'][-1]['content'][0]['image_url']['url']
     assert url.startswith('data:image/jpeg;base64,')
     return base64.b64decode(url.partition(',')[2])
 
 
-def test_request_holds_prompt_image_and_the_papers_settings(endpoint):
-    with Loopback() as server:
-        key = endpoint(server)
-        answer = ask(server, Image.new('RGB', (3000, 1000), (200, 30, 30)))
-    (body,) = server.bodies
-    image = sent_image(body)
+def test_request_holds_prompt_image_and_the_papers_settings(server):
+    answer = ask(Image.new('RGB', (3000, 1000), (200, 30, 30)))
+    (sent,) = server.bodies
+    image = sent_image(sent)
     assert answer.reply == reply_for(image)
     assert (answer.tokens_in, answer.tokens_out, answer.error) == (100, 50, '')
     assert Image.open(io.BytesIO(image)).size == (768, 256)
-    assert body['messages'][-1]['content'][1] == {'type': 'text', 'text': PROMPT}
-    assert (body['max_tokens'], body['temperature'], body['top_p']) == (300, 1.0, 0.9)
-    assert body['model'] == 'vlm'
-    assert not body.get('stream')
-    assert 'repetition_penalty' not in body
-    assert server.headers[0]['authorization'] == f'Bearer {key}'
+    assert sent['messages'][-1]['content'][1] == {'type': 'text', 'text': PROMPT}
+    assert (sent['max_tokens'], sent['temperature'], sent['top_p']) == (300, 1.0, 0.9)
+    assert sent['model'] == 'vlm'
+    assert not {'stream', 'repetition_penalty'} & {key for key in sent if sent[key]}
+    assert server.headers[0]['authorization'] == f'Bearer {KEY}'
 
 
-def test_options_reach_the_request(endpoint):
-    with Loopback(lambda *_: 'stream') as server:
-        endpoint(server)
-        answer = ask(
-            server,
-            stream=True,
-            max_new_tokens=9,
-            temperature=0,
-            repetition_penalty=1.2,
-        )
-    body = server.bodies[0]
-    assert body['stream'] and body['stream_options'] == {'include_usage': True}
-    assert (body['max_tokens'], body['temperature'], body['repetition_penalty']) == (9, 0, 1.2)
-    assert (answer.reply, answer.tokens_out) == (reply_for(sent_image(body)), 50)
+def test_options_reach_the_request(served):
+    sampling = dict(max_new_tokens=9, temperature=0, repetition_penalty=1.2)
+    answer, (sent,) = served('stream', stream=True, **sampling)
+    assert sent['stream'] and sent['stream_options'] == {'include_usage': True}
+    assert (sent['max_tokens'], sent['temperature'], sent['repetition_penalty']) == (9, 0, 1.2)
+    assert (answer.reply, answer.tokens_out) == (reply_for(sent_image(sent)), 50)
 
 
-@pytest.mark.parametrize('stream', [True, False])
-@pytest.mark.parametrize('behaviour', ['ok', 'stream'])
-def test_servers_that_stream_or_not_whatever_they_are_asked(endpoint, stream, behaviour):
-    with Loopback(lambda *_: behaviour) as server:
-        endpoint(server)
-        answer = ask(server, stream=stream)
-    assert answer.reply == reply_for(sent_image(server.bodies[0]))
+def test_system_prompt_other_fields_and_limits_reach_the_request(served):
+    options = {'system': 'Be brief, please.', 'max_completion_tokens': 77}
+    options |= {'body.top_k': 20, 'body.chat.thinking': False, 'body.temperature': None}
+    _, (sent,) = served(**options)
+    assert sent['messages'][0] == {'role': 'system', 'content': 'Be brief, please.'}
+    assert (sent['max_completion_tokens'], sent['top_k']) == (77, 20)
+    assert sent['chat'] == {'thinking': False}
+    assert not {'max_tokens', 'temperature'} & set(sent)
 
 
-FAULTS = ['429', '500', '503', '408', 'garbage', 'other JSON', 'cut', 'reset']
-FAULTS += ['half stream', 'hang', 'dribble']
+@pytest.mark.parametrize(('stream', 'behaviour'), [(True, 'ok'), (False, 'stream')])
+def test_servers_that_stream_or_not_whatever_they_are_asked(served, stream, behaviour):
+    answer, (sent,) = served(behaviour, stream=stream)
+    assert answer.reply == reply_for(sent_image(sent))
+
+
+FAULTS = ['429', '500', '503', '408', 'cut', 'reset', 'half stream', 'hang', 'dribble']
 FAULTS += [
     'body ' + text
     for text in (
         '{"choices": [{"message": {"content": ""}, "finish_reason": "error"}]}',
         '{"choices": [{"message": {"content": "1. Half"}, "finish_reason": "error",'
         ' "error": {"code": 502}}]}',
+        '<html>{"choices": [',
+        '{"choices": []}',
         '{"error": {"message": "overloaded"}}',
         '{"choices": [], "usage": null}',
         'data: {"choices": [{"delta": {"content": "1. A."}}]}\n\n'
@@ -120,33 +129,23 @@ FAULTS += [
     )
 ]
 SLOW = ('hang', 'dribble')
+TOLD = {
+    **dict.fromkeys(SLOW, 'Timeout'),
+    'half stream': 'broke off',
+    'body <html>{"choices": [': 'not a chat completion',
+    FAULTS[16]: 'GPU lost',
+}
 
 
 @pytest.mark.parametrize('fault', FAULTS)
-def test_fault_is_repeated_until_the_answer_comes(endpoint, fault):
-    with Loopback(lambda number, *_: fault if number < 2 else 'ok') as server:
-        endpoint(server)
-        answer = ask(server, timeout=1 if fault in SLOW else 30)
-    assert answer.error == ''
-    assert answer.reply == reply_for(sent_image(server.bodies[0]))
-    assert len(server.bodies) == 3
-
-
-@pytest.mark.parametrize('fault', FAULTS)
-def test_tries_are_bounded_and_the_error_says_why(endpoint, fault):
-    with Loopback(lambda *_: fault) as server:
-        endpoint(server)
-        answer = ask(server, retries=1, timeout=1 if fault in SLOW else 30)
-    assert len(server.bodies) == 2
-    assert answer.reply == ''
-    assert answer.error.endswith('(2 tries)')
-    told = {
-        'hang': 'Timeout',
-        'dribble': 'Timeout',
-        'half stream': 'broke off',
-        'garbage': 'not a chat completion',
-    }
-    assert told.get(fault, fault if fault.isdecimal() else '') in answer.error
+def test_faults_are_repeated_a_bounded_number_of_times(server, fault):
+    server.behave = lambda number, *_: fault if number < 3 else 'ok'
+    timeout = 0.5 if fault in SLOW else 30
+    failed, answered = (ask(retries=1, timeout=timeout) for _ in range(2))
+    assert len(server.bodies) == 4
+    assert failed.reply == '' and failed.error.endswith('(2 tries)')
+    assert TOLD.get(fault, fault if fault.isdecimal() else '') in failed.error
+    assert (answered.error, answered.reply) == ('', reply_for(sent_image(server.bodies[0])))
 
 
 TEXT = {'type': 'text', 'text': '1. A.'}
@@ -173,88 +172,108 @@ THOUGHT = {'type': 'thinking', 'thinking': [{'type': 'text', 'text': 'Hm.'}]}
         ({'content': '<think>Hm.</think>1. A.'}, '<think>Hm.</think>1. A.', ''),
     ],
 )
-def test_forms_of_an_answer_are_paid_for_once(endpoint, message, reply, fault, stream):
+def test_forms_of_an_answer_are_paid_for_once(served, message, reply, fault, stream):
     choice = {'delta' if stream else 'message': message, 'finish_reason': 'length'}
-    usage = {'prompt_tokens': 100, 'completion_tokens': 50}
-    body = json.dumps({'choices': [choice], 'usage': usage})
-    with Loopback(lambda *_: 'body ' + (f'data: {body}\n\n' if stream else body)) as server:
-        endpoint(server)
-        answer = ask(server)
-    assert (answer.reply, answer.fault, len(server.bodies)) == (reply, fault, 1)
+    answer, requests = served(body(choice, stream, usage=USAGE))
+    assert (answer.reply, answer.fault, len(requests)) == (reply, fault, 1)
     assert (answer.tokens_in, answer.tokens_out) == (100, 50)
     assert bool(answer.error) == bool(fault)
     assert answer.finish == ('' if fault else 'truncated')
 
 
-def test_an_unknown_form_is_an_error_that_was_paid_for(endpoint):
-    body = json.dumps({'choices': [{'message': {'content': {'a': 1}}}], 'usage': USAGE})
-    with Loopback(lambda *_: 'body ' + body) as server:
-        endpoint(server)
-        answer = ask(server)
-    assert (answer.fault, answer.tokens_out, len(server.bodies)) == (REJECTED, 50, 1)
+def test_an_unknown_form_is_an_error_that_was_paid_for(served):
+    answer, requests = served(body({'message': {'content': {'a': 1}}}, usage=USAGE))
+    assert (answer.fault, answer.tokens_out, len(requests)) == (REJECTED, 50, 1)
 
 
-USAGE = {'prompt_tokens': 100, 'completion_tokens': 50}
+@pytest.mark.parametrize('choice', [{'text': '1. A.'}, {'message': '1. A.'}])
+def test_a_text_outside_a_message_is_taken(served, choice):
+    assert served(body(choice))[0].reply == '1. A.'
 
 
-@pytest.mark.parametrize(
-    'count', ['-1', '0', 'true', '1.5', '"9"', 'null', '1e400', '1' + '0' * 99]
-)
-def test_counts_of_tokens_that_cannot_be(endpoint, count):
-    body = ending('1. A.', 'stop', None, False)[:-1]
-    body += f', "usage": {{"prompt_tokens": {count}, "completion_tokens": {count}}}}}'
-    with Loopback(lambda *_: 'body ' + body) as server:
-        endpoint(server)
-        answer = ask(server)
+@pytest.mark.parametrize('count', ['-1', '0', 'true', '1.5', '"9"', 'null', '1e400', '1' * 99])
+def test_counts_of_tokens_that_cannot_be(served, count):
+    text = body({'message': {'content': '1. A.'}}, usage=USAGE)
+    answer, _ = served(text.replace('100', count).replace('50', count))
     assert (answer.reply, answer.tokens_in, answer.tokens_out) == ('1. A.', None, None)
 
 
+@pytest.mark.parametrize('stream', [False, True])
+@pytest.mark.parametrize(
+    ('text', 'reason', 'refusal', 'finish'),
+    [
+        ('1. A.\n2. B.\n3. Half a', 'length', None, 'truncated'),
+        ('1. A.', 'content_filter', None, 'refused'),
+        (None, 'stop', 'I cannot help with that.', 'refused'),
+        ('1. A.', 'stop', None, ''),
+        ('1. A.\n2. B', 'MAX_TOKENS', None, 'truncated'),
+        ('1. A.', 'SAFETY', None, 'refused'),
+    ],
+)
+def test_how_the_server_says_that_a_reply_ended(served, text, reason, refusal, finish, stream):
+    message = {'content': text, 'refusal': refusal}
+    choice = {'message': message, 'finish_reason': reason}
+    events = [{'delta': message}, {'delta': {}, 'finish_reason': reason}]
+    answer, _ = served(body(events if stream else choice, stream))
+    assert (answer.finish, answer.reply) == (finish, text or refusal)
+    assert answer.tokens_in is None  # nobody counted
+
+
+@pytest.mark.parametrize(
+    ('head', 'event', 'end'),
+    [
+        (': OPENROUTER PROCESSING\n\n', {'delta': {'content': '1. A.'}}, '[DONE]'),
+        ('event: message\n', {'text': '1. A.'}, '[DONE]'),
+        ('\n\n', {'message': {'content': '1. A.'}, 'finish_reason': 'stop'}, '[DONE]'),
+        ('', {'delta': {'content': '1. A\u2028.'}}, '{"choices": [{"finish_reason": "stop"}]}'),
+        ('', {'delta': {'content': '1. A\x85.'}}, '{"choices": null}\r\ndata: [DONE]'),
+    ],
+)
+def test_forms_of_a_stream(served, head, event, end):
+    stream = body(event, stream=True).replace('body ', f'body {head}')
+    answer, requests = served(f'{stream}data: {end}\n\n')
+    assert ''.join(answer.reply.splitlines()) == '1. A.'
+    assert len(requests) == 1
+
+
 @pytest.mark.parametrize('behaviour', ['body ', 'error 500 x '])
-def test_an_answer_without_end_is_cut_off_and_not_repeated(endpoint, monkeypatch, behaviour):
+def test_an_answer_without_end_is_cut_off_and_not_repeated(served, monkeypatch, behaviour):
     monkeypatch.setattr(endpoint_module, 'MOST_BYTES', 1 << 20)
-    with Loopback(lambda *_: behaviour + ' ' * (3 << 20)) as server:
-        endpoint(server)
-        answer = ask(server)
-    assert (answer.error, len(server.bodies)) == ('an answer of more than 1 MB', 1)
+    answer, requests = served(behaviour + ' ' * (3 << 20))
+    assert (answer.error, len(requests)) == ('an answer of more than 1 MB', 1)
 
 
-def test_an_address_without_its_path_is_told_at_once(endpoint, monkeypatch):
-    with Loopback(lambda *_: 'body {"error": "Unexpected endpoint or method."}') as server:
-        endpoint(server)
-        monkeypatch.setenv('OPENAI_BASE_URL', server.url.removesuffix('/v1'))
-        with refused('describe.address', match='Unexpected endpoint.*/v1'):
-            ask(server)
+def test_an_address_without_its_path_is_told_at_once(server, monkeypatch):
+    server.behave = lambda *_: 'body {"error": "Unexpected endpoint or method."}'
+    monkeypatch.setenv('OPENAI_BASE_URL', server.url.removesuffix('/v1'))
+    with refused('describe.address', match='Unexpected endpoint.*/v1'):
+        ask()
     assert len(server.bodies) == 1
 
 
-def test_refused_request_is_not_repeated(endpoint):
-    with Loopback(lambda *_: '400') as server:
-        endpoint(server)
-        answer = ask(server)
-    assert len(server.bodies) == 1
-    assert 'BadRequestError' in answer.error
+def test_refused_request_is_not_repeated(served):
+    answer, requests = served('400')
+    assert 'BadRequestError' in answer.error and len(requests) == 1
 
 
-def test_server_that_is_not_there(endpoint):
-    with Loopback() as server:
-        endpoint(server)
-    assert 'Connection' in ask(server, retries=1).error
+def test_server_that_is_not_there(endpoint, monkeypatch):
+    monkeypatch.setenv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1')
+    assert 'Connection' in ask(retries=1).error
 
 
-def test_waits_as_long_as_the_server_asks_or_doubling_with_jitter(endpoint, monkeypatch):
+def test_waits_as_long_as_the_server_asks_or_doubling_with_jitter(server, monkeypatch):
     slept = []
 
     async def sleep(seconds):
         slept.append(seconds)
 
-    with Loopback(lambda *_: '429', wait='7') as server:
-        endpoint(server)
-        monkeypatch.setattr(endpoint_module, 'pause', sleep)
-        ask(server, retries=2)
-        assert len(slept) == 2 and all(7 <= wait <= 8.75 for wait in slept)
-        server.wait = ''
-        slept.clear()
-        ask(server, retries=4, backoff=0.5)
+    server.behave, server.wait = (lambda *_: '429'), '7'
+    monkeypatch.setattr(endpoint_module, 'pause', sleep)
+    ask(retries=2)
+    assert len(slept) == 2 and all(7 <= wait <= 8.75 for wait in slept)
+    server.wait = ''
+    slept.clear()
+    ask(retries=4, backoff=0.5)
     assert len(set(slept)) == 4
     for wait, least in zip(slept, (0.5, 1, 2, 4), strict=True):
         assert least <= wait <= 1.25 * least
@@ -270,11 +289,10 @@ def test_retry_after_as_seconds_or_date():
     assert endpoint_module._wait(far(), 0, 1) <= 600 * 1.25
 
 
-def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd):
-    with Loopback(lambda number, *_: 'ok' if number < 2 else 'echo key') as server:
-        key = endpoint(server)
-        with refused('describe.refused_model') as error:
-            describe(out, tasks, build(concurrency=1))
+def test_wrong_key_stops_at_once_and_appears_nowhere(server, tasks, out, capfd):
+    server.behave = lambda number, *_: 'ok' if number < 2 else 'echo key'
+    with refused('describe.refused_model') as error:
+        describe(out, tasks, build(concurrency=1))
     assert len(server.bodies) == 3
     assert 'check OPENAI_API_KEY, OPENAI_BASE_URL and --model' in str(error.value)
     assert 'Bearer ***' in str(error.value)
@@ -282,162 +300,82 @@ def test_wrong_key_stops_at_once_and_appears_nowhere(endpoint, tasks, out, capfd
     assert len(DescriptionStore(out)) == 2
     streams = capfd.readouterr()
     for text in (str(error.value), out.read_text(), streams.out, streams.err):
-        assert key not in text
+        assert KEY not in text
 
 
 @pytest.mark.parametrize('key', ['none', 'EMPTY', '1', 'sk-secret-7731-of-20'])
-def test_replies_are_not_touched_whatever_the_key(endpoint, key):
-    with Loopback(lambda *_: f'1. None of the riders has {key}.') as server:
-        endpoint(server, key)
-        assert ask(server).reply == f'1. None of the riders has {key}.'
+def test_replies_are_not_touched_whatever_the_key(served, key):
+    reply = f'1. None of the riders has {key}.'
+    assert served(reply, key)[0].reply == reply
 
 
 @pytest.mark.parametrize('key', ['1', 'sk-secret-7731-of-20'])
-def test_key_is_hidden_in_errors(endpoint, key):
-    with Loopback(lambda *_: f'error 400 x 10 riders, key {key}') as server:
-        endpoint(server, key)
-        error = ask(server).error
+def test_key_is_hidden_in_errors(served, key):
+    error = served(f'error 400 x 10 riders, key {key}', key)[0].error
     assert ('10 riders, key ***' in error) == (len(key) > 1)
     assert (key in error) == (len(key) == 1)
-
-
-ENDS = [
-    ('1. A.\n2. B.\n3. Half a', 'length', None, 'truncated'),
-    ('1. A.', 'content_filter', None, 'refused'),
-    (None, 'stop', 'I cannot help with that.', 'refused'),
-    ('1. A.', 'stop', None, ''),
-    ('1. A.\n2. B', 'MAX_TOKENS', None, 'truncated'),
-    ('1. A.', 'SAFETY', None, 'refused'),
-]
 
 
 LONG = 'sk-' + ''.join(chr(97 + i % 26) for i in range(47))
 
 
 @pytest.mark.parametrize(
-    'form', ['error 400 x {}', 'body {{"error": "{}"}}', 'body {}', 'data: {}']
+    'form', ['error 400 x {}', 'body {{"error": "{}"}}', 'body {}', 'body data: {}']
 )
-@pytest.mark.parametrize('before', [0, 60, 80, 95, 150, 195, 290, 440, 495, 600])
-def test_no_piece_of_the_key_is_left_by_a_cut(endpoint, form, before):
+@pytest.mark.parametrize('before', [0, 80, 195, 440, 495, 600])
+def test_no_piece_of_the_key_is_left_by_a_cut(served, form, before):
     text = form.format('x ' * (before // 2) + f'key {LONG} of {LONG}')
-    with Loopback(lambda *_: text) as server:
-        endpoint(server, LONG)
-        error = ask(server, retries=0).error
+    error = served(text, LONG, retries=0)[0].error
     assert error and not any(LONG[i : i + 6] in error for i in range(len(LONG) - 5))
 
 
-def test_a_key_that_no_header_can_hold(endpoint, monkeypatch):
+def test_a_key_that_no_header_can_hold(server, monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'sk-1\nsk-2')
     with refused('describe.no_key') as error:
         build()
     assert 'sk-' not in str(error.value)
 
 
-@pytest.mark.parametrize(('text', 'reason', 'refusal', 'finish'), ENDS)
-@pytest.mark.parametrize('stream', [False, True])
-def test_how_the_server_says_that_a_reply_ended(endpoint, text, reason, refusal, finish, stream):
-    with Loopback(lambda *_: ending(text, reason, refusal, stream)) as server:
-        endpoint(server)
-        answer = ask(server)
-    assert (answer.finish, answer.reply) == (finish, text or refusal)
-    assert answer.tokens_in is None  # nobody counted
-
-
-@pytest.mark.parametrize(
-    ('head', 'event', 'end'),
-    [
-        (': OPENROUTER PROCESSING\n\n', {'delta': {'content': '1. A.'}}, '[DONE]'),
-        ('event: message\n', {'text': '1. A.'}, '[DONE]'),
-        ('\n\n', {'message': {'content': '1. A.'}, 'finish_reason': 'stop'}, '[DONE]'),
-        ('', {'delta': {'content': '1. A\u2028.'}}, '{"choices": [{"finish_reason": "stop"}]}'),
-        ('', {'delta': {'content': '1. A\x85.'}}, '{"choices": null}\r\ndata: [DONE]'),
-    ],
-)
-def test_forms_of_a_stream(endpoint, head, event, end):
-    line = json.dumps({'choices': [event]}, ensure_ascii=False)
-    with Loopback(lambda *_: f'body {head}data: {line}\n\ndata: {end}\n\n') as server:
-        endpoint(server)
-        answer = ask(server)
-    assert ''.join(answer.reply.splitlines()) == '1. A.'
-    assert len(server.bodies) == 1
-
-
-@pytest.mark.parametrize('choice', [{'text': '1. A.'}, {'message': '1. A.'}])
-def test_a_text_outside_a_message_is_taken(endpoint, choice):
-    with Loopback(lambda *_: 'body ' + json.dumps({'choices': [choice]})) as server:
-        endpoint(server)
-        assert ask(server).reply == '1. A.'
-
-
-def test_error_inside_a_stream(endpoint):
-    with Loopback(lambda *_: 'data: {"error": {"message": "GPU lost"}}\n\n') as server:
-        endpoint(server)
-        assert 'GPU lost' in ask(server, retries=0).error
-
-
-def test_system_prompt_other_fields_and_limits_reach_the_request(endpoint):
-    with Loopback() as server:
-        endpoint(server)
-        options = {'system': 'Be brief, please.', 'max_completion_tokens': 77}
-        more = {'body.top_k': 20, 'body.chat.thinking': False}
-        more |= {'body.temperature': None, 'body.top_p': None}
-        ask(server, **options, **more)
-    (body,) = server.bodies
-    assert body['messages'][0] == {'role': 'system', 'content': 'Be brief, please.'}
-    assert (body['max_completion_tokens'], body['top_k']) == (77, 20)
-    assert body['chat'] == {'thinking': False}
-    assert not {'max_tokens', 'temperature', 'top_p'} & set(body)
-
-
-def test_schema_of_ten_strings(endpoint):
+def test_schema_of_ten_strings(served):
     reply = json.dumps({str(i): f'Thing {i}.' for i in range(1, 11)})
-    with Loopback(lambda *_: ending(reply, 'stop', None, False)) as server:
-        endpoint(server)
-        answer = ask(server, response_format='json_schema')
-    assert len(server.bodies) == 2  # one to find out whether it takes schemas
-    sent = server.bodies[1]['response_format']['json_schema']
+    answer, requests = served(body({'message': reply}), response_format='json_schema')
+    assert len(requests) == 2  # one to find out whether it takes schemas
+    sent = requests[1]['response_format']['json_schema']
     assert sent['schema']['required'] == [str(i) for i in range(1, 11)]
     assert parse_reply(answer.reply) == ParsedReply([f'Thing {i}.' for i in range(1, 11)], 'ok')
 
 
-def test_plain_text_where_the_server_takes_no_schema(endpoint, tasks, out, capfd):
-    with Loopback(lambda *_: 'no schema') as server:
-        endpoint(server)
-        describer = build(response_format='json_schema', concurrency=1)
-        assert describer.settings == build().settings
-        tally = describe(out, tasks, describer)
-        assert describe(out, tasks, build()).kept == 6  # they are replies to the same question
+def test_plain_text_where_the_server_takes_no_schema(server, tasks, out, capfd):
+    server.behave = lambda *_: 'no schema'
+    describer = build(response_format='json_schema', concurrency=1)
+    assert describer.settings == build().settings
+    tally = describe(out, tasks, describer)
+    assert describe(out, tasks, build()).kept == 6  # they are replies to the same question
     assert tally.statuses['ok'] == 6
-    assert ['response_format' in body for body in server.bodies] == [True] + [False] * 7
+    assert ['response_format' in sent for sent in server.bodies] == [True] + [False] * 7
     assert 'takes no json_schema: asking for plain text' in capfd.readouterr().err
 
 
-@pytest.mark.parametrize('fault', ['400', '500', 'hang', 'dribble', 'reset'])
-def test_what_is_wrong_without_a_schema_too_is_not_put_down_to_it(endpoint, fault):
-    with Loopback(lambda *_: fault) as server:
-        endpoint(server)
-        asked = build(response_format='json_schema', timeout=3 if fault in SLOW else 30)
+@pytest.mark.parametrize('fault', ['400', '500', 'dribble', 'reset'])
+def test_what_is_wrong_without_a_schema_too_is_not_put_down_to_it(server, fault):
+    server.behave = lambda *_: fault
+    asked = build(response_format='json_schema', timeout=1 if fault in SLOW else 30)
     assert 'response_format' in asked.settings
     assert len(server.bodies) == (2 if fault == '400' else 1)
 
 
-def test_images_are_reduced_to_max_pixels_and_the_settings_say_so(endpoint):
-    with Loopback() as server:
-        endpoint(server)
-        ask(server, Image.new('RGB', (3000, 1000)), max_pixels=30000)
-        ask(server, Image.new('RGB', (2000, 2)), max_pixels=100)
-    sizes = [Image.open(io.BytesIO(sent_image(body))).size for body in server.bodies]
+def test_images_are_reduced_to_max_pixels_and_the_settings_say_so(server):
+    ask(Image.new('RGB', (3000, 1000)), max_pixels=30000)
+    ask(Image.new('RGB', (2000, 2)), max_pixels=100)
+    sizes = [Image.open(io.BytesIO(sent_image(sent))).size for sent in server.bodies]
     assert sizes == [(300, 100), (316, 1)]
     assert build(max_pixels=30000).settings['max_pixels'] == 30000
-    assert build(max_pixels=30000).settings != build().settings
 
 
-def test_requests_keep_their_pace(endpoint):
-    with Loopback() as server:
-        endpoint(server)
-        describer = build(requests_per_minute=1200, concurrency=8)
-        start = time.monotonic()
-        asyncio.run(describer.ask([describer.prepare(Image.new('RGB', (4, 4)))] * 7, ['p'] * 7))
+def test_requests_keep_their_pace(server):
+    describer = build(requests_per_minute=1200, concurrency=8)
+    start = time.monotonic()
+    asyncio.run(describer.ask([describer.prepare(Image.new('RGB', (4, 4)))] * 7, ['p'] * 7))
     assert time.monotonic() - start >= 0.3
 
 
@@ -446,7 +384,6 @@ def test_requests_keep_their_pace(endpoint):
     [
         ({'temperature': 'hot'}, 'temperature=hot: give a number'),
         ({'temperature': -1}, 'temperature=-1 at least 0'),
-        ({'timeout': 'long'}, 'timeout=long: give a number'),
         ({'stream': 3}, 'stream=3: give true or false'),
         ({'max_new_tokens': 7.5}, 'max_new_tokens=7.5: give a whole number'),
         ({'response_format': 'xml'}, 'response_format=xml: choose one of'),
@@ -461,7 +398,7 @@ def test_options_of_the_wrong_kind(monkeypatch, options, told):
         build(**options)
 
 
-def test_no_endpoint_and_no_model(monkeypatch, endpoint):
+def test_no_endpoint_and_no_model(monkeypatch, server):
     monkeypatch.delenv('OPENAI_API_KEY', raising=False)
     with refused('describe.no_key'):
         build()
@@ -470,22 +407,21 @@ def test_no_endpoint_and_no_model(monkeypatch, endpoint):
         build_describer('openai', {}, model='')
 
 
-def test_settings_change_with_what_shapes_a_reply_only(endpoint, monkeypatch):
+def test_settings_change_with_what_shapes_a_reply_only(monkeypatch):
     monkeypatch.setenv('OPENAI_API_KEY', 'k')
     usual = build().settings
     assert build(concurrency=9, retries=9, timeout=9, stream=True).settings == usual
-    assert build(max_pixels=99).settings != usual
-    assert build(temperature=0).settings != usual
+    for other in ({'max_pixels': 99}, {'temperature': 0}, {'body.top_k': 2}):
+        assert build(**other).settings != usual
     assert not build().deterministic and build(temperature=0).deterministic
     assert Generation().for_transformers()['repetition_penalty'] == 1.05
 
 
-def test_faulty_server_every_image_ends_with_a_reply_or_an_error(endpoint, tasks, out):
+def test_faulty_server_every_image_ends_with_a_reply_or_an_error(server, tasks, out):
     rng = random.Random(3)
     plan = [rng.choice(FAULTS) if rng.random() < 0.2 else 'ok' for _ in range(1000)]
-    with Loopback(lambda number, *_: plan[number]) as server:
-        endpoint(server)
-        tally = describe(out, tasks, build(retries=1, timeout=0.5, concurrency=8))
+    server.behave = lambda number, *_: plan[number]
+    tally = describe(out, tasks, build(retries=1, timeout=0.5, concurrency=8))
     store = DescriptionStore(out)
     assert tally.asked == len(store) == len(tasks)
     assert {r['status'] for r in store} <= {'ok', 'error'}
@@ -493,7 +429,7 @@ def test_faulty_server_every_image_ends_with_a_reply_or_an_error(endpoint, tasks
 
 def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
     """In 1.0x times the time that its latency allows; other work may hold up a run."""
-    latency, slots, count = 0.4, 4, 40
+    latency, slots, count = 0.4, 8, 40
     many = make_images(tmp_path / 'data', train=count)
     with Loopback(latency=latency, slots=slots) as server:
         endpoint(server)

@@ -4,7 +4,6 @@ import asyncio
 
 import numpy as np
 import pytest
-from loopback import Loopback
 from PIL import Image
 from refused import refused
 
@@ -23,12 +22,10 @@ def images(tasks):
     return [tasks[0].path, rgb, np.asarray(Image.open(tasks[1].path).convert('RGB')), tasks[2].path]
 
 
-def test_each_content_is_asked_about_once_wherever_it_lies(images, tmp_path, endpoint):
+def test_each_content_is_asked_about_once_wherever_it_lies(images, tmp_path, server):
     store = tmp_path / 'asked.jsonl'
-    with Loopback() as server:
-        endpoint(server)
-        found = describe_images(images, PLAN, store)
-        again = describe_images(images[::-1], PLAN, store)
+    found = describe_images(images, PLAN, store)
+    again = describe_images(images[::-1], PLAN, store)
     assert len(server.bodies) == len(DescriptionStore(store)) == 3
     assert found.keys[0] == found.keys[1] == pixel_key(images[0])
     assert found.descriptions[0] == found.descriptions[1] != found.descriptions[2]
@@ -36,27 +33,23 @@ def test_each_content_is_asked_about_once_wherever_it_lies(images, tmp_path, end
     assert (again.tally.asked, again.tally.kept) == (0, 3)
 
 
-def test_limits_end_a_call_and_the_next_one_continues(images, tmp_path, endpoint):
+def test_limits_end_a_call_and_the_next_one_continues(images, tmp_path, server):
     store = tmp_path / 'asked.jsonl'
     limited = DescribePlan('openai', 'vlm', concurrency=1, max_tokens_total=200)
-    with Loopback() as server:
-        endpoint(server)
-        found = describe_images(images, limited, store)
-        assert (found.tally.spent, found.tally.asked) == ('--max-tokens-total', 1)
-        known = {key: len(texts) for key, texts in zip(found.keys, found.descriptions, strict=True)}
-        assert sorted(known.values()) == [0, 0, 10]
-        assert [bool(record) for record in found.records] == list(map(bool, found.descriptions))
-        assert all(describe_images(images, PLAN, store).descriptions)
+    found = describe_images(images, limited, store)
+    assert (found.tally.spent, found.tally.asked) == ('--max-tokens-total', 1)
+    known = {key: len(texts) for key, texts in zip(found.keys, found.descriptions, strict=True)}
+    assert sorted(known.values()) == [0, 0, 10]
+    assert [bool(record) for record in found.records] == list(map(bool, found.descriptions))
+    assert all(describe_images(images, PLAN, store).descriptions)
     assert len(server.bodies) == 3
 
 
-def test_within_a_running_loop_as_in_a_notebook(images, tmp_path, endpoint):
+def test_within_a_running_loop_as_in_a_notebook(images, tmp_path, server):
     async def cell():
         return describe_images(images, PLAN, tmp_path / 'asked.jsonl')
 
-    with Loopback() as server:
-        endpoint(server)
-        assert all(asyncio.run(cell()).descriptions)
+    assert all(asyncio.run(cell()).descriptions)
 
 
 def test_what_is_no_image(tmp_path):

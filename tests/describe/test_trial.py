@@ -2,7 +2,6 @@
 
 import pytest
 from describing import call, describe, make_images
-from loopback import Loopback
 from refused import refused
 
 from mmpretrain_lmmreg.cli.describe import parser
@@ -34,29 +33,27 @@ def first_then(behaviour, first=3):
     ],
 )
 def test_what_fails_every_image_stops_the_run_and_keeps_what_came(
-    config, many, tmp_path, endpoint, behaviour, code, most
+    config, many, tmp_path, server, behaviour, code, most
 ):
-    with Loopback(first_then(behaviour)) as server:
-        endpoint(server)
-        with refused(code):
-            call(config, *OPENAI)
-        store = DescriptionStore(tmp_path / 'data' / 'descriptions.jsonl')
-        assert sum(record['status'] == 'ok' for record in store) == 3
-        assert len(server.bodies) <= most
-        server.behave = lambda *_: 'ok'
-        assert call(config, *OPENAI) == 0
+    server.behave = first_then(behaviour)
+    with refused(code):
+        call(config, *OPENAI)
+    store = DescriptionStore(tmp_path / 'data' / 'descriptions.jsonl')
+    assert sum(record['status'] == 'ok' for record in store) == 3
+    assert len(server.bodies) <= most
+    server.behave = lambda *_: 'ok'
+    assert call(config, *OPENAI) == 0
     assert len(DescriptionStore(store.path)) == MANY
 
 
 @pytest.mark.parametrize('fault', ['503', '429', 'reset'])
-def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
+def test_an_outage_is_waited_out(many, tmp_path, server, capfd, fault):
     out = tmp_path / 'd.jsonl'
-    with Loopback(lambda number, *_: fault if 10 <= number < 15 else 'ok') as server:
-        endpoint(server)
-        options = {'backoff': 0.001, 'timeout': 5}
-        common = dict(model='vlm', retries=0, concurrency=2)
-        describer = build_describer('openai', options, **common)
-        tally = describe(out, many, describer, pause=0.01)
+    server.behave = lambda number, *_: fault if 10 <= number < 15 else 'ok'
+    options = {'backoff': 0.001, 'timeout': 5}
+    common = dict(model='vlm', retries=0, concurrency=2)
+    describer = build_describer('openai', options, **common)
+    tally = describe(out, many, describer, pause=0.01)
     assert (tally.statuses['ok'], tally.statuses['error']) == (MANY, 0)
     assert 'next try in' in capfd.readouterr().err
 
@@ -72,15 +69,14 @@ def test_an_outage_is_waited_out(many, tmp_path, endpoint, capfd, fault):
     ],
 )
 def test_answers_that_are_none_end_in_three_and_are_asked_for_again(
-    config, many, endpoint, capsys, body, told
+    config, many, server, capsys, body, told
 ):
-    with Loopback(lambda *_: f'body {body}') as server:
-        endpoint(server)
-        assert call(config, *OPENAI) == 3
-        assert told in capsys.readouterr().err
-        assert len(server.bodies) <= 8
-        server.behave = lambda *_: 'ok'
-        assert call(config, *OPENAI) == 0
+    server.behave = lambda *_: f'body {body}'
+    assert call(config, *OPENAI) == 3
+    assert told in capsys.readouterr().err
+    assert len(server.bodies) <= 8
+    server.behave = lambda *_: 'ok'
+    assert call(config, *OPENAI) == 0
     assert f'{MANY} images asked about, 0 kept before' in capsys.readouterr().out
 
 
@@ -93,10 +89,9 @@ def test_nobody_to_ask_is_said_by_the_parser(config, monkeypatch, capsys):
     assert parser().parse_args([str(config), *OPENAI, '--batch-write', 'x'])
 
 
-def test_what_a_filter_refuses_costs_one_request_an_image(config, many, endpoint, capsys):
-    with Loopback(lambda *_: 'error 400 content_filter not this') as server:
-        endpoint(server)
-        assert call(config, *OPENAI) == 0
-        assert call(config, *OPENAI) == 0
+def test_what_a_filter_refuses_costs_one_request_an_image(config, many, server, capsys):
+    server.behave = lambda *_: 'error 400 content_filter not this'
+    assert call(config, *OPENAI) == 0
+    assert call(config, *OPENAI) == 0
     assert len(server.bodies) == MANY
     assert f'{MANY} refused' in capsys.readouterr().out

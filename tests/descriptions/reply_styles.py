@@ -140,9 +140,6 @@ GIVE_TEN = {
     'turns': LIST + '###Human: more\n###Assistant: 1. Something else.',
     'turn on the line': listed(TEN, joint=' ') + ' Human: Thank you!',
     'special tokens': LIST + '</s><|im_end|>',
-    'echoed LLaVA': f'USER: \nGive 10 semantic descriptions ASSISTANT: {LIST}',
-    'echoed Mistral': f'[INST] Give 10 semantic descriptions [/INST] {LIST}',
-    'echoed template': f'user\n\nGive 10 semantic descriptions\nassistant\n{LIST}',
     # thoughts
     'think': f'<think>{HIDDEN}</think>{LIST}',
     'thinking': f'<thinking>\n{HIDDEN}\n</thinking>\n\n{LIST}',

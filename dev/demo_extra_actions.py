@@ -1,10 +1,11 @@
-"""Six more actions, which only occur in what the tiny CLIP was pretrained on."""
+"""Six more actions, in what the tiny CLIP is pretrained on only; importing makes them drawable."""
 
 from random import Random
 
-from .canvas import along, darker
-from .figures import Pose
-from .stage import STAND, WIDE, Action, Kit
+from mmpretrain_lmmreg.demo.actions import ACTIONS
+from mmpretrain_lmmreg.demo.canvas import along, darker
+from mmpretrain_lmmreg.demo.figures import Pose
+from mmpretrain_lmmreg.demo.stage import STAND, WIDE, Action, Kit
 
 
 def _run(variant: str, rng: Random) -> Pose:
@@ -66,7 +67,7 @@ def _wave(variant: str, rng: Random) -> Pose:
     )
 
 
-EXTRA_ACTIONS: dict[str, Action] = {
+_EXTRA: dict[str, Action] = {
     'running': Action(('plain',), _run),
     'kicking': Action(('plain',), _kick, front=_football),
     'lifting': Action(('plain',), _lift, front=_barbell),
@@ -74,3 +75,5 @@ EXTRA_ACTIONS: dict[str, Action] = {
     'sitting': Action(('plain',), _sit, behind=_chair),
     'waving': Action(('plain',), _wave),
 }
+ACTIONS.update(_EXTRA)
+ALL_ACTIONS = ACTIONS
