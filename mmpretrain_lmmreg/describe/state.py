@@ -171,24 +171,18 @@ class Answered:
         return True
 
     def shared(self, path: Path, tally: Tally) -> Iterator[Record]:
-        """Records of those that wait: copies of the leading images' in a file; each once."""
+        """Records of those that wait: copies of the replies about the leading images in a file."""
         waiting, self._waiting = self._waiting, defaultdict(list)
         found: defaultdict[str, list[Record]] = defaultdict(list)
         for _, record in scan(path) if waiting else ():
             content = _short(record.get('sha256'))
-            if content in waiting and self._leaders[content] == record['image']:
-                found[content] += [record] * self._counts(record)
-        for content, tasks in waiting.items():
-            records = found[content]
-            replies = [record for record in records if complete(record)['status'] != 'error']
-            for task in tasks:
-                tally.shared += bool(replies)
-                tally.statuses['error'] += bool(records and not replies)
-                failed = self.known(task.image, content).failed
-                for record in replies or ([] if failed else records[-1:]):
-                    copy = {**record, 'image': task.image}
-                    self.add(copy)
-                    yield copy
+            leads = content in waiting and self._leaders[content] == record['image']
+            if leads and self._counts(record) and record.get('status') != 'error':
+                found[content].append(record)
+        for content, replies in found.items():
+            for task in waiting[content]:
+                tally.shared += 1
+                yield from ({**record, 'image': task.image} for record in replies)
 
 
 def _short(sha256: object) -> str:

@@ -23,7 +23,7 @@ _SECTION = re.compile(
     r'\n[ \t]*(?:#{1,6}[ \t]+[^\n]+|\*\*[^*\n]+\*\*:?|[^\W\d][^\n:.!?]{0,50}:(?:\*\*)?'
     r'|[-=*_]{3,})[ \t]*\Z'
 )
-_TAGS = re.compile(r'\A\s*<[^<>]+>|</[^<>]+>\s*\Z')
+_TAGS = re.compile(r'\A\s*(?:<[^<>]+>)+|(?:</[^<>]+>)+\s*\Z')
 _OTHER_NUMBER = re.compile(r'\A\W{0,3}\d{1,3}(?:\\?[.)]|st|nd|rd|th|/\d+)?:?\s+')
 _TITLE = re.compile(r'\s*(?:#{1,6}\s.*|\*\*[^*]+\*\*:?|.*:(?:\*\*)?)\s*\Z')
 _SURE = r'\s*(?:sure|certainly|of course|here (?:are|is)|below (?:are|is))\b'

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from .answer import answer_of
 from .lists import SIGN, STOPS, from_lines, from_marks
 from .refusals import begins_as_refusal, is_refusal, says_blind, says_cannot
-from .structured import Found, from_json, from_table, from_tags
+from .structured import Found, from_json, from_table
 
 STATUSES = ('ok', 'long', 'short', 'truncated', 'refused', 'empty', 'error')
 """What a reply can be, best first; ``error`` (no reply at all) is never the parser's verdict."""
@@ -23,8 +23,8 @@ class ParsedReply:
 def parse_reply(reply: str, expected: int = 10, finish: str = '') -> ParsedReply:
     """Read the descriptions out of a reply, and say what kind of reply it is.
 
-    Lists behind numbers or bullets (numbers also on one line), JSON, XML, tables and plain lines
-    are read, with or without a preamble. Thoughts, a turn that the LMM invented (``###``,
+    Lists behind numbers or bullets (numbers also on one line), JSON, tables and plain lines are
+    read, with or without a preamble. Thoughts, a turn that the LMM invented (``###``,
     ``Human:``), headings, closing remarks, repeats and an unfinished last item are left out.
 
     Args:
@@ -69,7 +69,7 @@ def _status(descriptions: list[str], cut: bool, expected: int) -> str:
 
 
 def _find(text: str) -> Found:
-    found = from_json(text) or from_tags(text) or from_table(text)
+    found = from_json(text) or from_table(text)
     if found and len(found.items) == 1 and '\n' in found.items[0]:
         text, found = found.items[0], None  # a list within a text of JSON
     listed = from_marks(text)

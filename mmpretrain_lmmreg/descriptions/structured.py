@@ -1,6 +1,5 @@
-"""Items of a reply that is JSON, XML, HTML or a table."""
+"""Items of a reply that is JSON or a table."""
 
-import html
 import json
 import re
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ _QUOTED = re.compile(
 _OWN_NUMBER = re.compile(r'\A\s*\d{1,3}[.)]\s+(?=[^\n]*\Z)')
 _GAP = re.compile(r'[\s,]*')
 _WANTED = re.compile(r'desc|sentence|caption|item|list', re.IGNORECASE)
-_LEAF = re.compile(r'<(?P<tag>[A-Za-z_]\w*)(?:\s[^<>]*)?>(?P<text>[^<>]+)</(?P=tag)\s*>')
 _RULE = re.compile(r'[\s|:+-]*-{2,}[\s|:+-]*\Z')
 
 
@@ -77,17 +75,6 @@ def _strings(value: object) -> list[str]:
         parts = value.values() if isinstance(value, dict) else value
         return [text for part in parts for text in _strings(part)]
     return [value] if isinstance(value, str) else []
-
-
-def from_tags(text: str) -> Found | None:
-    """Texts of the XML or HTML elements that there are most of, two at least."""
-    leaves: dict[str, list[re.Match]] = {}
-    for leaf in _LEAF.finditer(text):
-        if re.search(r'[^\W\d]', leaf['text']):
-            leaves.setdefault(leaf['tag'].lower(), []).append(leaf)
-    found = max(leaves.values(), key=len, default=[])
-    items = [html.unescape(leaf['text']).strip() for leaf in found]
-    return Found(text[: found[0].start()], items) if len(items) > 1 else None
 
 
 def from_table(text: str) -> Found | None:

@@ -73,14 +73,6 @@ def test_the_fingerprint_follows_the_code(monkeypatch, tmp_path):
     assert len(prints) == 3
 
 
-def test_another_draw_has_no_picture_of_the_first(tmp_path, drawn):
-    render.render_into(tmp_path / 'second', 'demo 2')
-    first, second = (
-        {path.read_bytes() for path in folder.rglob('*.png')} for folder in (drawn, tmp_path)
-    )
-    assert len(first) == len(second) == 792 and not first & second
-
-
 def test_draws_have_folders_of_their_own(monkeypatch):
     seeds = []
     monkeypatch.setattr(render, 'render_into', lambda folder, seed: seeds.append(seed))

@@ -398,8 +398,7 @@ def test_options_of_the_wrong_kind(monkeypatch, options, told):
         build(**options)
 
 
-def test_no_endpoint_and_no_model(monkeypatch, server):
-    monkeypatch.delenv('OPENAI_API_KEY', raising=False)
+def test_no_endpoint_and_no_model(monkeypatch, endpoint):
     with refused('describe.no_key'):
         build()
     monkeypatch.setenv('OPENAI_BASE_URL', 'http://127.0.0.1:9/v1')

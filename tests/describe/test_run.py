@@ -1,7 +1,6 @@
 """What is asked, what is asked again, and what is kept."""
 
 import asyncio
-import errno
 import json
 
 import pytest
@@ -10,7 +9,6 @@ from describing import PROMPT, TEN, Scripted, describe
 from mmpretrain_lmmreg.describe.describers import Answer
 from mmpretrain_lmmreg.describe.tasks import Task
 from mmpretrain_lmmreg.descriptions import DescriptionStore
-from mmpretrain_lmmreg.descriptions import store as store_module
 from mmpretrain_lmmreg.errors import InputError
 
 SHORT = '1. Thing a.\n2. Thing b.'
@@ -36,15 +34,6 @@ def test_every_image_is_asked_once_and_kept_whole(tasks, out):
     ]
     assert first['reply'] == TEN
     assert len(first['sha256']) == 64
-
-
-def test_second_run_asks_nothing(tasks, out):
-    describe(out, tasks, Scripted())
-    before = out.read_bytes()
-    describer = Scripted()
-    tally = describe(out, tasks, describer)
-    assert (tally.asked, tally.kept, describer.batches) == (0, 6, [])
-    assert out.read_bytes() == before
 
 
 def test_asked_again_where_image_prompt_model_or_settings_change(tasks, out):
@@ -156,22 +145,6 @@ def test_refusal_of_the_whole_run_stops_it_and_loses_no_reply(tasks, out):
         describe(out, tasks, describer)
     assert (describer.calls, len(lines(out))) == (3, 2)
     assert describe(out, tasks, Scripted()).asked == 4
-
-
-def test_full_disk_stops_the_run_and_leaves_whole_lines(tasks, out, monkeypatch):
-    describe(out, tasks[:2], Scripted())
-    before = out.read_bytes()
-    write = store_module.os.write
-
-    def full(file, data):
-        if len(data) < 20:
-            raise OSError(errno.ENOSPC, 'No space left on device')
-        return write(file, data[: len(data) // 2])
-
-    monkeypatch.setattr(store_module.os, 'write', full)
-    with pytest.raises(OSError, match='No space left'):
-        describe(out, tasks, Scripted())
-    assert out.read_bytes() == before
 
 
 def test_an_image_whose_record_is_damaged_is_asked_about_again(tasks, out):

@@ -189,9 +189,6 @@ GIVE_TEN = {
     + listed([f'{t}</description>' for t in TEN], '<description>')
     + '\n</descriptions>',
     'XML with ids': listed([f'{t}</description>' for t in TEN], '<description id="{}">'),
-    'XML records': '```xml\n<r>'
-    + listed([f'<i><n>{i}</n><t>{t}</t></i>' for i, t in enumerate(TEN)], '')
-    + '</r>\n```',
     'XML around a list': f'<descriptions>\n{LIST}\n</descriptions>',
 }
 

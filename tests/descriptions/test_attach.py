@@ -15,16 +15,8 @@ from mmpretrain_lmmreg.errors import MissingInputError
 def root(tmp_path):
     with DescriptionWriter(tmp_path / 'descriptions.jsonl') as writer:
         for name in ('train/x/a b.jpg', 'train/y/c.jpg'):
-            items = [f'Seen in {name}.']
-            writer.append(
-                {
-                    'image': name,
-                    'prompt': 'p',
-                    'reply': '',
-                    'descriptions': items,
-                    'status': 'short',
-                }
-            )
+            record = {'image': name, 'prompt': 'p', 'reply': '', 'status': 'short'}
+            writer.append({**record, 'descriptions': [f'Seen in {name}.']})
         writer.append({'image': 'train/y/d.jpg', 'prompt': 'p', 'reply': 'I cannot see it.'})
     return tmp_path
 

@@ -36,7 +36,7 @@ def contents(store):
     return {(record['image'], record['prompt']): record for record in store}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(RECORDS, st.randoms(use_true_random=False), st.integers(1, 4))
 def test_order_shards_and_merging_do_not_matter(records, chance, shards):
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +54,7 @@ def test_order_shards_and_merging_do_not_matter(records, chance, shards):
         assert whole.fingerprint == other.fingerprint == merged.fingerprint
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(RECORDS.filter(bool), st.data())
 def test_any_change_of_a_description_changes_the_fingerprint(records, data):
     at = data.draw(st.integers(0, len(records) - 1))

@@ -17,13 +17,8 @@ RECORD = b'"image": "a", "prompt": "p", "reply": ""'
 
 def record(image, *descriptions, status='ok', prompt=PROMPT):
     reply = '\n'.join(f'{i}. {d}' for i, d in enumerate(descriptions, 1))
-    return {
-        'image': image,
-        'prompt': prompt,
-        'reply': reply,
-        'descriptions': list(descriptions),
-        'status': status,
-    }
+    fields = {'image': image, 'prompt': prompt, 'reply': reply}
+    return {**fields, 'descriptions': list(descriptions), 'status': status}
 
 
 @pytest.fixture
@@ -72,18 +67,14 @@ def test_best_status_wins_then_the_latest(path):
 
 
 def test_replies_without_status_are_parsed_on_reading(path):
-    path.parent.mkdir()
-    lines = [
-        {
-            'image': 'a',
-            'prompt': PROMPT,
-            'reply': '\n'.join(f'{i}. Word {i}b.' for i in range(1, 11)),
-        },
-        {'image': 'a', 'prompt': PROMPT, 'reply': 'I cannot see the image.'},
-    ]
-    path.write_bytes(b''.join(map(encode, lines)))
-    store = DescriptionStore(path)
-    assert store.get('a') == [f'Word {i}b.' for i in range(1, 11)]
+    words = [f'Word {i}b.' for i in range(1, 11)]
+    replies = (
+        '\n'.join(f'{i}. {word}' for i, word in enumerate(words, 1)),
+        'I cannot see the image.',
+    )
+    records = [{'image': 'a', 'prompt': PROMPT, 'reply': reply} for reply in replies]
+    store = DescriptionStore(write(path, *records))
+    assert store.get('a') == words
     assert store.record('a', PROMPT)['status'] == 'ok'
     assert store.record('a', 'other') is None
 
@@ -110,8 +101,7 @@ def test_fingerprint_is_of_the_contents(path, tmp_path):
 
 @pytest.mark.parametrize('cut', [1, 30, -2])
 def test_unfinished_last_line_is_dropped_and_then_cut(path, cut):
-    write(path, record('a', 'A.'))
-    whole = path.read_bytes()
+    whole = write(path, record('a', 'A.')).read_bytes()
     path.write_bytes(whole + encode(record('b', 'B.'))[:cut])
     store = DescriptionStore(path)
     assert (len(store), store.get('a')) == (1, ['A.'])
@@ -130,8 +120,7 @@ def test_warning_names_file_and_line(path, monkeypatch):
 
 
 def test_last_line_of_unwritten_blocks_is_unfinished(path):
-    write(path, record('a', 'A.'))
-    whole = path.read_bytes()
+    whole = write(path, record('a', 'A.')).read_bytes()
     path.write_bytes(whole + b'{"im' + b'\0' * 50 + b'"}\n')
     assert len(DescriptionStore(path)) == 1
     write(path)

@@ -66,10 +66,9 @@ class EndpointDescriber:
         backoff: Seconds before the first repetition; doubles each time, to a minute at most.
         stream: Ask for the words as they come.
         max_completion_tokens: Sent in place of ``max_tokens``, which some hosted models refuse.
-        response_format: ``'json_schema'`` asks for an object of ``count`` strings, or
-            ``'json_object'`` for any; plain text where the endpoint refuses that, which one
-            request with a grey image finds out first, so that ``settings`` are those of all
-            replies. Off by default, because constrained decoding changes the replies.
+        response_format: ``'json_schema'`` asks for an object of ``count`` strings,
+            ``'json_object'`` for any; plain text where the endpoint refuses that, which one request
+            finds out first. Off by default, because constrained decoding changes the replies.
         system: A system prompt.
         body: Further fields of the request; None takes one out, such as ``temperature``.
 
