@@ -428,7 +428,7 @@ def test_faulty_server_every_image_ends_with_a_reply_or_an_error(server, tasks, 
 
 def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
     """In 1.0x times the time that its latency allows; other work may hold up a run."""
-    latency, slots, count = 0.4, 8, 40
+    latency, slots, count = 0.4, 4, 40
     many = make_images(tmp_path / 'data', train=count)
     with Loopback(latency=latency, slots=slots) as server:
         endpoint(server)
