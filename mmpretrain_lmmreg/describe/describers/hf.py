@@ -56,18 +56,16 @@ class HFDescriber(Describer):
             self._model = AutoModelForImageTextToText.from_pretrained(
                 model, torch_dtype=dtype, **place
             )
+            if not getattr(self._processor, 'chat_template', None):
+                raise ValueError(
+                    'it has no chat template; choose one that was tuned for chat, an "instruct" '
+                    'model, or put its chat_template.jinja into the folder'
+                )
         except (OSError, ValueError) as error:
             raise InputError(
-                f'--model {model}: not a VLM that transformers can load ({error})',
+                f'--model {model}: no chat VLM that transformers can load ({error})',
                 code='describe.model',
             ) from error
-        if not getattr(self._processor, 'chat_template', None):
-            raise InputError(
-                f'--model {model}: it has no chat template, so it cannot be asked; choose a model '
-                'that was tuned for chat (an "instruct" one), or put its chat_template.jinja into '
-                'the folder',
-                code='describe.model',
-            )
         if target:
             self._model.to(target)  # type: ignore[arg-type]  # a wrapper hides its signature
         self._model.eval()
