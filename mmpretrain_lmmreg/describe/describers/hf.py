@@ -58,8 +58,8 @@ class HFDescriber(Describer):
             )
             if not getattr(self._processor, 'chat_template', None):
                 raise ValueError(
-                    'it has no chat template; choose one that was tuned for chat, an "instruct" '
-                    'model, or put its chat_template.jinja into the folder'
+                    'it has no chat template; choose a chat model, such as an "instruct" one, or '
+                    'put its chat_template.jinja into the folder'
                 )
         except (OSError, ValueError) as error:
             raise InputError(
