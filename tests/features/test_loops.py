@@ -8,6 +8,7 @@ import pytest
 import torch
 from features.running import train
 from mmengine.runner import Runner
+from mmpretrain.registry import DATASETS, MODELS
 from PIL import Image
 from refused import refused
 from safetensors.torch import load_file
@@ -16,7 +17,7 @@ from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.datasets.samples import iter_infos, leaf_datasets
 from mmpretrain_lmmreg.errors import InputError
 from mmpretrain_lmmreg.features import trunk
-from mmpretrain_lmmreg.features.dataset import FeatureDataset
+from mmpretrain_lmmreg.features.dataset import FeatureDataset, image_embeddings
 from mmpretrain_lmmreg.io.table import StoredRows
 
 PLAIN = {
@@ -271,9 +272,15 @@ def test_visualization_falls_back_to_images(tiny_config, monkeypatch):
     assert set(shapes) == {2}
 
 
-def test_leaves_and_samples_of_wrapped_datasets(tiny_config):
-    from mmpretrain.registry import DATASETS
+def test_weights_that_are_damaged_are_told_before_training(tiny_config):
+    model = MODELS.build(tiny_config.model)
+    model.init_weights()
+    model.backbone.visual.proj.data[0, 0] = torch.nan
+    with refused('features.not_finite', match='24 images'):
+        image_embeddings(model, Runner.build_dataloader(tiny_config.train_dataloader))
 
+
+def test_leaves_and_samples_of_wrapped_datasets(tiny_config):
     images = tiny_config.train_dataloader.dataset
     wrapped = DATASETS.build(
         dict(
