@@ -137,8 +137,7 @@ CODES: dict[str, str] = {
     'heads.accuracy_not_reached': 'no share of described images reaches the accuracy',
     # --- hooks: head set-up, run record, leakage, class weights
     'hooks.nothing_trains': 'nothing has a gradient where training or a loss needs one',
-    'hooks.no_class_weight': 'the loss takes no class weights',
-    'hooks.labels_are_not_read': 'class weights for a method that trains without a loss or labels',
+    'hooks.no_class_weight': 'a method trains without labels, or by a loss without class weights',
     'hooks.bad_record': 'run.json is damaged, or a field of it is missing or of another type',
     'hooks.no_record': 'a folder has no run.json',
     'hooks.bad_predictions': 'a file of per-image predictions is damaged or contradicts itself',

@@ -11,7 +11,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from dev.benchmarks import decode, machine, measure, memory, run, scale, text, train, trunk
+from dev.benchmarks import decode, measure, memory, run, scale, text, train, trunk
 from dev.benchmarks.measure import Row, in_turns
 from mmpretrain_lmmreg.clip.backbone import OpenCLIPVisual
 from mmpretrain_lmmreg.io.table import VectorTable
@@ -131,22 +131,3 @@ def test_the_tool_writes_json_and_fails_where_a_result_is_wrong(monkeypatch, tmp
         name='train_vs_torch', measured=2.0, against=1.0, ratio=2.0, target=1.05
     )
     assert '(`train_vs_torch`) | 2 | 1 | 2 | ≤ 1.05, not' in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ('name', 'load', 'speed', 'reason'),
-    [
-        ('trunk_vs_open_clip', 0.1, 2.0, ''),
-        ('trunk_vs_matmul', 0.1, 0.6, 'bfloat16 is not fast here, 0.6 times float32'),
-        ('train_vs_torch', 0.1, 0.6, ''),
-        ('train_vs_torch', 1.9, 2.0, 'the machine was not idle, load 1.9 on 2 cores'),
-        ('table_memory_gib', 1.9, 0.6, ''),
-        ('scale_folders_gib', 1.9, 0.6, ''),
-    ],
-)
-def test_targets_are_judged_where_they_are_meant(name, load, speed, reason):
-    found = machine.not_judged(name, dict(load=load, cores=2, bfloat16_speed=speed))
-    assert found == reason
-    row = Row(name, '', 1.0, 1.0, 1.0, 1.1, {}, not_judged=reason)
-    assert row.reached is (None if reason else False)
-    assert row.goal == ('≥ 1.1, not judged: ' + reason if reason else '≥ 1.1, not reached')

@@ -103,31 +103,21 @@ def add_upstream_options(parser: ArgumentParser) -> _ArgumentGroup:
     Returns:
         The group of options on loading and processes.
     """
-    settings = parser.add_argument_group('data and settings')
-    add_on(settings)
-    settings.add_argument(
-        '--cfg-options',
-        nargs='+',
-        type=key_value,
-        metavar='KEY=VALUE',
-        help='replace settings of the config, such as model.head.alpha=0.1; write a list as '
-        'KEY="[a,b]" or KEY=a,b, without spaces',
+    group = parser.add_argument_group('data and settings')
+    add_on(group)
+    options = (
+        'replace settings of the config, such as model.head.alpha=0.1; write a list as '
+        'KEY="[a,b]" or KEY=a,b, without spaces'
     )
-    processes = parser.add_argument_group('loading and processes')
-    processes.add_argument(
-        '--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches'
+    group.add_argument(
+        '--cfg-options', nargs='+', type=key_value, metavar='KEY=VALUE', help=options
     )
-    processes.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='what starts the processes of a distributed run (none)',
-    )
-    processes.add_argument(
-        *('--local_rank', '--local-rank'),
-        type=int,
-        default=0,
-        metavar='RANK',
-        help='rank on this machine; some launchers set it',
-    )
-    return processes
+    group = parser.add_argument_group('loading and processes')
+    add = group.add_argument
+    add('--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches')
+    launcher = 'what starts the processes of a distributed run (none)'
+    kinds = ['none', 'pytorch', 'slurm', 'mpi']
+    add('--launcher', choices=kinds, default='none', help=launcher)
+    rank = 'rank on this machine; some launchers set it'
+    add('--local_rank', '--local-rank', type=int, default=0, metavar='RANK', help=rank)
+    return group

@@ -58,19 +58,13 @@ class ClassWeightHook(Hook):
         """
         model, head = get_ori_model(runner.model), head_of(runner)
         loss = model.head.loss_module
-        name = type(model.head).__name__
-        if 'class_weight' not in vars(loss):
-            raise InputError(
-                f'{type(loss).__name__} takes no class_weight: use CrossEntropyLoss in '
-                'model.head.loss, or remove the ClassWeightHook',
-                code='hooks.no_class_weight',
-            )
         trains = any(parameter.requires_grad for parameter in model.parameters())
-        if not trains or (head is not None and not head.reads_labels):
+        reads_labels = head is None or head.reads_labels
+        if 'class_weight' not in vars(loss) or not trains or not reads_labels:
             raise InputError(
-                f'{name} trains without a loss, or without the labels of the training images, '
-                'which class weights are made of: remove the ClassWeightHook',
-                code='hooks.labels_are_not_read',
+                f'{type(model.head).__name__} with {type(loss).__name__} takes no class weights: '
+                'train a head by CrossEntropyLoss and labels, or remove the ClassWeightHook',
+                code='hooks.no_class_weight',
             )
         dataset = source_of(runner.train_loop.dataloader)
         labels = [int(dataset.get_data_info(i)['gt_label']) for i in range(len(dataset))]
