@@ -91,7 +91,6 @@ def test_types(key, value, near):
         (None, 'optim_wrapper.optimizer.lr', -1, 'Invalid learning rate: -1'),
         (None, HEAD + 'alpha', -1, 'alpha=-1 must be at least 0'),
         (None, HEAD + 'fc_init', 'zero', "fc_init='zero' is unknown"),
-        (None, DATA + 'val_fraction', 1, 'val_fraction=1 must be less than 1'),
         (None, DATA + 'split', 'trian', "split='trian' is unknown; choose one of 'train', 'val'"),
         ('labo', HEAD + 'concepts_per_class', 0, 'concepts_per_class=0 must be at least 1'),
         ('wise_ft', HEAD + 'mix', 2, 'mix=2 must be between 0 and 1'),
