@@ -134,7 +134,7 @@ GIVE_TEN = {
     # speakers
     'own turn': '### Assistant: ' + LIST,
     'answer': 'Answer: ' + LIST,
-    'final answer': f'Draft: 1. A dog. 2. A ball.\n\n**Final answer:**\n{LIST}',
+    'final answer': f'Draft:\n1. A dog.\n2. A ball.\n\n**Final answer:**\n{LIST}',
     'other turn': LIST + '\n### Human: And now in French.',
     'end of turn': LIST + '###',
     'turns': LIST + '###Human: more\n###Assistant: 1. Something else.',
