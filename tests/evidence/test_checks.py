@@ -1,6 +1,4 @@
 import copy
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -39,18 +37,6 @@ def test_choosing_by_test_images(tiny_config, options, name):
     tiny_config.merge_from_dict(options)
     with refused('hooks.choice_by_test', match=name):
         train(tiny_config)
-
-
-def test_a_refusal_is_no_traceback(tiny_config, tmp_path, monkeypatch, capfd):
-    """Also of what would stop early, in our command."""
-    folder = tiny_config.pop('work_dir')
-    early = dict(type='EarlyStoppingHook', monitor='accuracy/top1')
-    tiny_config.custom_hooks = [*tiny_config.get('custom_hooks', []), early]
-    tiny_config.dump(tmp_path / 'early.py')
-    monkeypatch.setattr(sys, 'argv', ['train.py', str(tmp_path / 'early.py'), '--work-dir', folder])
-    with pytest.raises(SystemExit, match='2'):
-        runpy.run_path(str(TOOLS / 'train.py'), run_name='__main__')
-    assert 'EarlyStoppingHook would select on test images' in capfd.readouterr().err
 
 
 def test_choosing_by_a_validation_list_is_allowed(tiny_config):

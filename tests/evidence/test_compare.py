@@ -62,12 +62,6 @@ def test_a_row(make_run):
     assert ours['protocol'] == 'split 1'
 
 
-def test_several_methods_are_adjusted_by_holm(make_run):
-    folders = [make_run(f'm{a}', s, made_up(a, s)) for a in (0.6, 0.65, 0.9) for s in (0, 1, 2)]
-    _, weak, strong = rows_of(folders, 'm0.6')
-    assert strong['p_holm'] == pytest.approx(2 * strong['p']) and strong['p'] < weak['p']
-
-
 def test_fewer_than_three_seeds_have_no_p_value_but_that_of_these_runs(make_run):
     def row(seeds, **changes):
         folders = [make_run('base', s, made_up(0.7, s), below=str(changes)) for s in seeds]

@@ -22,11 +22,6 @@ def test_mean_and_sd():
     assert math.isnan(stats.mean_and_sd([[1, 0]])[1])
 
 
-def test_macro_recall_weighs_classes_equally():
-    probs = np.eye(3)[[0, 0, 0, 0, 0, 0]]
-    assert stats.macro_recall([0, 0, 0, 0, 1, 1], probs) == 0.5
-
-
 def test_nll():
     assert stats.nll([0, 1], [[0.5, 0.5], [0.75, 0.25]]) == pytest.approx(
         (math.log(2) + math.log(4)) / 2

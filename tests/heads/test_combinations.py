@@ -136,6 +136,7 @@ def test_class_weights_that_would_do_nothing_or_tell_labels(method, options, con
         train(config_of(method, custom_hooks=[WEIGHTS], **options))
 
 
+@pytest.mark.slow
 def test_mmpretrains_own_train_program(build, train, tmp_path):
     """Class weights, averages and a neck with mean_start on concatenated images, in one run."""
     hooks = [WEIGHTS, *FEATURES['ema']['custom_hooks']]
