@@ -5,16 +5,7 @@
 If this does as well as LMM-Reg., no text is needed.
 """
 
-_base_ = __import__('os').environ.get('LMMREG_ON') or '../lmmreg_demo.py'
+_base_ = 'class_names.py'
 
 method = 'image_means'
 default_hooks = dict(class_means=dict(source='images'))
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            transform
-            for transform in _base_.train_dataloader.dataset.pipeline
-            if _base_.keep_descriptions or transform.type != 'AttachDescriptions'
-        ]
-    )
-)

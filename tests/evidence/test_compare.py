@@ -375,10 +375,12 @@ def test_the_tool_writes_its_files(make_run, tmp_path, monkeypatch, capsys):
 
 def test_cells():
     row = dict(accuracy=0.9, accuracy_sd=0.012, mcnemar_p={'0': 0.5, '1': 1e-9}, p=None)
+    row |= dict(difference=0.02, difference_low=-0.01, difference_high=0.05)
     text = {c.key: c for c in tables.COLUMNS}
     assert text['accuracy'].text(row) == '90.00 ± 1.20'
     assert text['mcnemar_p'].text(row) == '0.500, <0.001' and text['mcnemar_p'].value(row) == 1e-9
-    assert text['p'].text(row) == '–'
+    assert text['p'].text(row) == '–' and text['difference'].text(row) == '+2.00'
+    assert text['difference_low'].text(row) == '-1.00 to +5.00'
     assert tables.points(-1e-17, sign=True) == '+0.00' and tables.points(-0.012) == '-1.20'
 
 

@@ -1,9 +1,12 @@
 """The head in training: which replies it reads, and what it does without any."""
 
+import os
+
 import pytest
 import torch
 
 from mmpretrain_lmmreg.descriptions.lines import encode
+from mmpretrain_lmmreg.heads import ClassMeanRegHead, LogisticRegressionHead, describe_on_demand
 from mmpretrain_lmmreg.runner import LMMRegRunner
 
 ONE, TEN = 'Describe the image in one sentence.', 'Give 10 semantic descriptions for the image'
@@ -14,7 +17,7 @@ HEAD = dict(type='DescribeOnDemandHead', num_classes=3, in_channels=24)
 def train(tiny_config, pictures, tmp_path):
     """A function: the head after training with replies to prompts, naming the class or not."""
 
-    def run(replies, **settings):
+    def run(replies, kind='ZeroShotHead', inner=None, **settings):
         cache = tmp_path / 'replies.jsonl'
         images = sorted(path.relative_to(pictures) for path in pictures.glob('train/*/*'))
         with cache.open('wb') as file:
@@ -22,7 +25,9 @@ def train(tiny_config, pictures, tmp_path):
                 for image in images:
                     reply = text.format(image.parent.name)
                     file.write(encode(dict(image=image.as_posix(), prompt=prompt, reply=reply)))
-        inner = dict(type='ZeroShotHead')  # of random towers: no better than chance
+        inner = dict(
+            type=kind, **(inner or {})
+        )  # zero-shot by random towers is no better than chance
         tiny_config.model.head = dict(HEAD, classifier=inner, cache=str(cache), **settings)
         tiny_config.train_cfg.max_epochs = 1
         runner = LMMRegRunner.from_cfg(tiny_config)
@@ -52,3 +57,42 @@ def test_without_replies_the_exponent_is_what_the_user_says(train, exponent):
     assert bool(head.text_weight.any()) == bool(exponent) and not head.curve.any()
     rows = head.reader().unsure(torch.full((4, 3), 1 / 3), 0.5)
     assert len(rows) == (2 if exponent else 0)
+
+
+def test_no_image_is_scored_by_a_classifier_that_saw_it(train, monkeypatch):
+    seen, scored = [], []
+    fit, forward = LogisticRegressionHead.fit, LogisticRegressionHead.forward
+
+    def watched_fit(self, x, labels):
+        seen.append(x)
+        fit(self, x, labels)
+
+    def watched_forward(self, feats):
+        scored.append((feats[0], seen[-1]))
+        return forward(self, feats)
+
+    monkeypatch.setattr(LogisticRegressionHead, 'fit', watched_fit)
+    monkeypatch.setattr(LogisticRegressionHead, 'forward', watched_forward)
+    train({ONE: 'A {} one.'}, 'LogisticRegressionHead')
+    assert len(seen) == 1 + 5 and sum(len(x) for x in seen) == 24 + 4 * 24
+    for images, others in scored[:5]:  # before training
+        assert not (images[:, None] == others).all(-1).any()
+
+
+def test_exponents_are_found_on_images_that_no_step_trains_on(train, monkeypatch):
+    trained, found_on = set(), []
+    loss, fit_product = ClassMeanRegHead.loss, describe_on_demand.fit_product
+
+    def watched_loss(self, feats, data_samples, **kwargs):
+        trained.update(os.path.abspath(sample.img_path) for sample in data_samples)
+        return loss(self, feats, data_samples, **kwargs)
+
+    def watched_fit(image, texts, *rest):
+        found_on.append((len(image), len(texts)))
+        return fit_product(image, texts, *rest)
+
+    monkeypatch.setattr(ClassMeanRegHead, 'loss', watched_loss)
+    monkeypatch.setattr(describe_on_demand, 'fit_product', watched_fit)
+    head = train({ONE: 'A {} one.'}, 'ClassMeanRegHead', inner=dict(alpha=0))
+    assert not trained & head.held and len(trained) + len(head.held) == 24
+    assert found_on == [(len(head.held),) * 2] and 3 <= len(head.held) <= 8
