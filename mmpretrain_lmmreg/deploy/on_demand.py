@@ -1,5 +1,6 @@
 """Ask about the images that a classifier is unsure of, and classify these again."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -42,9 +43,7 @@ class Request:
         budget: Share of the images, rounded down, whose descriptions are used.
         target_accuracy: In place of ``budget``: the smallest share that reached it on held-out
             training images.
-        spent: Requests of the budget that training images took; see :func:`calibrate`.
-        tally: What these took.
-        note: What came of them.
+        tally: Of training images, which took from the budget; see :func:`calibrate`.
 
     Raises:
         InputError: a budget outside of [0, 1].
@@ -54,9 +53,7 @@ class Request:
     store: str | Path = 'asked.jsonl'
     budget: float = 0.2
     target_accuracy: float | None = None
-    spent: int = 0
     tally: Tally | None = None
-    note: str = ''
 
     def __post_init__(self) -> None:
         require_range('--budget', self.budget, 0, 1)
@@ -71,7 +68,6 @@ class Asked:
         tally: Of the requests; None where nobody was asked.
         curve: See :func:`~mmpretrain_lmmreg.heads.on_demand.accuracy_curve`.
         price: Of a million tokens, in and out.
-        note: What came of calibration, or ''.
     """
 
     images: int
@@ -79,7 +75,6 @@ class Asked:
     tally: Tally | None
     curve: Tensor
     price: tuple[float, float] | None = None
-    note: str = ''
 
     def __str__(self) -> str:
         lines = [f'{self.described} of {self.images} images classified with their descriptions']
@@ -88,7 +83,7 @@ class Asked:
             lines[0] += f'; {tally.asked} asked, {tokens(tally, price=self.price)}'
             if tally.spent:
                 lines[0] += f', ended by {tally.spent}'
-        return '\n'.join([self.note] * bool(self.note) + lines + self.worth)
+        return '\n'.join(lines + self.worth)
 
     @property
     def worth(self) -> list[str]:
@@ -158,13 +153,14 @@ def describe_unsure(
     """
     price = request.plan.price if request.plan else None
     if not results:
-        return Asked(0, 0, request.tally, reader.curve, price, request.note)
+        return Asked(0, 0, request.tally, reader.curve, price)
     by_name = ({p['class']: p['probability'] for p in r['predictions']} for r in results)
     probabilities = torch.tensor([[each[name] for name in classes] for each in by_name])
     share = request.budget
     if request.target_accuracy is not None:
         share = share_for(reader.curve, request.target_accuracy)
-    most = max(count_of(share, len(results)) - request.spent, 0)
+    spent = request.tally.done if request.tally else 0
+    most = max(count_of(share, len(results)) - spent, 0)
     rows = reader.unsure(probabilities, share)[:most]
     lists, tally = _answers(
         [sources[results[i]['image']] for i in rows.tolist()],
@@ -179,11 +175,11 @@ def describe_unsure(
         for row, p, texts in zip(which.tolist(), found, replies, strict=True):
             results[row]['predictions'] = top(p, len(classes), classes)
             results[row]['description'] = ' '.join(texts)
-    return Asked(len(results), len(answered), tally, reader.curve, price, request.note)
+    return Asked(len(results), len(answered), tally, reader.curve, price)
 
 
 def calibrate(classifier: Classifier, count: int | None, request: Request) -> Request:
-    """Describe training images, and find the exponents of the text by them.
+    """Describe training images, find the exponents of the text by them, and print these.
 
     Args:
         classifier: Of the method ``describe_on_demand``; its exponents change.
@@ -220,8 +216,9 @@ def calibrate(classifier: Classifier, count: int | None, request: Request) -> Re
     head.set_up_with(inputs, lists)
     names = ('image', 'class names', 'learned text')
     shown = (f'{n} {e:.3g}' for n, e in zip(names, head.exponents.tolist(), strict=True))
-    note = f'exponents by {len(lists)} described training images: {", ".join(shown)}'
-    return replace(request, spent=tally.done, tally=tally, note=note)
+    found = f'exponents by {len(lists)} described training images: {", ".join(shown)}'
+    print(found, file=sys.stderr)
+    return replace(request, tally=tally)
 
 
 def describe_training(
