@@ -36,28 +36,21 @@ def test_limits():
 class TestImages:
     """The tiny config validates on its test images, as the paper's curves do."""
 
-    def calibrate(self, cfg, tmp_path):
-        return calibrate(load_classifier(*save_run(cfg, tmp_path / 'run')))
-
-    def test_never_on_test_images(self, tiny_config, tmp_path):
-        expected = (1.0, 'not fitted: the validation images are test images')
-        assert self.calibrate(tiny_config, tmp_path) == expected
-
-    def test_never_on_training_images(self, tiny_config, tmp_path):
-        tiny_config.val_dataloader.dataset.data_prefix = 'train'
-        expected = (1.0, 'not fitted: the validation images are training images')
-        assert self.calibrate(tiny_config, tmp_path) == expected
-
-    def test_no_validation_data(self, tiny_config, tmp_path):
-        tiny_config.update(val_dataloader=None, val_cfg=None, val_evaluator=None)
-        expected = (1.0, 'not fitted: the config has no validation images')
-        assert self.calibrate(tiny_config, tmp_path) == expected
-
-    def test_images_that_are_not_at_hand(self, tiny_config, tmp_path):
-        tiny_config.val_dataloader.dataset.data_prefix = 'lost'
-        temperature, words = self.calibrate(tiny_config, tmp_path)
-        assert temperature == 1.0
-        assert words.startswith('not fitted: the val images are not at hand (')
+    @pytest.mark.parametrize(
+        ('folder', 'reason'),
+        [
+            ('test', 'the validation images are test images'),
+            ('train', 'the validation images are training images'),
+            ('lost', 'the val images are not at hand ('),
+            (None, 'the config has no validation images'),
+        ],
+    )
+    def test_none_that_can_be_used(self, tiny_config, tmp_path, folder, reason):
+        tiny_config.val_dataloader.dataset.data_prefix = folder
+        if folder is None:
+            tiny_config.update(val_dataloader=None, val_cfg=None, val_evaluator=None)
+        temperature, words = calibrate(load_classifier(*save_run(tiny_config, tmp_path / 'run')))
+        assert temperature == 1.0 and words.startswith(f'not fitted: {reason}')
 
     def test_fitted_on_validation_images(self, tiny_config, pictures, tmp_path):
         names = [f'{colour}/{i}.png' for colour in ('blue', 'green', 'red') for i in range(4)]
