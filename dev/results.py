@@ -2,7 +2,8 @@
 
 python dev/results.py collect work_dirs/results       # finished sweeps into docs/results/
 python dev/results.py table                           # the tables of docs/results.md
-python dev/results.py p demo-16 gda finetune          # a p-value from what is kept
+python dev/results.py readme                          # the README's
+python dev/results.py p demo-16 gda finetune          # a p-value from what is kept, not adjusted
 
 ``docs/results/SWEEP.npz`` has what each run got right, from which every figure is computed:
 
@@ -32,6 +33,7 @@ DATA = {
 SHOTS = {'': 'all images', '-16': '16 a class', '-4': '4 a class'}
 QUESTION = '-question'
 BASELINE = 'finetune'
+IN_README = ('finetune', 'lmmreg', 'logreg_trunk', 'mean_start', 'clap', 'zero_shot')
 
 
 def collect(out: Path, kept: Path = KEPT) -> None:
@@ -137,8 +139,18 @@ def data_table(data: str, suffix: str = '', kept: Path = KEPT) -> None:
     print()
 
 
+def readme_table(kept: Path = KEPT) -> None:
+    """Six methods on three data sets: the README's table."""
+    names = [data + shots for data in ('demo', 'full', 'rsscn7') for shots in ('', '-16')]
+    print('| method | demo | 16 | BAR | 16 | RSSCN7 | 16 |\n|---|---|---|---|---|---|---|')
+    for method in IN_README:
+        cells = [percent(s.scores[method]) for s in sweeps(names, kept).values()]
+        print(f'| `{method}` | ' + ' | '.join(cells) + ' |')
+    print()
+
+
 def tables(kept: Path = KEPT) -> None:
-    """Print all tables."""
+    """Print all tables of docs/results.md."""
     print('## Does the regulariser help?\n')
     question_table(kept)
     print('## Which method?\n')
@@ -155,6 +167,8 @@ if __name__ == '__main__':
         collect(Path(arguments[0]))
     elif command == 'p':
         sweep = Sweep(arguments[0])
-        print(sweep.p(sweep.scores[arguments[1]], sweep.scores[arguments[2]]))
+        print(f'{sweep.p(sweep.scores[arguments[1]], sweep.scores[arguments[2]]):.2g}')
+    elif command == 'readme':
+        readme_table()
     else:
         tables()

@@ -58,7 +58,8 @@ for part; do
                     --seeded "$seeded" "${common[@]}" "${options[@]}" ;;
             main-*)
                 methods=("${main[@]}")
-                [[ $regime == rsscn7* ]] || methods+=(image_text)
+                # which reads descriptions of test images; few of all of BAR have any
+                [[ $regime == rsscn7* || $regime == full* ]] || methods+=(image_text)
                 sweep "$regime" "$ten" "$data" --methods "${methods[@]}" --seeded "$seeded" \
                     "${common[@]}" "${options[@]}" ;;
             others-demo* | others-bar*)

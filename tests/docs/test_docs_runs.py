@@ -37,6 +37,7 @@ SLOW = (
 NOT_RUN = {
     r'\b(make|pip|venv|pre-commit)\b': 'sets an environment up',
     r'-m pytest|dev/benchmark': 'a test or benchmark itself',
+    r'dev/results': 'takes hours; tests/evidence/test_kept_results.py computes its figures again',
     r'dist_|slurm_': 'needs 8 devices or Slurm; tests/cli/test_tools.py runs both scripts',
     r'prepare': 'needs the download; tests/datasets/test_prepare.py runs it on a small one',
     r'--describer (hf|minigpt4)': 'needs a model; tests/describe runs it with a tiny one',

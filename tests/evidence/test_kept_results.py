@@ -1,7 +1,9 @@
 """Figures of docs/results.md are computed again from what docs/results keeps."""
 
 import json
+import re
 import runpy
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,24 @@ def test_a_p_value_is_that_of_compare(make_run, tmp_path, script):
         assert sweep.scores[name].mean() == pytest.approx(rows[name]['accuracy'])
     with np.load(tmp_path / 'kept/demo.npz') as file:
         assert file['correct'].shape == (9, 8) and file['seed'].tolist() == 3 * [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    'printed, page, least', [('tables', 'docs/results.md', 50), ('readme_table', 'README.md', 7)]
+)
+def test_published_tables_are_those_of_the_kept_results(script, capsys, printed, page, least):
+    script[printed]()
+    published = (ROOT / page).read_text().splitlines()
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith('| ')]
+    assert len(rows) >= least
+    assert [row for row in rows if row not in published] == []
+
+
+def test_published_p_values_are_computed_again(script):
+    text = (ROOT / 'docs' / 'results.md').read_text()
+    printed = re.findall(r'dev/results\.py p (.+)  # (.+)', text)
+    assert len(printed) >= 3
+    for words, value in printed:
+        name, *methods = shlex.split(words)
+        sweep = script['Sweep'](name)
+        assert f'{sweep.p(*(sweep.scores[method] for method in methods)):.2g}' == value
