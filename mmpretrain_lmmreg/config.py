@@ -22,6 +22,10 @@ if TYPE_CHECKING:  # parsers import this file before torch is there
 ON = 'LMMREG_ON'
 # How a method's file asks for the config that it inherits from
 _ASKS_ON = re.compile(r"environ\.get\('LMMREG_ON'\)|\{\{\$LMMREG_ON:")
+# What mmengine replaces in the text of a config, so that a run's own config would read otherwise
+_REPLACED = re.compile(
+    r'\{\{[\'"]?\s*(\$\w+\s*:|_base_\.|file(Dirname|Basename|Extname)\w*\s*\}\})'
+)
 
 
 def config_folder() -> Path:
@@ -92,6 +96,11 @@ def load_config(path: str | Path, on: str | Path | None = None) -> Config:
         return _read(path)
     if not Path(on).is_file():
         raise MissingInputError(f'--on {on}: there is no such config', code='config.missing')
+    if '::' in os.path.abspath(on):
+        raise InputError(
+            f"--on {on}: mmengine reads '::' in a path as a package's name; rename the folder",
+            code='config.unreadable',
+        )
     with put_on(config_folder() / 'lmmreg_demo.py'):
         if _ASKS_ON.search(_read(on).text):
             raise InputError(
@@ -132,6 +141,7 @@ def _read(path: str | Path) -> Config:
         ) from error
     if _ASKS_ON.search(cfg.text) and os.environ.get(ON):
         cfg.env_variables[ON] = os.environ[ON]
+    check_braces(cfg)
     return cfg
 
 
@@ -151,6 +161,23 @@ def _broken_by(path: str | Path) -> str:
         if broken
         else ''
     )
+
+
+def check_braces(cfg: Config) -> None:
+    """Refuse texts that mmengine would replace when it reads the run's own config again.
+
+    Raises:
+        InputError: a value has ``{{`` and a variable's name, as a folder's name may.
+    """
+    for _, part in parts_of(cfg.to_dict()):
+        for key, value in part.items():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and _REPLACED.search(text):
+                    raise InputError(
+                        f'{key}={text!r}: mmengine would replace the text in {{{{ }}}} when it '
+                        "reads the run's config again; rename the file or folder",
+                        code='config.braces',
+                    )
 
 
 def is_on_the_demo(cfg: Config, path: str) -> bool:

@@ -240,6 +240,7 @@ CODES: dict[str, str] = {
     'config.swapped': "config and checkpoint stand in each other's place",
     'config.unreadable': 'a config file cannot be read',
     'config.incomplete': 'a config lacks what training or testing needs',
+    'config.braces': 'a setting has text that mmengine would replace',
     'config.no_method': 'no method has this name',
     'config.not_a_method': '--on is given with a config that is no method',
     'config.on_is_method': "--on names a method in place of a data set's config",

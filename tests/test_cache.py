@@ -10,7 +10,9 @@ from child_process import inside, kill
 from refused import refused
 
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.io import files
 from mmpretrain_lmmreg.io.files import (
+    cache_dir,
     make_folder,
     read_sealed,
     remove_unfinished,
@@ -86,6 +88,43 @@ def test_a_link_at_the_file_is_replaced_and_its_target_stays(tmp_path, make):
     write(tmp_path / 'file', b'x')
     assert (tmp_path / 'file').read_bytes() == b'x'
     assert (tmp_path / 'target').read_bytes() == b'mine'
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """What is warned of, from now on; the cache is not made yet."""
+    files._warn.cache_clear()
+    said = []
+    monkeypatch.setattr('mmengine.logging.print_log', lambda text, *_, **__: said.append(text))
+    return said
+
+
+def test_new_folders_of_the_cache_are_for_their_owner_alone(tmp_path, monkeypatch, warned):
+    monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'a' / 'cache'))
+    os.umask(umask := os.umask(0))
+    assert not cache_dir('test').exists()
+    VectorTable('test', {}).add(['a'], torch.ones(1, 2))
+    VectorTable('test', {})
+    folders = [path for path in (tmp_path / 'a').rglob('*') if path.is_dir()]
+    assert [path.stat().st_mode & 0o777 for path in folders] == [0o700] * 3 and not warned
+    assert (tmp_path / 'a').stat().st_mode & 0o777 == 0o777 & ~umask
+
+
+@pytest.mark.parametrize('level', [0, 1, 2])
+@pytest.mark.parametrize('change', ['mode', 'owner'])
+def test_a_cache_that_others_may_write_is_named_once(tmp_path, monkeypatch, warned, level, change):
+    monkeypatch.setenv('LMMREG_CACHE', str(tmp_path / 'cache'))
+    folder = VectorTable('test', {}).folder
+    shared = [tmp_path / 'cache', tmp_path / 'cache' / 'test', folder][level]
+    if change == 'mode':
+        shared.chmod(0o777)
+    else:
+        monkeypatch.setattr(os, 'geteuid', lambda: shared.stat().st_uid + 1)
+    VectorTable('test', {})
+    VectorTable('test', {})
+    assert (
+        len(warned) == (1 if change == 'mode' else 3) and str(shared) in warned[level % len(warned)]
+    )
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

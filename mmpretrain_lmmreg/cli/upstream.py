@@ -17,8 +17,10 @@ from mmengine.evaluator import DumpResults
 from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
 from ..config import (
+    check_braces,
     check_files,
     config_folder,
     is_on_the_demo,
@@ -163,6 +165,9 @@ def read_command(name: str) -> tuple[Config, Namespace]:
         )
     args.work_dir = args.work_dir or work_dir_of(cfg, args.config)
     cfg = upstream_tool(name).merge_args(cfg, args)
+    check_braces(cfg)
+    if any(key.partition('.')[0] == 'custom_imports' for key in given):
+        _import_custom(cfg.custom_imports)
     check_settings(cfg, given, own)
     check_amp(cfg, training=name == 'train')
     check_inputs(cfg, training=name == 'train')
@@ -216,6 +221,17 @@ def settings_of(given: list[str] | None) -> dict | None:
         return parser.parse_args(['--cfg-options', *given]).cfg_options
     except AssertionError as error:
         raise InputError(f'--cfg-options: {error}', code='config.bad_option') from error
+
+
+def _import_custom(imports: object) -> None:
+    """Import what ``--cfg-options custom_imports...`` names, as mmengine does for a file's."""
+    try:
+        import_modules_from_strings(**imports)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise InputError(
+            f'--cfg-options custom_imports: {error}; give custom_imports.imports=MODULE',
+            code='config.bad_option',
+        ) from error
 
 
 def upstream_tool(name: str) -> ModuleType:

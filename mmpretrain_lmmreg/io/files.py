@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import logging
 import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,24 +25,57 @@ UNFINISHED = '.part'  # how a file's name ends while it is written
 def cache_dir(*names: str) -> Path:
     """A folder of the cache, shared between runs; not created here.
 
-    ``$LMMREG_CACHE/<names>``, by default ``~/.cache/mmpretrain_lmmreg/<names>``.
+    ``$LMMREG_CACHE/<names>``, by default ``~/.cache/mmpretrain_lmmreg/<names>``. A warning is
+    logged, once a process, where others may have put files there: where another user owns one of
+    the folders, or all may write.
 
     Example:
         >>> cache_dir('features').name
         'features'
     """
-    root = Path(os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg')
-    return root.expanduser().joinpath(*names)
+    folder = _cache_root()
+    for name in ('', *names):
+        folder /= name
+        _warn_if_shared(folder)
+    return folder
+
+
+def _cache_root() -> Path:
+    return Path(os.environ.get('LMMREG_CACHE') or '~/.cache/mmpretrain_lmmreg').expanduser()
+
+
+def _warn_if_shared(folder: Path) -> None:
+    with suppress(OSError):  # it does not exist, and will be made as one's own
+        state = folder.stat()
+        if state.st_uid != os.geteuid():
+            _warn(folder, 'belongs to another user')
+        elif state.st_mode & 0o002:
+            _warn(folder, 'can be written by all users')
+
+
+@cache
+def _warn(folder: Path, problem: str) -> None:
+    from mmengine.logging import print_log  # imports torch; this module is read without it
+
+    print_log(
+        f'the cache folder {folder} {problem}: others can change what is read there. Set '
+        'LMMREG_CACHE to a folder of your own, or correct its owner and mode',
+        'current',
+        level=logging.WARNING,
+    )
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
+    """Make a folder and those above it; new ones of the cache are for their owner alone.
 
     Raises:
         InputError: It cannot be made.
     """
+    root = _cache_root()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for each in [*reversed(folder.parents), folder]:
+            if not each.is_dir():
+                each.mkdir(0o700 if each.is_relative_to(root) else 0o777, exist_ok=True)
     except OSError as error:
         raise InputError(
             f'the folder {folder} cannot be made ({error.strerror}): name another one',

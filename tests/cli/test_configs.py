@@ -204,6 +204,19 @@ def test_names_of_folders_are_no_python(name, other, tmp_path, pictures, monkeyp
     assert cfg.templates == ['a drawing of {}.']
 
 
+def test_names_that_mmengine_would_replace_are_refused(pictures, tmp_path, monkeypatch):
+    for name in ('{{ fileDirname }}', '{{$HOME:x}}', '{{_base_.model}}'):
+        (tmp_path / name).symlink_to(pictures)
+        monkeypatch.setenv('CUSTOM_ROOT', str(tmp_path / name))
+        with refused('config.braces', match='data_root='):
+            load_config(CONFIGS / 'lmmreg_custom.py')
+    (tmp_path / 'a::b').mkdir()
+    on = tmp_path / 'a::b' / 'on.py'
+    on.write_text(OTHER)
+    with refused('config.unreadable', match='a::b'):
+        load_config(method_file('gda'), on)
+
+
 @pytest.mark.parametrize('name', AWKWARD)
 def test_what_mmengine_pastes_works_or_is_named(name, tmp_path, monkeypatch):
     """``{{$LMMREG_CONFIGS:configs}}`` and ``{{ fileDirname }}`` become a part of Python text."""

@@ -119,6 +119,29 @@ def test_methods_are_trained_tested_and_asked_with_on(own, monkeypatch, capfd):
     assert 'error: --on own.py: own.py is not a method' in capfd.readouterr().err
 
 
+HOOK = """\
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+@HOOKS.register_module(force=True)
+class LeavesAFile(Hook):
+    def after_train(self, runner):
+        open('hook ran', 'w').close()
+"""
+
+
+def test_custom_imports_of_the_command_line(own, monkeypatch, capfd):
+    Path('my_hooks.py').write_text(HOOK)
+    monkeypatch.syspath_prepend('.')
+    options = ['custom_imports.imports=[mmpretrain_lmmreg.register,my_hooks]']
+    train(monkeypatch, '--cfg-options', *options, 'default_hooks.mine.type=LeavesAFile')
+    assert Path('hook ran').is_file()
+    for wrong in ('custom_imports.imports=no_such_module', 'custom_imports=mmpretrain_lmmreg'):
+        with pytest.raises(SystemExit, match='2'):
+            train(monkeypatch, '--cfg-options', wrong)
+        said = capfd.readouterr().err.splitlines()[-1]
+        assert 'error: ' in said and ('no_such_module' in said or 'custom_imports' in said)
+
+
 @pytest.mark.parametrize(
     ('option', 'words'),
     [
