@@ -427,7 +427,7 @@ def test_faulty_server_every_image_ends_with_a_reply_or_an_error(server, tasks, 
 
 
 def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
-    """In 1.0x times the time that its latency allows; other work may hold up a run."""
+    """In about the time that its latency allows; one request at a time would take four times it."""
     latency, slots, count = 0.4, 4, 40
     many = make_images(tmp_path / 'data', train=count)
     with Loopback(latency=latency, slots=slots) as server:
@@ -436,4 +436,4 @@ def test_keeps_a_server_of_fixed_latency_busy(endpoint, tmp_path):
         tally = describe(tmp_path / 'd.jsonl', many, build(concurrency=slots))
         seconds = time.monotonic() - start
     assert tally.statuses['ok'] == count and server.most_at_once == slots
-    assert seconds * slots / (count * latency) < 1.5
+    assert seconds * slots / (count * latency) < 2

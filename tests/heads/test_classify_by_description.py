@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 from refused import refused
 from torch.nn.functional import normalize
@@ -58,7 +59,7 @@ def test_from_a_file_without_descriptions(config_of, train, file, pictures):
     tower = TextTower(cfg.model.backbone.model_name)
     for c, name in enumerate(classes):
         texts = [descriptor_text(name, text) for text in DESCRIPTORS[name]]
-        expected = tower.encode(texts, normalize=True).mean(0)
+        expected = F.normalize(tower.encode(texts), dim=1).mean(0)
         torch.testing.assert_close(runner.model.head.text_weights[c], expected)
     cfg.dump(f'{runner.work_dir}/own.py')
     classifier = load_classifier(f'{runner.work_dir}/own.py', f'{runner.work_dir}/epoch_1.pth')
@@ -70,7 +71,7 @@ def test_from_a_file_without_descriptions(config_of, train, file, pictures):
     assert {each['text'] for each in found} == {
         descriptor_text(likeliest, text) for text in DESCRIPTORS[likeliest]
     }
-    vectors = tower.encode([each['text'] for each in found], normalize=True)
+    vectors = F.normalize(tower.encode([each['text'] for each in found]), dim=1)
     cosines = (vectors @ normalize(embedding[0], dim=0)).tolist()
     assert [each['similarity'] for each in found] == pytest.approx(cosines, abs=1e-5)
     assert cosines == sorted(cosines, reverse=True)

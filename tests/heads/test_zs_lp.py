@@ -62,7 +62,7 @@ def test_trains_from_the_prompts(method, config_of, train):
     head, tower = runner.model.head, TextTower(runner.model.backbone.model_name)
     template = head.templates or runner.cfg.templates
     names = runner.train_dataloader.dataset.source.metainfo['classes']
-    start = tower.encode([template[0].format(name) for name in names], normalize=False)
+    start = tower.encode([template[0].format(name) for name in names])
     moved = (head.prototypes - start).norm(dim=1) / start.norm(dim=1)
     assert 1e-3 < moved.max() < 1
 
