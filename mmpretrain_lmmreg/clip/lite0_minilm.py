@@ -84,7 +84,8 @@ def _assemble(image_file: Path, text_folder: Path) -> dict[str, Tensor]:
     """The state dict of the whole model, by open_clip's names."""
     # timm has the same layers in the same order, under its own names
     theirs = list(torch.load(image_file, map_location='cpu', weights_only=True).values())
-    ours = timm.create_model('tf_efficientnet_lite0').state_dict()
+    with torch.random.fork_rng(devices=[]):  # a run that builds the model is one as any other
+        ours = timm.create_model('tf_efficientnet_lite0').state_dict()
     if [tensor.shape for tensor in theirs] != [tensor.shape for tensor in ours.values()]:
         raise InputError(
             f'{image_file} is not the EfficientNet-Lite0 of {PACKAGES.split()[0]}: install that '
