@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from mmengine.config import Config
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from ..descriptions.lines import Record
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..io.files import save_atomic, sealed
+from ..io.page import render_page
 from ..io.printing import plain
 from .tasks import ConfigImages, Task
 from .text_quality import class_pattern, distances, names_in, repeated
@@ -70,17 +70,9 @@ class Check:
 
     def html(self) -> str:
         """A page that needs nothing beside it: every value escaped, the images in it."""
-        environment = Environment(
-            loader=PackageLoader(__package__),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
         images = [thumbnail(*os.path.split(each['path']), 240) for each in self.farthest]
         farthest = list(zip(self.farthest, images, strict=True))
-        page = environment.get_template('check.html')
-        return plain(page.render(found=self.figures, farthest=farthest))
+        return plain(render_page(__package__, 'check.html', found=self.figures, farthest=farthest))
 
     def write(self, page: Path, figures: Path) -> None:
         """Write the page and the figures, each whole or not at all."""

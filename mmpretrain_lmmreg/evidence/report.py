@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -18,6 +17,7 @@ from ..describe.summary import check_path
 from ..descriptions.store import DescriptionStore
 from ..errors import InputError
 from ..io.files import read_sealed
+from ..io.page import render_page
 from . import figures, inference, stats, tables
 from .comparison import comparable
 from .runs import Method, find_method
@@ -35,14 +35,9 @@ def render(comparison: dict, methods: Sequence[Method]) -> str:
     columns, constant = tables.split_constant(comparison, tables.COLUMNS)
     has_curves = any(len(figures.curve(m)[0]) > 1 for m in methods)
     script = files(__package__).joinpath('templates/report.js').read_text('utf-8')
-    environment = Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template('report.html').render(
+    return render_page(
+        __package__,
+        'report.html',
         heading=tables.heading(comparison),
         constant=constant,
         answer=[c for c in columns if c.key in (*tables.ANSWER, 'difference_low')],

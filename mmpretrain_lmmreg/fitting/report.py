@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -14,6 +13,7 @@ from torch import Tensor
 from ..datasets.files import thumbnail
 from ..evidence.stats import wilson
 from ..io.files import save_atomic
+from ..io.page import render_page
 from .choice import contradicted
 from .cross_validation import Compared
 
@@ -126,19 +126,14 @@ def write(outcome: 'Outcome', out: Path) -> None:
 
 def page(outcome: 'Outcome') -> str:
     """The report: one page that needs nothing beside it."""
-    environment = Environment(
-        loader=PackageLoader(__package__),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     compared, test = outcome.compared, outcome.test
     predicted, labels = compared.best.log_probabilities.argmax(1), compared.labels
     if test is not None:
         predicted, labels = torch.from_numpy(test.probs.argmax(1)), torch.from_numpy(test.label)
     classes, confusions = _by_class(predicted, labels, outcome.images.classes)
-    return environment.get_template('report.html').render(
+    return render_page(
+        __package__,
+        'report.html',
         title=outcome.images.root,
         results=results(outcome),
         head=HEAD,

@@ -137,7 +137,8 @@ def test_without_a_test_split_there_is_no_accuracy(config, faulty, tiny_clip):
 
 
 def test_missing_packages_are_named_before_anything_is_embedded(config, faulty, monkeypatch):
-    monkeypatch.delitem(sys.modules, 'mmpretrain_lmmreg.describe.check', raising=False)
+    for name in ('describe.check', 'io.page'):
+        monkeypatch.delitem(sys.modules, f'mmpretrain_lmmreg.{name}', raising=False)
     monkeypatch.setitem(sys.modules, 'jinja2', None)
     with refused('describe.no_package', match='jinja2.*mmpretrain_lmmreg.evidence'):
         call(config, '--check', '--clip', 'nothing,')
