@@ -13,10 +13,6 @@ import pytest
 
 import mmpretrain_lmmreg.register  # noqa: F401  first, since it lets torchvision be imported
 
-# mmengine collects garbage with each data set, which takes as long as a small run's training
-# where every object of the libraries is looked at again
-gc.freeze()
-
 # A shell starts jobs in the background with Ctrl-C ignored, which children of tests would inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -36,6 +32,19 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f'the real data are not at {folder}')
     return folder
+
+
+def pytest_collection_finish():
+    """mmengine collects garbage with each data set: spare it what was imported and collected."""
+    gc.freeze()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def frozen():
+    """The same of what a module leaves, such as matplotlib's figures of each run."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.dist import all_gather_object, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import print_log
@@ -127,16 +128,16 @@ class ResultsHook(Hook):
                     "PackInputs' meta_keys at their default, or take ResultsHook out",
                     code='hooks.unusable_sample',
                 )
-            if not sample.pred_score.isfinite().all():
+        scores = torch.stack([sample.pred_score for sample in outputs]).detach().float().cpu()
+        finite = scores.isfinite().all(1).tolist()
+        for sample, row, good in zip(outputs, scores.numpy(), finite, strict=True):
+            if not good:
                 raise InputError(
-                    f'the scores of {path} are not finite: the images of its batch or '
+                    f'the scores of {sample.img_path} are not finite: the images of its batch or '
                     f'the weights of {runner.cfg.get("load_from") or runner.work_dir} are damaged',
                     code='hooks.scores_not_finite',
                 )
-            self.rows[os.path.abspath(path)] = (
-                int(label),
-                sample.pred_score.detach().float().cpu().numpy(),
-            )
+            self.rows[os.path.abspath(sample.img_path)] = int(sample.gt_label), row
 
     after_test_iter = after_val_iter
 
