@@ -7,8 +7,7 @@ Classes are found from the data. Without ``CUSTOM_ROOT/descriptions.jsonl`` (too
 prompts with the class names make the class means; ``CUSTOM_NAMES``, a JSON object or a CSV file
 with the columns label,name, says what folders or labels that are no words are called in them.
 ``CUSTOM_COLUMNS='path=photo,label=species'`` says which columns of the list are meant, where they
-are not called as usual. Which of configs/methods to put on it by --on is in the README, "Which
-method".
+are not called as usual. Which of configs/methods to put on it by --on is in docs/methods.md.
 """
 
 _base_ = [

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's table of what eq. 2's sum can mean: each reduction with three values of alpha, on the
+# The table of docs/paper.md on eq. 2's sum: each reduction with four values of alpha, on the
 # demo and on the described part of BAR with lite0-minilm (BAR_ROOT, LITE0_ROOT), five seeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
