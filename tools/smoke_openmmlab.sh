@@ -15,6 +15,6 @@ fi
 cd "$(dirname "$0")/.."
 [ -x "$environment/bin/python" ] || "${PYTHON:-python3}" -m venv "$environment"
 source "$environment/bin/activate"
-pip install -q -c constraints.txt -e '.[openmmlab]' pytest pytest-timeout
+pip install -q --no-compile -c constraints.txt -e '.[openmmlab]' pytest pytest-timeout pytest-xdist
 python -c 'from mmpretrain_lmmreg import compat; assert compat.check_mm_packages() == "openmmlab"'
-python -m pytest tests/smoke
+python -m pytest -n auto tests/smoke

@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from mmengine.config import Config
 from ..clip.configs import model_config, preprocess_config
 from ..config import config_folder, load_config
 from ..datasets import OwnImages
+from ..datasets.labels import find_classes
 from ..datasets.splits import hold_out
 from ..errors import InputError
 from ..io.files import save_atomic
@@ -95,7 +96,10 @@ def find_images(
         place = str(Path(test).expanduser().resolve())
         other = OwnImages(data_root=place, split='trainval', test_fraction=0.0, **SKIP)
         divided = f'--test {test}'
-        held = _relabelled(_samples(other, group_by), other.metainfo['classes'], classes, test)
+        # by label, else by the name that a label was given
+        labels = find_classes(common['data_root'], common['ann_file'])
+        number = {name: i for names in (classes, labels) for i, name in enumerate(names)}
+        held = _relabelled(_samples(other, group_by), other.metainfo['classes'], number, test)
     else:
         try:
             given = OwnImages(**common, split='test', test_fraction=0.0, **SKIP)
@@ -130,17 +134,16 @@ def _samples(dataset: Any, group_by: str | None) -> list[Sample]:
 
 
 def _relabelled(
-    samples: list[Sample], found: tuple[str, ...], classes: tuple[str, ...], test: str | Path
+    samples: list[Sample], found: tuple[str, ...], number: Mapping[str, int], test: str | Path
 ) -> list[Sample]:
-    unknown = sorted(set(found) - set(classes))
+    unknown = sorted(set(found) - set(number))
     if unknown:
         raise InputError(
             f'--test {test} has classes that the training images lack: {", ".join(unknown[:5])}; '
             'name its folders like those of the training images',
             code='fit.other_classes',
         )
-    number = [classes.index(name) for name in found]
-    return [{**sample, 'gt_label': number[sample['gt_label']]} for sample in samples]
+    return [{**sample, 'gt_label': number[found[sample['gt_label']]]} for sample in samples]
 
 
 def _in_both(train: list[Sample], test: list[Sample]) -> list[str]:

@@ -125,6 +125,12 @@ def test_test_images_may_lie_elsewhere(images, tmp_path, monkeypatch):
     assert len(found.train) == 36 and len(found.test) == 5
     assert found.twice == ['blue/again.png']
     assert {found.classes[s['gt_label']] for s in found.test} == {"grün's", 'blue'}
+    Path('names.json').write_text('{"blue": "sky", "red one": "blue"}')
+    found = find_images(images, 'test', names=Path('names.json').resolve())
+    assert {found.classes[s['gt_label']] for s in found.test} == {"grün's", 'sky'}
+    (tmp_path / 'test' / 'blue').rename(tmp_path / 'test' / 'sky')
+    found = find_images(images, 'test', names=Path('names.json').resolve())
+    assert {found.classes[s['gt_label']] for s in found.test} == {"grün's", 'sky'}
     (tmp_path / 'test' / 'violet').mkdir()
     shutil.copy(images / 'blue' / '0.png', tmp_path / 'test' / 'violet')
     with refused('fit.other_classes'):
