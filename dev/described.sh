@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The curve of docs/describe.md: accuracy against 1, 2, 4, ..., all described images of each class,
 # five seeds (which choose the images, too), on the demo and on the described part of BAR with lite0-minilm
-# (BAR_ROOT, LITE0_ROOT), into work_dirs/described. A stopped run goes on; SEEDS='0' is a part of it.
+# (BAR_ROOT), into work_dirs/described. A stopped run goes on; SEEDS='0' is a part of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}

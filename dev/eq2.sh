@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The table of docs/paper.md on eq. 2's sum: each reduction with four values of alpha, on the
-# demo and on the described part of BAR with lite0-minilm (BAR_ROOT, LITE0_ROOT), five seeds.
+# demo and on the described part of BAR with lite0-minilm (BAR_ROOT), five seeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=work_dirs/eq2 only=dataset.described_only=True
