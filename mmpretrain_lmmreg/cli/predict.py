@@ -42,7 +42,7 @@ def parser() -> ArgumentParser:
         'the training images (only with a folder of fit)'
     )
     add('--coverage', type=float, metavar='C', help=coverage)
-    explain = 'also show the N closest descriptions of training images, which an export does not hold'
+    explain = 'also show the N closest descriptions of training images (an export has none)'
     add('--explain', type=whole(0), default=0, metavar='N', help=explain)
     add('--json', action='store_true', help='print JSON instead of a table')
     add = p.add_argument_group('describe unsure images (describe_on_demand)').add_argument
