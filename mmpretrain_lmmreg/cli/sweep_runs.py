@@ -16,7 +16,6 @@ import torch
 import torch.utils.cpp_extension
 from mmengine.config import Config
 
-from .. import register  # noqa: F401
 from ..evidence.processes import OUTPUT
 from ..evidence.runs import run_name
 from ..evidence.sweep import Sweep

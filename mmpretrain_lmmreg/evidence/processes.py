@@ -70,7 +70,8 @@ def train_all(
         InputError: a run failed; with the end of its output.
     """
     context: Any = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([train_here.__module__])  # imports the heavy libraries once
+    # imports the heavy libraries and all components once
+    context.set_forkserver_preload([train_here.__module__, 'mmpretrain_lmmreg.register'])
     # Small matrices are no faster on several threads, which then wait for each other
     threads = 1 if jobs > 1 else os.cpu_count() or 1
     waiting = list(reversed(runs))
