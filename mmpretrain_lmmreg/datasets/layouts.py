@@ -97,7 +97,8 @@ def read_folders(root: Path) -> Found:
     Read are ``CLASS/...``, ``SPLIT/CLASS/...`` and ``CLASS/SPLIT/...``, each also below folders
     that hold nothing else (``archive/``, ``train/train/``). A split may be called as in
     well-known archives: train, training_set, seg_train, cars_train; likewise val and test. A
-    folder called 'train' that holds images and no folders is a class beside other classes.
+    folder called 'train' that holds images and no folders is a class beside other classes; other
+    splits without class folders are left out.
 
     Raises:
         InputError: no class folders; folders of splits beside others; splits without classes; a
@@ -121,6 +122,10 @@ def read_folders(root: Path) -> Found:
             code='data.stray_folders',
         )
     if not splits or others:
+        for folder in top.folders:
+            if splits.get(folder.path, 'train') != 'train':
+                _leave_out_split(folder, found)
+                top.below[folder.name] = _Folder(folder.path)
         _note_inner_folders(root, top, found)
         _read_classes(root, top, None, found)
         return found
@@ -151,7 +156,7 @@ def _note_inner_folders(root: Path, top: _Folder, found: Found) -> None:
         return
     shared = set.intersection(*({f.name for f in folder.folders} for folder in several))
     names = some_of(sorted(shared) or [f.name for f in several[0].folders])
-    outer = some_of([folder.path for folder in top.folders])
+    outer = some_of([folder.path for folder in top.folders if any(folder.all_images())])
     if len(shared) > 1 and len(several) > 1 and all(_SERIES.fullmatch(f.name) for f in several):
         raise InputError(
             f'{root}: {outer} hold the same folders ({names}), so the classes are ambiguous. '
@@ -189,11 +194,7 @@ def _read_splits(
     for folder in top.folders:
         split, classes = splits[folder.path], inner[folder.path]
         if split == 'unlabelled' or not classes.folders:
-            images = list(folder.all_images())
-            found.leave_out(images, f'images in {folder.path} (no class folders)')
-            found.notes.append(
-                f'{folder.path}: {len(images):,} images in no class folder are left out'
-            )
+            _leave_out_split(folder, found)
         elif seen.setdefault(split, folder.path) != folder.path:
             raise InputError(
                 f'{root}: {seen[split]} and {folder.path} both look like the {split} split; '
@@ -202,6 +203,12 @@ def _read_splits(
             )
         else:
             _read_classes(root, classes, split, found)
+
+
+def _leave_out_split(folder: _Folder, found: Found) -> None:
+    images = list(folder.all_images())
+    found.leave_out(images, f'images in {folder.path} (no class folders)')
+    found.notes.append(f'{folder.path}: {len(images):,} images in no class folder are left out')
 
 
 def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> None:
@@ -223,3 +230,11 @@ def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> 
         for part, its_split in parts:
             images = sorted(part.all_images(), key=natural_key)
             found.rows += [Row(path, nfc(folder.name), its_split) for path in images]
+    divided = sorted({row.label for row in found.rows if row.split in ('val', 'test')})
+    others = sorted({row.label for row in found.rows if not row.split})
+    if divided and others:
+        raise InputError(
+            f'{root}: the images of {some_of(divided)} lie in folders of splits, and those of '
+            f'{some_of(others)} do not, or not all of them: sort all of them so',
+            code='data.stray_folders',
+        )

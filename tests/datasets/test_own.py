@@ -173,6 +173,8 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, said):
         (['a\u202eb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
         (['a\nb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
     ],
+        (['a/train/1.jpg', 'a/test/2.jpg', 'b/train/3.jpg', 'b/4.jpg'], 'data.stray_folders'),
+        (['a/train/1.jpg', 'a/test/2.jpg', 'b/test/3.jpg'], 'data.stray_folders'),
 )
 def test_mistakes_in_folders(tmp_path, files, code):
     touch(tmp_path, *files)
@@ -212,6 +214,7 @@ OUT = 'left out'
         {'train/1.jpg': None, 'bus/2.jpg': None},
         {'animals/cats/1.jpg': None, 'animals/dogs/2.jpg': None, 'readme.md': OUT},
     ],
+        {'cats/1.jpg': None, 'dogs/2.jpg': None, 'test/3.jpg': OUT, 'unlabeled/4.jpg': OUT},
 )
 def test_layouts_of_archives(tmp_path, expected):
     touch(tmp_path, *expected)
