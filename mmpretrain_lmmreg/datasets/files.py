@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
 from ..errors import InputError, MissingInputError
 from ..io.printing import plain
 from ..progress import track
@@ -127,7 +125,7 @@ def thumbnail(root: str, path: str, pixels: int = 320) -> str | None:
         return None
     try:
         small = read_rgb(Path(root, path))
-    except (OSError, ValueError, Image.DecompressionBombError):
+    except Exception:  # pillow raises many kinds on damaged files
         return None
     small.thumbnail((pixels, pixels))
     file = io.BytesIO()

@@ -106,6 +106,11 @@ def test_thumbnails_are_small(tmp_path):
     assert len(report.thumbnail(str(tmp_path), 'a.png')) < 10_000
     (tmp_path / 'b.jpg').write_bytes(b'no image')
     assert report.thumbnail(str(tmp_path), 'b.jpg') is None
+    Image.effect_noise((24, 24), 50).save(tmp_path / 'c.png')
+    content = (tmp_path / 'c.png').read_bytes()
+    start = content.index(b'IDAT') - 4
+    (tmp_path / 'c.png').write_bytes(content[:start] + bytes([0, 0, 0, 9]) + content[start + 4 :])
+    assert report.thumbnail(str(tmp_path), 'c.png') is None  # pillow raises SyntaxError
 
 
 def test_a_name_that_leads_out_of_the_data_root_is_not_embedded(tmp_path):
