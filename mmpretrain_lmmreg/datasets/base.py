@@ -14,7 +14,7 @@ from .. import compat  # noqa: F401  first, since it lets torchvision be importe
 # isort: split
 from ..descriptions.attach import open_store
 from ..errors import InputError, MissingInputError, require_one_of
-from .files import require_all, some_of
+from .files import locate, require_all, some_of
 from .names import check_visible, readable_name
 from .splits import Sample, few_shot, half_of_classes, hold_out
 
@@ -181,7 +181,8 @@ class SplitDataset(BaseDataset):
         if not self.described_only:
             return samples
         store = open_store(Path(self.data_root, 'descriptions.jsonl'))
-        return [sample for sample in samples if store.get(sample['rel_path'])]
+        paths = locate(self.data_root, [sample['rel_path'] for sample in samples])
+        return [s for s, path in zip(samples, paths, strict=True) if path and store.get(path)]
 
     def _check_count(self, part: str, count: int) -> None:
         expected = self.COUNTS.get(part, count)

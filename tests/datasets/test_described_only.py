@@ -52,3 +52,10 @@ def test_without_descriptions(root):
     (root / 'descriptions.jsonl').unlink()
     with refused('descriptions.no_file'):
         names(root, 'test', described_only=True)
+
+
+def test_paths_of_a_list_that_are_spelt_otherwise(root):
+    lines = [f'train/{name}_{i}.PNG,{name}\n' for name in ('Climbing', 'diving') for i in range(8)]
+    (root / 'list.csv').write_text('path,label\n' + ''.join(lines))
+    options = dict(type='OwnImages', data_root=str(root), ann_file='list.csv', test_fraction=0)
+    assert len(DATASETS.build(dict(**options, described_only=True))) == 10
