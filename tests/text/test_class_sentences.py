@@ -86,3 +86,9 @@ def test_names_are_cut_out_of_their_own_class_only():
         {'A , climbing.': 2, 'A wall': 1},  # nothing is left of 'Poles.'
         {'A pole vaulter, .': 1, 'a wall': 3, 'A wall': 2},
     ]
+
+
+def test_names_that_are_cut_out_are_words():
+    texts = ['Parade, protest', 'A sweater on a swing']
+    counts = [Counter({0: 1}), Counter({1: 1})]
+    assert without_names(texts, counts, ['parade/protest', 'swing'])[0] == ['A sweater on a']
