@@ -41,8 +41,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, 'utf-16'),
     (codecs.BOM_UTF16_BE, 'utf-16'),
 )
-_MULTI_LABEL = 'Multi-label data is not supported: each image needs exactly one label'
+MULTI_LABEL = 'Multi-label data is not supported: each image needs exactly one label'
 Entry = tuple[str, Mapping[str, Any]]  # where it stands, and what it says
+
+
+class NoColumnError(InputError):
+    """A list without a column that is needed, in none of its lines."""
 
 
 def find_file(root: Path, name: str) -> Path:
@@ -93,11 +97,6 @@ def read_list(root: Path, ann_file: str, columns: Mapping[str, str] | str | None
         MissingInputError: there is no such list.
         InputError: by file and line, what is wrong.
     """
-    if isinstance(columns, str):
-        pairs = (pair.partition('=') for pair in columns.split(',') if pair.strip())
-        columns = {role.strip(): name.strip() for role, _, name in pairs}
-    for role in columns or ():
-        require_one_of('columns', role, COLUMNS)
     return rows_of(root, find_file(root, ann_file), root, columns)
 
 
@@ -105,10 +104,15 @@ def rows_of(
     root: Path,
     file: Path,
     base: Path,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | str | None = None,
     split: str | None = None,
 ) -> Found:
     """As :func:`read_list` of a file whose paths are relative to ``base``, all of one split."""
+    if isinstance(columns, str):
+        pairs = (pair.partition('=') for pair in columns.split(',') if pair.strip())
+        columns = {role.strip(): name.strip() for role, _, name in pairs}
+    for role in columns or ():
+        require_one_of('columns', role, COLUMNS)
     found = Found()
     entries = _entries(file, columns or {}, found.notes)
     if not entries:
@@ -121,7 +125,7 @@ def rows_of(
         if other is not row:
             raise InputError(
                 f'{file}, {where}: {row.rel_path!r} is listed twice'
-                + (f'. {_MULTI_LABEL}' if other.label != row.label else ''),
+                + (f'. {MULTI_LABEL}' if other.label != row.label else ''),
                 code='data.listed_twice',
             )
     found.rows = list(rows.values())
@@ -136,9 +140,10 @@ def _entries(file: Path, columns: Mapping[str, str], notes: list[str]) -> list[E
     if encoding in ('cp1252', 'latin-1'):
         notes.append(f'{file} is not UTF-8 and was read as {encoding}')
     usual = {**COLUMNS, **{role: (name.lower(),) for role, name in columns.items()}}
+    required = {'path': 'path', 'label': 'label', **columns}
     kind = file.suffix.lower()
     if kind not in ('.json', '.jsonl', '.ndjson'):
-        return list(read_table(file, text, usual, {'path': 1, 'label': 1, **columns}, notes))
+        return list(read_table(file, text, usual, required, notes))
     if kind == '.json':
         content = parse_json(text, file)
         found = content if isinstance(content, list) else [None]
@@ -155,6 +160,12 @@ def _entries(file: Path, columns: Mapping[str, str], notes: list[str]) -> list[E
             )
         places = _named(list(entry), usual)
         entries.append((where, {role: entry[name] for role, name in places.items()}))
+    for role, name in required.items() if entries else ():
+        if not any(role in entry for _, entry in entries):
+            raise NoColumnError(
+                f"{file} has no {name!r} in any line; others by columns=dict({role}='...')",
+                code='data.no_column',
+            )
     return entries
 
 
@@ -186,7 +197,7 @@ def read_table(
     if missing or twice:
         what = f'no column for {" and ".join(missing)}' if missing else f'two columns {twice[0]!r}'
         option = "; others by columns=dict(path='...', label='...')" * ('path' in usual)
-        raise InputError(
+        raise NoColumnError(
             f'{file} has {what} among {",".join(names)!r}. The first line names the columns '
             f'{",".join(usual)}, of which {" and ".join(required)} are needed{option}',
             code='data.no_column',
@@ -251,7 +262,7 @@ def _row(root: Path, base: Path, entry: Mapping, where: str, split: str | None) 
     label, path = entry['label'], entry['path']
     if isinstance(label, list | tuple | dict) or any(mark in str(label) for mark in ';|'):
         raise InputError(
-            f'{where}: several labels, {label!r}. {_MULTI_LABEL}', code='data.multi_label'
+            f'{where}: several labels, {label!r}. {MULTI_LABEL}', code='data.multi_label'
         )
     if not isinstance(path, str) or any(mark in f'{path}{label}' for mark in '\x00\n'):
         raise InputError(

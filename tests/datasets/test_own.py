@@ -390,6 +390,11 @@ def test_a_column_that_is_not_taken_is_said(tmp_path, said):
             find_classes(str(tmp_path), 'list.csv', columns)
 
 
+    (tmp_path / 'l.json').write_text(
+        '[{"path": "1.jpg", "label": 0}, {"path": "2.jpg", "label": 1}]'
+    )
+    with refused('data.no_column'):
+        find_classes(str(tmp_path), 'l.json', 'group=patient')
 def test_imagefolder_with_metadata(tmp_path, said):
     touch(tmp_path, 'train/1.png', 'train/2.png', 'test/3.png')
     (tmp_path / 'train/metadata.jsonl').write_text(
