@@ -51,7 +51,7 @@ def read_rows(
     if ann_file:
         found = read_list(root, ann_file, columns)
     else:
-        found = read_imagefolder(root) or read_folders(root)
+        found = read_imagefolder(root, columns) or read_folders(root)
     _check_labels(found.rows, ann_file or str(root))
     single = [label for label, n in Counter(row.label for row in found.rows).items() if n == 1]
     if single:

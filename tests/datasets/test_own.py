@@ -3,8 +3,10 @@
 import io
 import json
 import sys
+import time
 import unicodedata
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 from refused import refused
 
-from mmpretrain_lmmreg.datasets import OwnImages, find_classes
+from mmpretrain_lmmreg.datasets import OwnImages, find_classes, hugging_face
 from mmpretrain_lmmreg.datasets.labels import class_names_of
 from mmpretrain_lmmreg.datasets.layouts import read_folders
 from mmpretrain_lmmreg.errors import MissingInputError
@@ -171,10 +173,10 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, said):
             'data.unsure_classes',
         ),
         (['a\u202eb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
-        (['a\nb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
-    ],
         (['a/train/1.jpg', 'a/test/2.jpg', 'b/train/3.jpg', 'b/4.jpg'], 'data.stray_folders'),
         (['a/train/1.jpg', 'a/test/2.jpg', 'b/test/3.jpg'], 'data.stray_folders'),
+        (['a\nb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
+    ],
 )
 def test_mistakes_in_folders(tmp_path, files, code):
     touch(tmp_path, *files)
@@ -212,9 +214,9 @@ OUT = 'left out'
         },
         {'train_station/1.jpg': None, 'harbour/2.jpg': None},
         {'train/1.jpg': None, 'bus/2.jpg': None},
+        {'cats/1.jpg': None, 'dogs/2.jpg': None, 'test/3.jpg': OUT, 'unlabeled/4.jpg': OUT},
         {'animals/cats/1.jpg': None, 'animals/dogs/2.jpg': None, 'readme.md': OUT},
     ],
-        {'cats/1.jpg': None, 'dogs/2.jpg': None, 'test/3.jpg': OUT, 'unlabeled/4.jpg': OUT},
 )
 def test_layouts_of_archives(tmp_path, expected):
     touch(tmp_path, *expected)
@@ -388,13 +390,13 @@ def test_a_column_that_is_not_taken_is_said(tmp_path, said):
     for columns, code in (('label=art', 'data.no_column'), ('kind=class', 'config.unknown_value')):
         with refused(code):
             find_classes(str(tmp_path), 'list.csv', columns)
-
-
     (tmp_path / 'l.json').write_text(
         '[{"path": "1.jpg", "label": 0}, {"path": "2.jpg", "label": 1}]'
     )
     with refused('data.no_column'):
         find_classes(str(tmp_path), 'l.json', 'group=patient')
+
+
 def test_imagefolder_with_metadata(tmp_path, said):
     touch(tmp_path, 'train/1.png', 'train/2.png', 'test/3.png')
     (tmp_path / 'train/metadata.jsonl').write_text(
@@ -416,19 +418,44 @@ def test_metadata_without_labels_leaves_the_classes_to_folders(tmp_path):
     touch(tmp_path, 'a/1.png', 'b/2.png')
     (tmp_path / 'metadata.csv').write_text('file_name,text\na/1.png,hello\n')
     assert find_classes(str(tmp_path)) == ('a', 'b')
+    with refused('data.no_column'):
+        find_classes(str(tmp_path), columns='label=species')
+    (tmp_path / 'metadata.csv').write_text('file_name,species\na/1.png,x\nb/2.png,y\n')
+    assert find_classes(str(tmp_path), columns='label=species') == ('x', 'y')
+
+
+def test_mistakes_in_metadata_do_not_leave_the_classes_to_folders(tmp_path):
+    touch(tmp_path, 'a/1.png', 'b/2.png')
+    (tmp_path / 'metadata.csv').write_text('file_name,label\na/1.png,x\nb/2.png,\n')
+    with refused('data.no_column', match='line 3'):
+        find_classes(str(tmp_path))
+    (tmp_path / 'metadata.csv').write_text('file_name,label\na/1.png,x\nb/2.png,y\n')
+    (tmp_path / 'a/metadata.csv').write_text('file_name,label\n1.png,y\n')
+    with refused('data.listed_twice'):
+        find_classes(str(tmp_path))
+
+
+def image_bytes(kind='png'):
+    file = io.BytesIO()
+    Image.new('RGB', (8, 8)).save(file, kind)
+    return file.getvalue()
+
+
+def hub_table(labels, label, contents=None):
+    """A table as `datasets` saves it, of images with these labels of type ``label``."""
+    pyarrow = pytest.importorskip('pyarrow', reason='pyarrow reads what `datasets` saves')
+    contents = contents or [image_bytes()] * len(labels)
+    images = [dict(bytes=content, path=None) for content in contents]
+    about = dict(info=dict(features=dict(image=dict(_type='Image'), label=label)))
+    table = pyarrow.table(dict(image=images, label=labels))
+    return table.replace_schema_metadata({b'huggingface': json.dumps(about).encode()})
 
 
 @pytest.mark.parametrize('kind', ['arrow', 'parquet'])
 def test_saved_data_sets(tmp_path, kind):
     pyarrow = pytest.importorskip('pyarrow', reason='pyarrow reads what `datasets` saves')
     parquet = pytest.importorskip('pyarrow.parquet', reason='as above')
-    features = dict(image=dict(_type='Image'), label=dict(_type='ClassLabel', names=['x y', 'z']))
-    file = io.BytesIO()
-    Image.new('RGB', (8, 8)).save(file, 'png')
-    images = [dict(bytes=file.getvalue(), path=None)] * 3
-    table = pyarrow.table(dict(image=images, label=[0, 1, 1]))
-    metadata = {b'huggingface': json.dumps(dict(info=dict(features=features))).encode()}
-    table = table.replace_schema_metadata(metadata)
+    table = hub_table([0, 1, 1], dict(_type='ClassLabel', names=['x y', 'z']))
     for split in ('train', 'test'):
         if kind == 'parquet':
             (tmp_path / 'data').mkdir(exist_ok=True)
@@ -442,6 +469,43 @@ def test_saved_data_sets(tmp_path, kind):
     assert find_classes(str(tmp_path)) == ('x y', 'z')
     for split in ('train', 'test'):
         assert [s['gt_label'] for s in samples(tmp_path, split)] == [0, 1, 1]
+
+
+def test_saved_images_without_a_label_or_of_rare_kinds(tmp_path, said):
+    parquet = pytest.importorskip('pyarrow.parquet', reason='pyarrow reads what `datasets` saves')
+    named = dict(_type='ClassLabel', names=['x', 'y'])
+    contents = [image_bytes(), image_bytes('jpeg2000'), b'no image', image_bytes()]
+    parquet.write_table(hub_table([0, 1, 1, None], named, contents), tmp_path / 'train.parquet')
+    parquet.write_table(hub_table([-1, -1], named), tmp_path / 'test.parquet')
+    found = paths(tmp_path, test_fraction=0)
+    assert found == ['train/x/1-0.png', 'train/y/1-1.jpg', 'train/y/1-2.jpg']
+    assert 'test: 2 images in no class folder are left out' in said
+    assert any('1 images in no class folder' in line for line in said)
+
+
+@pytest.mark.parametrize('label', [dict(_type='Sequence', feature={}), [dict(_type='ClassLabel')]])
+def test_saved_images_with_several_labels(tmp_path, label):
+    parquet = pytest.importorskip('pyarrow.parquet', reason='pyarrow reads what `datasets` saves')
+    parquet.write_table(hub_table([[0], [0, 1]], label), tmp_path / 'train.parquet')
+    with refused('data.multi_label'):
+        find_classes(str(tmp_path))
+
+
+def test_processes_that_read_a_saved_data_set_write_its_images_once(tmp_path, monkeypatch):
+    parquet = pytest.importorskip('pyarrow.parquet', reason='pyarrow reads what `datasets` saves')
+    named = dict(_type='ClassLabel', names=['x', 'y'])
+    parquet.write_table(hub_table([0, 1], named), tmp_path / 'train.parquet')
+    write, written = hugging_face._write_images, []
+
+    def slowly(*args):
+        written.append(args)
+        time.sleep(0.2)
+        write(*args)
+
+    monkeypatch.setattr(hugging_face, '_write_images', slowly)
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(find_classes, [str(tmp_path)] * 2)) == [('x', 'y')] * 2
+    assert len(written) == 1
 
 
 def test_saved_data_sets_that_cannot_be_read(tmp_path, monkeypatch):
