@@ -289,7 +289,11 @@ def _rel_path(root: Path, base: Path, given: str, where: str) -> str:
         given = given.replace('\\', '/')
     if '%' in given and not os.path.lexists(os.path.join(base, given)):
         given = unquote(given)
-    path = os.path.relpath(os.path.join(os.path.abspath(base), given), os.path.abspath(root))
+    place = os.path.join(os.path.abspath(base), given)
+    path = os.path.relpath(place, os.path.abspath(root))
+    if path.split(os.sep)[0] == os.pardir:  # by its own name; one of them may lead through a link
+        folder, name = os.path.split(place)
+        path = os.path.relpath(os.path.join(os.path.realpath(folder), name), os.path.realpath(root))
     if path.split(os.sep)[0] == os.pardir or _ELSEWHERE.match(given):
         raise InputError(
             f'{where}: {given!r} is outside of the data root {root}: write paths relative to it',

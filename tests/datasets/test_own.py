@@ -382,6 +382,15 @@ def test_names_in_a_list_as_browsers_write_them(tmp_path):
     assert paths(tmp_path, ann_file='l.csv', test_fraction=0) == ['a b.jpg', 'c%20d.jpg']
 
 
+def test_whole_paths_through_a_link_to_the_data_root(tmp_path):
+    touch(tmp_path / 'root', '1.jpg', '2.jpg')
+    (tmp_path / 'link').symlink_to(tmp_path / 'root')
+    lines = f'path,label\n{tmp_path}/link/1.jpg,a\n{tmp_path}/root/2.jpg,b\n'
+    (tmp_path / 'root/l.csv').write_text(lines)
+    for name in ('root', 'link'):
+        assert paths(tmp_path / name, ann_file='l.csv', test_fraction=0) == ['1.jpg', '2.jpg']
+
+
 def test_a_column_that_is_not_taken_is_said(tmp_path, said):
     write_csv(tmp_path, '1.jpg,0,cat', '2.jpg,1,dog', header='path,label,class')
     samples(tmp_path, ann_file='list.csv', test_fraction=0)
