@@ -1,6 +1,7 @@
 """A person's own images: class folders, or a list of paths and labels."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -56,7 +57,7 @@ class OwnImages(SplitDataset):
         self.list_file, self.test_fraction = ann_file, test_fraction
         self.class_names, self.columns = class_names, columns
         self.skip_unreadable = skip_unreadable
-        self.given_root = data_root
+        self.given_root = os.path.expanduser(data_root)
         super().__init__(str(image_root(data_root)), split, **kwargs)
 
     def found_classes(self) -> tuple[str, ...]:

@@ -571,6 +571,13 @@ def test_given_names_reach_the_data_set_to_the_letter(flat):
     assert found['classes'] == found['prompt_names'] == (names['Tiger'], names['polar_bear'])
 
 
+def test_a_file_of_names_below_the_home_folder(flat, monkeypatch):
+    monkeypatch.setenv('HOME', str(flat.parent))
+    (flat / 'names.json').write_text('{"Tiger": "cat"}')
+    found = OwnImages(f'~/{flat.name}', class_names='names.json')
+    assert found.metainfo['classes'] == ('cat', 'polar bear')
+
+
 @pytest.mark.parametrize(
     ('given', 'code'),
     [
