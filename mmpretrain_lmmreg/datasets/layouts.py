@@ -226,8 +226,11 @@ def _read_classes(root: Path, top: _Folder, split: str | None, found: Found) -> 
         parts = [(folder, split)]
         by_split = split is None and not folder.images and 'train' in within.values()
         if by_split and len(within) == len(folder.folders):  # CLASS/SPLIT/...
-            parts = [(f, within[f.path]) for f in folder.folders if within[f.path] != 'unlabelled']
+            parts = [(f, within[f.path]) for f in folder.folders]
         for part, its_split in parts:
+            if its_split == 'unlabelled':
+                _leave_out_split(part, found)
+                continue
             images = sorted(part.all_images(), key=natural_key)
             found.rows += [Row(path, nfc(folder.name), its_split) for path in images]
     divided = sorted({row.label for row in found.rows if row.split in ('val', 'test')})

@@ -202,6 +202,7 @@ OUT = 'left out'
         {'archive/data/Train/a/1.jpg': 'train', 'archive/data/Valid/a/2.jpg': 'val'},
         {'a/train/1.jpg': 'train', 'a/test/2.jpg': 'test', 'b/train/3.jpg': 'train'},
         {'train/a/1.jpg': 'train', 'test/2.jpg': OUT},
+        {'a/train/1.jpg': 'train', 'a/unlabelled/2.jpg': OUT, 'b/train/3.jpg': 'train'},
         {
             'images/TRAIN/a/1.jpg': 'train',
             'images/Val1/a/2.jpg': 'val',
