@@ -83,7 +83,7 @@ def without_names(
     index: dict[str, int] = {}
     cut: list[Counter[int]] = [Counter() for _ in classes]
     for c, (name, counter) in enumerate(zip(classes, counts, strict=True)):
-        words = re.findall(r'\w+', name.casefold())
+        words = re.findall(r'\w+', name.casefold()) or [name]
         stems = [re.sub(r'([aeiouy].*)ing$', r'\1', word) for word in words]
         pattern = re.compile(rf'\b({"|".join(map(re.escape, stems))})\w*', re.IGNORECASE)
         for i, count in counter.items():

@@ -89,6 +89,7 @@ def test_names_are_cut_out_of_their_own_class_only():
 
 
 def test_names_that_are_cut_out_are_words():
-    texts = ['Parade, protest', 'A sweater on a swing']
-    counts = [Counter({0: 1}), Counter({1: 1})]
-    assert without_names(texts, counts, ['parade/protest', 'swing'])[0] == ['A sweater on a']
+    texts = ['Parade, protest', 'A sweater on a swing', 'A sum']
+    counts = [Counter({0: 1}), Counter({1: 1}), Counter({2: 1})]
+    cut, _ = without_names(texts, counts, ['parade/protest', 'swing', '+'])
+    assert cut == ['A sweater on a', 'A sum']
