@@ -97,8 +97,8 @@ def read_folders(root: Path) -> Found:
     Read are ``CLASS/...``, ``SPLIT/CLASS/...`` and ``CLASS/SPLIT/...``, each also below folders
     that hold nothing else (``archive/``, ``train/train/``). A split may be called as in
     well-known archives: train, training_set, seg_train, cars_train; likewise val and test. A
-    folder called 'train' that holds images and no folders is a class beside other classes; other
-    splits without class folders are left out.
+    folder called 'train' that holds images and no folders is a class beside other classes;
+    unlabelled images beside classes are left out.
 
     Raises:
         InputError: no class folders; folders of splits beside others; splits without classes; a
@@ -123,7 +123,14 @@ def read_folders(root: Path) -> Found:
         )
     if not splits or others:
         for folder in top.folders:
-            if splits.get(folder.path, 'train') != 'train':
+            split = splits.get(folder.path)
+            if split in ('val', 'test'):
+                raise InputError(
+                    f'{root}: {folder.path} looks like the {split} split, but holds no class '
+                    'folders: move it away, or rename it if it is a class',
+                    code='data.stray_folders',
+                )
+            if split == 'unlabelled':
                 _leave_out_split(folder, found)
                 top.below[folder.name] = _Folder(folder.path)
         _note_inner_folders(root, top, found)

@@ -175,6 +175,7 @@ def test_groups_in_given_splits_are_warned_of(tmp_path, said):
         (['a\u202eb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
         (['a/train/1.jpg', 'a/test/2.jpg', 'b/train/3.jpg', 'b/4.jpg'], 'data.stray_folders'),
         (['a/train/1.jpg', 'a/test/2.jpg', 'b/test/3.jpg'], 'data.stray_folders'),
+        (['cats/1.jpg', 'dogs/2.jpg', 'test/3.jpg'], 'data.stray_folders'),
         (['a\nb/1.jpg', 'c/1.jpg'], 'data.invisible_name'),
     ],
 )
@@ -215,7 +216,7 @@ OUT = 'left out'
         },
         {'train_station/1.jpg': None, 'harbour/2.jpg': None},
         {'train/1.jpg': None, 'bus/2.jpg': None},
-        {'cats/1.jpg': None, 'dogs/2.jpg': None, 'test/3.jpg': OUT, 'unlabeled/4.jpg': OUT},
+        {'cats/1.jpg': None, 'dogs/2.jpg': None, 'unlabeled/4.jpg': OUT},
         {'animals/cats/1.jpg': None, 'animals/dogs/2.jpg': None, 'readme.md': OUT},
     ],
 )
