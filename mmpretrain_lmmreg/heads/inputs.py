@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop
 from mmpretrain.models import ImageClassifier
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.text_tower import TextTower
@@ -31,6 +31,19 @@ from ..text.embedding import embed_class_means
 from ..text.prompts import class_prompts, count_texts
 
 SOURCES = ('descriptions', 'class_names', 'auto', 'images')
+
+
+class _Samples(Subset):
+    """Some samples of a data set, by their infos."""
+
+    dataset: Any
+
+    @property
+    def metainfo(self) -> dict:
+        return self.dataset.metainfo
+
+    def get_data_info(self, index: int) -> dict:
+        return self.dataset.get_data_info(self.indices[index])
 
 
 class HeadInputs:
@@ -139,8 +152,10 @@ class HeadInputs:
         if chosen.all():
             return self
         part, rows = copy.copy(self), [each[chosen] for each in self.image_embeddings]
-        vars(part).pop('class_means', None)
+        for made_of_all in ('class_means', 'descriptions'):
+            vars(part).pop(made_of_all, None)
         vars(part).update(groups=self.groups[chosen], embeddings=rows[0], image_embeddings=rows)
+        part.datasets = [_Samples(self.dataset, chosen.nonzero()[:, 0].tolist())]
         return part
 
     @cached_property

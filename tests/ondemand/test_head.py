@@ -96,3 +96,14 @@ def test_exponents_are_found_on_images_that_no_step_trains_on(train, monkeypatch
     head = train({ONE: 'A {} one.'}, 'ClassMeanRegHead', inner=dict(alpha=0))
     assert not trained & head.held and len(trained) + len(head.held) == 24
     assert found_on == [(len(head.held),) * 2] and 3 <= len(head.held) <= 8
+
+
+@pytest.mark.parametrize('kind', ['CapSAdapterHead', 'NoLAHead'])
+def test_a_part_of_the_images_has_its_own_texts_and_features(train, kind):
+    """Images that are held out do not fit the classifier that scores them."""
+    head = train({ONE: 'A {} one.'}, kind)
+    assert head.exponents.any()
+    if head.inputs:
+        part = head.inputs.subset(torch.arange(24) % 4 == 0)
+        assert len(part.trunk_features()) == len(list(part.infos)) == len(part.groups) == 6
+        assert [counter.total() for counter in part.descriptions[1]] == [4, 4, 4]
