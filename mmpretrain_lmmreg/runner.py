@@ -37,6 +37,8 @@ class LMMRegRunner(Runner):
         >>> runner_type = 'mmpretrain.LMMRegRunner'  # in a config
     """
 
+    _experiment_name: str
+
     @classmethod
     def from_cfg(cls, cfg: Any) -> 'LMMRegRunner':
         """Build a runner from a config."""
@@ -115,6 +117,8 @@ class LMMRegRunner(Runner):
         # a hook may have changed the weights, as EMAHook does when it resumes
         take_weights(model, checkpoint['state_dict'], str(filename), partly=not strict)
         self._has_loaded = True
+        if self._resume:  # the same run goes on, and its checkpoints keep their run's name
+            self._experiment_name = checkpoint['meta'].get('experiment_name', self._experiment_name)
         self.logger.info(f'Load checkpoint from {filename}')
         return checkpoint
 

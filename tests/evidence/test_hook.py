@@ -297,12 +297,15 @@ def test_killed_after_the_last_checkpoint(tiny_config):
     killed = {**before, 'finished': False, 'splits': {}}
     killed['fingerprints'] = {'train_fingerprint': before['fingerprints']['train_fingerprint']}
     save_run(work_dir, killed)
-    tiny_config.resume = True
+    tiny_config.merge_from_dict(dict(resume=True, experiment_name='resumed'))
     LMMRegRunner.from_cfg(tiny_config).train()
     after = load_run(work_dir)
     assert (work_dir / 'last_checkpoint').read_text() == named
     changed = {key for key in after if after[key] != before[key]}
-    assert changed - {'experiment'} == {'settings'}  # which say resume=True
+    assert changed == {'settings'}  # which say resume=True
+    tiny_config.merge_from_dict(dict(resume=False, load_from=named))
+    LMMRegRunner.from_cfg(tiny_config).test()
+    assert [path.name for path in (work_dir / 'results').glob('*.npz')] == ['test.npz']
 
 
 def test_texts_are_those_of_a_method_that_reads_them(tiny_config, pictures, tmp_path):
