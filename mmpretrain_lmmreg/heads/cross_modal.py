@@ -69,8 +69,9 @@ class CrossModalHead(ZeroShotHead):
             len(texts), (len(x),), generator=generator_of_step(int(self.steps))
         ).to(x.device)
         self.steps += 1
-        targets = torch.cat([sample.gt_label for sample in data_samples])
         scores = self((torch.cat([x, texts[drawn].to(x)]),))
-        text_sample = DataSample().set_gt_label(labels[drawn])
-        image_sample = DataSample().set_gt_label(targets)
-        return self._get_loss(scores, [image_sample, text_sample], **kwargs)
+        text_samples = [DataSample().set_gt_label(labels[drawn])]
+        if 'gt_score' in data_samples[0]:  # images are mixed
+            one_hot = F.one_hot(labels[drawn], self.num_classes).float()
+            text_samples = [DataSample().set_gt_score(row) for row in one_hot]
+        return self._get_loss(scores, [*data_samples, *text_samples], **kwargs)

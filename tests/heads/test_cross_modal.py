@@ -43,6 +43,12 @@ def test_as_many_texts_as_images_each_as_often_as_it_occurs(monkeypatch):
         3 * normalize(together, dim=1) @ head.fc.weight.T, torch.tensor([1, 0, 1, 0])
     )
     torch.testing.assert_close(head.loss((x,), SAMPLES)['loss'], expected)
+    mixed = [DataSample().set_gt_score(torch.tensor(row)) for row in ([0.3, 0.7], [0.5, 0.5])]
+    soft = torch.tensor([[0.3, 0.7], [0.5, 0.5], [0.0, 1.0], [1.0, 0.0]])
+    expected = cross_entropy(3 * normalize(together, dim=1) @ head.fc.weight.T, soft)
+    for sample, image in zip(mixed, SAMPLES, strict=True):
+        sample.set_gt_label(image.gt_label)  # which mmpretrain leaves beside it
+    torch.testing.assert_close(head.loss((x,), mixed)['loss'], expected)
 
 
 def test_each_step_draws_anew_and_a_run_of_the_same_seed_the_same():
