@@ -71,7 +71,7 @@ def gaussian_classifier(x: Tensor, labels: Tensor, num_classes: int) -> tuple[Te
     """
     centre, members = x.mean(0), [x[labels == c] for c in range(num_classes)]
     means = torch.stack([each.mean(0) if len(each) else centre for each in members])
-    covariance = torch.cov((x - means[labels]).T)
+    covariance = torch.cov((x - means[labels]).T, correction=min(1, len(x) - 1))
     size = torch.eye(x.shape[1]).to(x) * covariance.trace()
     scatter = (len(x) - 1) * covariance + size
     precision = x.shape[1] * torch.linalg.pinv(scatter, hermitian=True)

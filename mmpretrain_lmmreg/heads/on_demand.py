@@ -58,10 +58,7 @@ def fit_product(
     """
     fit = partial(learned_text_classifier, classes=image.shape[1])
     named, learned = text_classifier(texts, prompts), fit(texts, labels)
-    if len(groups.unique()) > 1:
-        left_out = left_out_scores(fit, texts, labels, groups, FOLDS)
-    else:
-        left_out = torch.zeros_like(image)
+    left_out = left_out_scores(fit, texts, labels, groups, FOLDS)
     parts = [image, F.linear(texts, *named), left_out]
     exponents = stacking_weights(parts, labels)
     total = sum(e * part for e, part in zip(exponents, parts, strict=True))

@@ -49,11 +49,14 @@ def left_out_scores(
         fit: Embeddings and labels -> classifier.
         x, labels: Of the training images, (N, D) and (N,).
         groups: Number of each image's source, (N,); a group is never divided.
-        folds: At most so many; fewer where there are fewer groups.
+        folds: At most so many; fewer where there are fewer groups. Of one group all scores are 0.
     """
     fold = fold_numbers(labels, groups, folds)
+    numbers = fold.unique()
+    if len(numbers) < 2:
+        return torch.zeros_like(F.linear(x, *fit(x, labels)))
     parts: list[tuple[Tensor, Tensor]] = []
-    for number in fold.unique():
+    for number in numbers:
         out = fold == number
         weight, bias = fit(x[~out], labels[~out])
         parts.append((out.nonzero()[:, 0], F.linear(x[out], weight, bias)))
@@ -103,7 +106,8 @@ def imported(module: str) -> ModuleType:
 def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
     """Weights >= 0 that minimise the cross entropy of the weighted sum of scores.
 
-    The labels are smoothed by :data:`SMOOTHING`; the problem is convex.
+    The labels are smoothed by :data:`SMOOTHING`; the problem is convex. Scores that are all the
+    same have weight 0.
 
     Args:
         scores: K tensors (N, N_c).
@@ -111,7 +115,8 @@ def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
     """
     minimize = imported('scipy.optimize').minimize
     stacked = torch.stack(list(scores)).double().cpu()
-    scale = stacked.std(dim=(1, 2)).clamp_min(1e-12)
+    spread = stacked.std(dim=(1, 2))
+    scale = spread.clamp_min(1e-12)
     stacked, labels = stacked / scale[:, None, None], labels.cpu()
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -124,4 +129,4 @@ def stacking_weights(scores: Sequence[Tensor], labels: Tensor) -> list[float]:
 
     start = np.ones(len(stacked))
     found = minimize(loss, start, jac=True, method='L-BFGS-B', bounds=[(0, None)] * len(start))
-    return (torch.from_numpy(found.x) / scale).tolist()
+    return (torch.from_numpy(found.x) / scale).where(spread > 0, 0).tolist()

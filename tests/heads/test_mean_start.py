@@ -111,6 +111,18 @@ def test_one_image_a_class_leaves_the_texts(data):
     assert head.start['weight of class_names'] > 0 and head.fc.weight.isfinite().all()
 
 
+@pytest.mark.parametrize('images', ['means', 'gaussian'])
+def test_images_that_cannot_be_held_out_leave_the_texts(images, data):
+    """All of one group; or two, so that a Gaussian is fitted to one of them."""
+    x, labels, groups, texts = data
+    head = build(images=images)
+    head.fit(x, labels, 0 * groups, {'class_names': texts})
+    assert head.start['weight of class_names'] > 0 == head.start['weight of images']
+    head = MODELS.build(dict(type='MeanStartHead', num_classes=2, in_channels=8, images=images))
+    head.fit(x[:4:2], labels[:4:2], groups[:4:2], {'class_names': texts[:2]})
+    assert head.fc.weight.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ('method', 'texts'),
     [('mean_start', ['descriptions', 'class_names']), ('mean_start', []), ('gaussian_start', None)],

@@ -52,6 +52,11 @@ def test_texts_of_other_classes_lose_nothing(data):
     assert (product.left_out.argmax(1) == labels).double().mean() >= alone - 0.02
 
 
+def test_texts_of_one_group_have_no_learned_classifier(data):
+    product = fit_product(*data[:4], 0 * data[4])
+    assert product.exponents[1] > 0 == product.exponents[2] and product.weight.abs().max() < 100
+
+
 def test_classes_without_texts():
     weight, bias = learned_text_classifier(torch.eye(2, 3), torch.tensor([0, 2]), 4)
     assert not weight[[1, 3]].any() and bias[1] == bias[3] == bias.min()
