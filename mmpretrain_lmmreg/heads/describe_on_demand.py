@@ -81,6 +81,7 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         self.cache = cache
         sizes = dict(num_classes=num_classes, in_channels=in_channels)
         self.classifier = MODELS.build({**classifier, **sizes})
+        self.loss_module = self.classifier.loss_module  # whose classes ClassWeightHook weighs
         if isinstance(self.classifier, SetUpHead) and self.classifier.inputs_at_test:
             raise InputError(
                 f'{classifier["type"]} classifies with texts of its own: choose a head with a '

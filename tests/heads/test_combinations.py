@@ -123,6 +123,12 @@ def test_weights_of_a_loss_by_hand():
         class_weights([0, 0, 2], 3)
 
 
+def test_weights_of_an_inner_classifiers_loss(config_of, train):
+    inner = {'model.head.classifier': dict(type='LinearClsHead', _delete_=True)}
+    head = train(config_of('describe_on_demand', custom_hooks=[WEIGHTS], **inner)).model.head
+    assert head.classifier.loss_module.class_weight == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     ('method', 'options'),
     [
