@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmengine.hooks import EMAHook, Hook
-from mmengine.runner import BaseLoop, Runner
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
+from mmengine.runner import BaseLoop, EpochBasedTrainLoop, Runner
 from mmpretrain.registry import HOOKS
 from mmpretrain.utils import get_ori_model
 
@@ -74,7 +74,11 @@ class ClassMeanHook(Hook):
         self.done: set[int] = set()  # ids of the data sets that the head has been set up for
 
     def before_train(self, runner: Runner) -> None:
-        """Set the head up for the training images."""
+        """Set the head up for the training images.
+
+        Raises:
+            InputError: Nothing trains; checkpoints between epochs, of a head that has none.
+        """
         trains = any(parameter.requires_grad for parameter in runner.model.parameters())
         if not trains and not isinstance(runner.train_loop, FrozenTrunkTrainLoop):
             raise InputError(
@@ -86,6 +90,16 @@ class ClassMeanHook(Hook):
         head = head_of(runner)
         if head is None:
             return
+        by_step = not isinstance(runner.train_loop, EpochBasedTrainLoop) or any(
+            isinstance(hook, CheckpointHook) and not hook.by_epoch for hook in runner.hooks
+        )
+        if by_step and type(head).after_epoch is not SetUpHead.after_epoch:
+            raise InputError(
+                f'{type(head).__name__} is tested by what it keeps after each epoch, which '
+                'checkpoints between epochs would lack: use an EpochBasedTrainLoop or '
+                'FrozenTrunkTrainLoop, and default_hooks.checkpoint.by_epoch=True',
+                code='config.wrong_setting',
+            )
         if head.inputs_at_test and runner.val_loop is not None:
             loops.append(runner.val_loop)  # so that what it lacks is found before training
         trained = runner.epoch + runner.iter > 0

@@ -53,6 +53,18 @@ def test_a_step_embeds_each_class_once_whatever_the_batch(config_of, train, monk
     assert tokens == [17 + 3 * 3] * (2 * 3 + 3)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'train_cfg': dict(type='IterBasedTrainLoop', max_iters=6, _delete_=True)},
+        {'default_hooks.checkpoint.by_epoch': False},
+    ],
+)
+def test_checkpoints_between_epochs_would_hold_untrained_texts(options, config_of, train):
+    with refused('config.wrong_setting', match='EpochBasedTrainLoop'):
+        train(config_of('coop', param_scheduler=[], **WIDTH, **options))
+
+
 def test_width_that_is_not_the_towers(config_of, train):
     with refused('heads.other_width'):
         train(config_of('coop'))
