@@ -192,3 +192,12 @@ def test_tip_adapter_takes_a_class_without_images(data):
 def test_settings_that_no_run_could_use(type_, kwargs, code):
     with refused(code):
         build(type_, **kwargs)
+
+
+@pytest.mark.parametrize('method', ['zero_shot_descriptions', 'clap'])
+def test_shuffled_texts_are_those_of_the_next_class(method, config_of, train):
+    own, shuffled = (
+        train(config_of(method, **{'default_hooks.class_means.shuffled': value})).model.head
+        for value in (False, True)
+    )
+    torch.testing.assert_close(shuffled.text_weights, own.text_weights.roll(-1, 0))
