@@ -98,7 +98,7 @@ def candidate_concepts(
     Names are found as words, whatever their case; what is left of a mere name is dropped.
     """
     names = sorted(set(classes), key=len, reverse=True)
-    pattern = re.compile(rf'\b(?:{"|".join(map(re.escape, names))})\b', re.IGNORECASE)
+    pattern = re.compile(rf'(?<!\w)(?:{"|".join(map(re.escape, names))})(?!\w)', re.IGNORECASE)
     seen: set[str] = set()
     candidates = []
     for texts in sentences:

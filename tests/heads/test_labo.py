@@ -79,6 +79,7 @@ def test_class_names_are_cut_out():
         ['A man in gear.', 'A vault.'],
         [': a crowd', 'a horseracing track'],
     ]
+    assert candidate_concepts([['Code in C++ here.']], ['c++']) == [['Code in here.']]
 
 
 def head_with(concepts, association=None, **kwargs):
