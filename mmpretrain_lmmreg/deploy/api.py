@@ -216,7 +216,8 @@ class Classifier:
         from .folder import new_folder
 
         with new_folder(Path(folder)) as made:
-            shutil.copytree(self.folder, made, dirs_exist_ok=True)
+            compiled = shutil.ignore_patterns('__pycache__')  # where predict.py has run
+            shutil.copytree(self.folder, made, dirs_exist_ok=True, ignore=compiled)
             if self._leaderboard is not None:
                 shutil.copyfile(self._leaderboard, made / self._leaderboard.name)
 

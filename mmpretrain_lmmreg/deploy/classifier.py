@@ -122,12 +122,12 @@ def _names(classes: Any, model: ImageClassifier) -> tuple[str, ...]:
 
 def _test_pipeline(cfg: Config, config: str) -> Compose:
     loader = cfg.get('test_dataloader')
-    if not loader:
+    transforms = loader.dataset.pipeline if loader else cfg.get('test_pipeline')
+    if not transforms:
         raise InputError(
-            f'{config} has no test_dataloader, whose pipeline reads the images',
+            f'{config} has no test_dataloader and no test_pipeline, which reads the images',
             code='deploy.no_pipeline',
         )
-    transforms = loader.dataset.pipeline
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         built = [TRANSFORMS.build(transform) for transform in transforms]
     if any(isinstance(transform, AttachDescriptions) for transform in built):

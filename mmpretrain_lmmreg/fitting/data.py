@@ -17,6 +17,7 @@ from mmengine.config import Config
 from ..clip.configs import model_config, preprocess_config
 from ..config import config_folder, load_config
 from ..datasets import OwnImages
+from ..datasets.files import some_of
 from ..datasets.labels import find_classes
 from ..datasets.splits import hold_out
 from ..errors import InputError
@@ -91,10 +92,18 @@ def find_images(
     )
     whole = OwnImages(**common, split='trainval', test_fraction=0.0, **SKIP)
     train, classes = _samples(whole, group_by), tuple(whole.metainfo['classes'])
-    left_out = dict(getattr(whole, 'unreadable', {}))
+    left_out = dict(whole.unreadable)
+    if bare := set(range(len(classes))) - {sample['gt_label'] for sample in train}:
+        shown = some_of([f'{path} ({why})' for path, why in left_out.items()])
+        raise InputError(
+            f'{root}: no training image of {", ".join(classes[c] for c in sorted(bare))} can be '
+            f'read; unreadable are {shown}',
+            code='data.untrained_class',
+        )
     if test is not None:
         place = str(Path(test).expanduser().resolve())
         other = OwnImages(data_root=place, split='trainval', test_fraction=0.0, **SKIP)
+        left_out |= {f'{test}/{path}': why for path, why in other.unreadable.items()}
         divided = f'--test {test}'
         # by label, else by the name that a label was given
         labels = find_classes(common['data_root'], common['ann_file'])
@@ -104,6 +113,7 @@ def find_images(
         try:
             given = OwnImages(**common, split='test', test_fraction=0.0, **SKIP)
             held, divided = _samples(given, group_by), 'as the images are divided'
+            left_out |= given.unreadable
         except InputError as error:
             if error.code not in ('data.no_test_split', 'data.too_few_for_test'):
                 raise
@@ -196,6 +206,9 @@ def write_data(images: Images, out: Path, model: str, pretrained: str | None) ->
             metainfo=dict(classes=list(images.classes)),
             pipeline=cfg.test_pipeline,
         )
+    else:  # its images would be training images
+        for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
+            cfg.pop(key)
     path = out / 'data.py'
     with save_atomic(path) as file:
         file.write(cfg.pretty_text.encode())

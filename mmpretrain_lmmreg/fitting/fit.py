@@ -226,9 +226,6 @@ def _refit(outcome: Outcome, inputs: WholeInputs, config: Path, seed: int) -> No
     cfg.randomness = dict(seed=seed)
     cfg.work_dir = str(run)
     cfg.default_hooks.checkpoint.interval = -1  # only the last: training is shorter than writing
-    cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
-    if not outcome.images.test:
-        cfg.test_dataloader = cfg.test_cfg = cfg.test_evaluator = None
     with save_atomic(path) as file:
         file.write(cfg.pretty_text.encode())
     runner = _QuietRunner.from_cfg(load_config(path))

@@ -13,6 +13,7 @@ from PIL import Image
 from refused import refused
 
 from mmpretrain_lmmreg import load
+from mmpretrain_lmmreg.config import load_config
 from mmpretrain_lmmreg.fitting import cross_validation as module
 from mmpretrain_lmmreg.fitting.data import find_images
 from mmpretrain_lmmreg.fitting.fit import fit
@@ -67,7 +68,9 @@ def test_a_folder_becomes_a_classifier(images, tmp_path, capsys, monkeypatch):
 
     assert 'use this' in (out / 'report.html').read_text()
     kept = tmp_path / 'kept'
+    (out / 'exported' / '__pycache__').mkdir()  # as predict.py leaves it
     classifier.save(kept)
+    assert not (kept / '__pycache__').exists()
     shutil.rmtree(out)
     again = load(kept)
     assert again.predict(path) == classifier.predict(path)
@@ -144,6 +147,31 @@ def test_unreadable_images_are_left_out_and_named(images, tmp_path):
     assert list(found.left_out) == ['blue/broken.png']
     assert len(found.train) + len(found.test) == 36
     assert any('broken.png' in value for _, value in found.card())
+    shutil.copytree(images, tmp_path / 'test')
+    (tmp_path / 'test' / 'blue' / '0.png').write_bytes(b'no image')
+    found = find_images(tmp_path / 'own', tmp_path / 'test')
+    assert list(found.left_out) == ['blue/broken.png', f'{tmp_path}/test/blue/0.png']
+    (tmp_path / 'own').rename(tmp_path / 'train')
+    for part in ('train', 'test'):
+        shutil.move(tmp_path / part, tmp_path / 'split' / part)
+    assert list(find_images(tmp_path / 'split').left_out) == [
+        'train/blue/broken.png',
+        'test/blue/0.png',
+    ]
+    (tmp_path / 'split').rename(tmp_path / 'dark')
+    for file in (tmp_path / 'dark' / 'train' / 'blue').iterdir():
+        file.write_bytes(b'no image')
+    with refused('data.untrained_class', match='blue can be read'):
+        find_images(tmp_path / 'dark')
+
+
+def test_without_test_images(tmp_path, capsys):
+    _draw(tmp_path / 'few', 2)
+    out = tmp_path / 'fitted'
+    classifier = fit(tmp_path / 'few', out=out, model='demo-clip', methods=['gda'])
+    assert 'no test images' in capsys.readouterr().out
+    assert classifier.predict(tmp_path / 'few' / 'blue')[0]['predictions'][0]['class'] == 'blue'
+    assert 'test_dataloader' not in load_config(out / 'data.py')  # of training images
 
 
 def test_groups_of_a_pattern_are_never_divided(images):
