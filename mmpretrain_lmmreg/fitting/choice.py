@@ -94,7 +94,7 @@ def weigh(
     start = np.full(count, 1 / count)
     found = minimize(loss, start, jac=True, method='L-BFGS-B', bounds=[(0, None)] * count).x
     pairs = [(each, float(w)) for each, w in zip(best, found, strict=True)]
-    members = [(each, w) for each, w in pairs if w >= LEAST * found.sum()]
+    members = [(each, w) for each, w in pairs if w > LEAST * found.sum()]
     return members if len(members) > 1 else [(best[0], 1.0)]
 
 

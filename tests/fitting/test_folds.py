@@ -84,6 +84,9 @@ def test_candidates_that_add_something_get_weight():
     assert weights[0] == pytest.approx(weights[1], abs=0.3) and weights.get(2, 0) < 0.2
     same = [judge(CANDIDATES[0], scores, labels) for scores in (one, poor)]
     assert [each for each, _ in weigh(same, labels)] == [same[0]]  # one of a family
+    misled = [judge(j.candidate, -s, labels) for j, s in zip(judged, (one, other), strict=False)]
+    ((_, weight),) = weigh(misled, labels)  # worse than chance, all weights would be 0
+    assert weight == 1
 
 
 def _cv_plus(count: int, generator, sharpness: float = 1.0) -> tuple[torch.Tensor, dict]:
