@@ -20,7 +20,7 @@ def find_reader(
     plan: DescribePlan,
     count: int | None,
     store: Path,
-) -> tuple[DescriptionReader, list[str]]:
+) -> tuple[DescriptionReader | None, list[str]]:
     """Describe training images, and find the exponents of image and text by held-out scores.
 
     Args:
@@ -32,7 +32,8 @@ def find_reader(
         store: The file of the answers.
 
     Returns:
-        What descriptions change in calibrated probabilities, and lines that say what it is worth.
+        What descriptions change in calibrated probabilities, or None where no image has one; and
+        lines that say what it is worth.
 
     Raises:
         InputError: As :func:`~mmpretrain_lmmreg.describe.pixels.describe_images`.
@@ -40,6 +41,8 @@ def find_reader(
     rows = compared.folds.scored.nonzero()[:, 0].tolist()
     infos = [images.train[row] for row in rows]
     found, tally = describe_training(infos, len(images.classes), count, plan, store)
+    if not found:
+        return None, [f'no training image has a description, so predict cannot ask: see {store}']
     logs, which = compared.best.log_probabilities, torch.tensor(sorted(found), dtype=torch.long)
     texts = embed_unit([found[i] for i in which.tolist()], inputs.text_tower).cpu()
     prompts = inputs.text_means(*inputs.name_texts(), True).cpu()

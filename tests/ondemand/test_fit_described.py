@@ -35,6 +35,14 @@ def command(tmp_path, monkeypatch):
     return run
 
 
+def test_without_any_description_there_is_no_text(command, pictures, tmp_path, capsys):
+    asked = ('--describer', 'openai', '--lmm', 'weak', '--calibrate', '3')
+    with Loopback(lambda *_: "I'm sorry, but I can't help with that.") as server:
+        command(server, str(pictures / 'train'), *asked)
+    assert 'no training image has a description' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'out/exported/classifier.json').read_text())['described'] is None
+
+
 def test_descriptions_of_training_images_reach_the_folder(
     command, pictures, tmp_path, capsys, monkeypatch
 ):
