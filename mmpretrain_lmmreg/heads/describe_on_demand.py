@@ -131,6 +131,8 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
             if isinstance(self.classifier, SetUpHead):
                 self.classifier.set_up(inputs.subset(~held))
             self.inputs, self.held_rows = inputs, (described, texts, held)
+            if not found and not inputs.trained:
+                self._without_texts(inputs)
             return
         if inputs.trained:
             return
@@ -164,19 +166,9 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
         """
         self.scale.fill_(max(stacking_weights([scores[held]], labels[held])[0], 1e-6))
         if not len(texts):
-            print_log(
-                f'no training image has a reply to {" or ".join(map(repr, self.prompts))} '
-                f'(model.head.prompts): class names have the exponent {self.exponent:g}',
-                'current',
-            )
-            if not self.exponent:
-                return
-        prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
-        if not len(texts):
-            weight, bias = text_classifier(F.normalize(prompts, dim=1), prompts)
-            exponents = [self.scale.item(), self.exponent, 0.0]
-            self._set(exponents, self.exponent * weight, self.exponent * bias)
+            self._without_texts(inputs)
             return
+        prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
         use = held[described]
         described, texts = described[use], texts[use]
         image, own = scores[described], labels[described]
@@ -191,6 +183,19 @@ class DescribeOnDemandHead(SetUpHead, ClsHead):
             f'{self.curve[4, 2]:.1%} with a fifth described, {self.curve[-1, 2]:.1%} with all',
             'current',
         )
+
+    def _without_texts(self, inputs: HeadInputs) -> None:
+        """Give the class-name prompts the exponent that the config says."""
+        print_log(
+            f'no training image has a reply to {" or ".join(map(repr, self.prompts))} '
+            f'(model.head.prompts): class names have the exponent {self.exponent:g}',
+            'current',
+        )
+        if self.exponent:
+            prompts = inputs.text_means(*inputs.name_texts(), True).cpu()
+            weight, bias = text_classifier(F.normalize(prompts, dim=1), prompts)
+            exponents = [self.scale.item(), self.exponent, 0.0]
+            self._set(exponents, self.exponent * weight, self.exponent * bias)
 
     def _set(self, exponents: list[float], weight: Tensor, bias: Tensor) -> None:
         self.exponents.copy_(torch.tensor(exponents))

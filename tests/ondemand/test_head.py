@@ -50,9 +50,11 @@ def test_the_shorter_request_comes_first(train):
     assert head.reader().prompts == (ONE, TEN) and head.curve[-1, 2] == 1
 
 
+@pytest.mark.parametrize('kind', ['ZeroShotHead', 'ClassMeanRegHead'])
 @pytest.mark.parametrize('exponent', [0.0, 3.0])
-def test_without_replies_the_exponent_is_what_the_user_says(train, exponent):
-    head = train({'another prompt': '{}'}, exponent=exponent)
+def test_without_replies_the_exponent_is_what_the_user_says(train, exponent, kind):
+    inner = dict(alpha=0) if kind == 'ClassMeanRegHead' else None
+    head = train({'another prompt': '{}'}, kind, inner, exponent=exponent)
     assert head.exponents[1:].tolist() == [exponent, 0]
     assert bool(head.text_weight.any()) == bool(exponent) and not head.curve.any()
     rows = head.reader().unsure(torch.full((4, 3), 1 / 3), 0.5)
