@@ -108,15 +108,16 @@ class CandidateReader:
     def _named(self, reply: str, candidates: list[int]) -> int:
         said = bare_name(reply)
         exact = [c for c in candidates if bare_name(self.classes[c]) == said]
-        words = re.compile(r'\W+')
-        text = f' {words.sub(" ", reply.casefold())} '
-        named = [c for c in candidates if f' {words.sub(" ", self.classes[c].casefold())} ' in text]
-        inner = {a for a in named for b in named if a != b and self._within(a, b)}
+        text, words = _words(reply), {c: _words(self.classes[c]) for c in candidates}
+        named = [c for c in candidates if words[c] in text]
+        inner = {a for a in named for b in named if a != b and words[a] in words[b]}
         named = exact or [c for c in named if c not in inner]
         return named[0] if len(named) == 1 else candidates[0]
 
-    def _within(self, a: int, b: int) -> bool:
-        return self.classes[a].casefold() in self.classes[b].casefold()
+
+def _words(text: str) -> str:
+    """Its words in small letters, each between spaces."""
+    return ' '.join(['', *re.findall(r'\w+', text.casefold()), ''])
 
 
 Reader = DescriptionReader | CandidateReader  # of replies about single images

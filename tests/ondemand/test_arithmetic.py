@@ -107,6 +107,14 @@ def test_an_answer_names_a_candidate(reply, label):
     assert found.argmax(1) == label and found.sort().values.equal(p.sort().values)
 
 
+@pytest.mark.parametrize(
+    'reply, label', [('It is C++ code.', 1), ('A plant.', 2), ('An ant on a plant.', 0)]
+)
+def test_names_are_compared_word_by_word(reply, label):
+    reader = CandidateReader(('ant', 'C++', 'plant'), 3, 0.0, '{candidates}?')
+    assert reader.read(torch.tensor([[0.5, 0.3, 0.2]]), [[reply]], None).argmax(1) == label
+
+
 def test_only_entropies_above_the_threshold_are_asked_about():
     p = torch.tensor([[0.98, 0.01, 0.01], [0.4, 0.3, 0.3], [0.6, 0.3, 0.1]])
     assert CandidateReader('abc', 2, 0.5, '{candidates}').unsure(p, 1).tolist() == [1, 2]
