@@ -287,16 +287,17 @@ def read_descriptions(file: Path, prompts: Sequence[str]) -> dict[str, list[str]
         ValueError: A line is no object with ``image`` and ``descriptions``.
     """
     found: dict[str, list[str]] = {}
-    for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), 1):
-        try:
-            record = json.loads(line)
-            image, texts = record['image'], record['descriptions']
-        except (ValueError, LookupError, TypeError):
-            raise ValueError(
-                f'{file}, line {number}: no JSON object with "image" and "descriptions"'
-            ) from None
-        if texts and record.get('prompt', prompts[0]) in prompts:
-            found[image] = texts
+    with file.open(encoding='utf-8') as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                record = json.loads(line)
+                image, texts = record['image'], record['descriptions']
+            except (ValueError, LookupError, TypeError):
+                raise ValueError(
+                    f'{file}, line {number}: no JSON object with "image" and "descriptions"'
+                ) from None
+            if texts and record.get('prompt', prompts[0]) in prompts:
+                found[image] = texts
     return found
 
 
