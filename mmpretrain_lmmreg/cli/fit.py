@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 
 from ..describe.describers import NAMES, missing_endpoint
 from ..errors import InputError
-from .options import command_parser, positive, price, whole
+from .options import check_describer, command_parser, positive, price, whole
 
 KEPT = 'Features and finished candidates are kept; the same command continues.'
 
@@ -50,7 +50,9 @@ def parser() -> ArgumentParser:
 
 def main() -> None:
     """Choose, train and export."""
-    args = vars(parser().parse_args())
+    options = parser().parse_args()
+    check_describer(options, 'lmm', 'calibrate', 'price', 'max_cost')
+    args = vars(options)
     from ..describe.plan import DescribePlan
     from ..fitting.fit import fit
     from .runner import quiet_log

@@ -12,6 +12,7 @@ from argparse import (
 from collections.abc import Callable, Sequence
 
 from ..config import add_on
+from ..errors import InputError
 
 
 def command_parser(
@@ -59,6 +60,16 @@ def price(text: str) -> tuple[float, float]:
     except ValueError:
         raise ArgumentTypeError(f'{text}: write IN,OUT, such as 0.15,0.60') from None
     return first, second
+
+
+def check_describer(args: Namespace, *needing: str) -> None:
+    """Raise InputError where one of these options is given, and ``--describer`` is not."""
+    given = [name for name in needing if getattr(args, name) not in (None, '')]
+    if given and not args.describer:
+        raise InputError(
+            f'--{given[0].replace("_", "-")} needs --describer: say what kind of model is asked',
+            code='config.bad_option',
+        )
 
 
 class KeyValues(Action):

@@ -21,7 +21,7 @@ from ..config import add_on
 from ..describe.describers import NAMES, missing_endpoint
 from ..errors import InputError
 from ..io.printing import plain, plain_json
-from .options import command_parser, positive, price, whole
+from .options import check_describer, command_parser, positive, price, whole
 
 if TYPE_CHECKING:
     from ..deploy.on_demand import Asked, Request
@@ -70,8 +70,9 @@ def run(args: Namespace) -> int:
     from .runner import quiet_log
 
     quiet_log()
+    request = _request(args)
     if Path(args.classifier).is_dir():
-        return _with_folder(args)
+        return _with_folder(args, request)
     if args.coverage is not None or len(args.images) < 2:
         raise InputError(
             f'{args.classifier}: give a config, its checkpoint and images, or a folder that fit or '
@@ -82,7 +83,7 @@ def run(args: Namespace) -> int:
     paths = find_pictures(images)
     classifier = load_classifier(args.classifier, checkpoint, args.on)
     broken: dict[str, str] = {}
-    if request := _request(args):
+    if request:
         from ..deploy.on_demand import calibrate, describe_unsure, reader_of
 
         if args.calibrate is not None:
@@ -98,7 +99,7 @@ def run(args: Namespace) -> int:
     return _report(args, results, broken)
 
 
-def _with_folder(args: Namespace) -> int:
+def _with_folder(args: Namespace, request: Request | None) -> int:
     from ..deploy.api import load
     from ..deploy.predict import find_pictures
 
@@ -111,7 +112,7 @@ def _with_folder(args: Namespace) -> int:
     classifier = load(args.classifier)
     broken: dict[str, str] = {}
     paths = find_pictures(args.images)
-    if request := _request(args):
+    if request:
         results, asked = classifier.describe_unsure(paths, request, args.topk, broken=broken)
         _say(asked, results, args.topk)
         return _report(args, results, broken)
@@ -146,10 +147,11 @@ def _request(args: Namespace) -> Request | None:
     from ..describe.plan import DescribePlan
 
     if not args.describer and not args.store:
+        check_describer(args, 'lmm', 'target_accuracy', 'calibrate', 'price', 'max_cost')
         return None
     if args.describer and (missing := missing_endpoint(args.describer)):
         raise InputError(missing, code='describe.no_key')
-    if args.explain or args.coverage:
+    if args.explain or args.coverage is not None:
         raise InputError(
             '--explain, --coverage and describing on demand cannot be combined: choose one',
             code='config.bad_option',

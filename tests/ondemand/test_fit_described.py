@@ -11,8 +11,9 @@ import pytest
 sys.path.append(str(Path(__file__).parents[1] / 'describe'))
 from loopback import Loopback
 from PIL import Image
+from refused import refused
 
-from mmpretrain_lmmreg.cli import main, predict
+from mmpretrain_lmmreg.cli import fit, main, predict
 
 
 def colour(_number, image, _earlier):
@@ -33,6 +34,12 @@ def command(tmp_path, monkeypatch):
         main.main()
 
     return run
+
+
+def test_what_is_asked_needs_somebody_to_ask(monkeypatch):
+    monkeypatch.setattr('sys.argv', ['fit', 'images', '--calibrate', '30'])
+    with refused('config.bad_option', match='needs --describer'):
+        fit.main()
 
 
 def test_without_any_description_there_is_no_text(command, pictures, tmp_path, capsys):

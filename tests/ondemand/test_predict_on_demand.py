@@ -192,6 +192,12 @@ def test_an_lmm_chooses_among_the_candidates(classify, asking, tiny_config, tmp_
         assert after['predictions'][0]['class'] == chosen
 
 
+def test_options_that_need_a_describer(classify):
+    for options in (['--lmm', 'strong'], ['--calibrate'], ['--target-accuracy', '0.9']):
+        with refused('config.bad_option', match='needs --describer'):
+            classify(*options)
+
+
 def test_another_method_reads_no_descriptions(classify, tiny_config, tmp_path):
     save(tiny_config, tmp_path, dict(HEAD, type='LogisticRegressionHead'))
     with refused('deploy.reads_no_descriptions'):
