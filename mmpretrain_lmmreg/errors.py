@@ -205,6 +205,7 @@ CODES: dict[str, str] = {
     'deploy.package_missing': 'an export needs a package that is not installed',
     'deploy.no_pipeline': 'the config has no pipeline that reads single images',
     'deploy.text_of_each_image': 'the method needs the text of each image',
+    'deploy.outdated': 'an exported folder is older than the checkpoint of its run',
     'deploy.disk_full': 'the disk is full or cannot be written to',
     'deploy.reads_no_descriptions': 'a method reads no descriptions of what it classifies',
     # --- evidence: comparing runs, sweeps

@@ -171,6 +171,8 @@ class Classifier:
             except ValueError as error:
                 raise InputError(str(error), code='deploy.unreadable') from error
             parts.append(self._model.embed(torch.stack([pixels for _, _, pixels in good])))
+        if not parts:
+            raise InputError(f'there is no image in {images}', code='deploy.no_images')
         return torch.cat(parts).numpy()
 
     def explain(self, image: Images, count: int = 3) -> list[dict[str, Any]]:
@@ -231,7 +233,7 @@ def load(folder: str | Path) -> Classifier:
 
     Raises:
         MissingInputError: it is none of them.
-        InputError: it is damaged.
+        InputError: it is damaged; a run has trained on since its work folder was exported.
 
     Example:
         >>> from mmpretrain_lmmreg import load
@@ -242,7 +244,19 @@ def load(folder: str | Path) -> Classifier:
     exported, table = folder / EXPORTED, folder / 'leaderboard.csv'
     trained = _trained_in(folder)
     for place in (folder, exported):
-        if (place / 'classifier.json').is_file():
+        settings = place / 'classifier.json'
+        if settings.is_file():
+            if (
+                trained is not None
+                and trained[1].parent == folder  # a fit's run lies below, and its export stays
+                and trained[1].is_file()
+                and trained[1].stat().st_mtime > settings.stat().st_mtime
+            ):
+                raise InputError(
+                    f'{exported} is older than the checkpoint {trained[1].name}: remove it, and it '
+                    f'is made anew, or load {exported} itself',
+                    code='deploy.outdated',
+                )
             return Classifier(place, table if table.is_file() else None, trained)
     if trained is None:
         raise MissingInputError(

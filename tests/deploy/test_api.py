@@ -1,5 +1,7 @@
 """``load`` of the three kinds of folders, and what a classifier says of an image."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,6 +39,9 @@ def test_a_work_folder_is_exported_once_and_explained(work_folder, saved, pictur
     assert len(texts) == 2 and texts[0]['similarity'] >= texts[1]['similarity']
     assert set(texts[0]['classes']) <= set(CLASSES)
 
+    os.utime(saved.checkpoint)  # trained further
+    with refused('deploy.outdated'):
+        load(work_folder)
     alone = load(work_folder / 'exported')
     with refused('deploy.nothing_to_explain'):
         alone.explain(path)
@@ -58,6 +63,9 @@ def test_images_of_all_kinds_are_the_same_image(work_folder, pictures):
     assert [r['image'] for r in results] == [f'image {i}' for i in range(BATCH + 2)]
     last = classifier.predict(arrays[-1])[0]['predictions'][0]
     assert results[-1]['predictions'][0]['probability'] == pytest.approx(last['probability'])
+    (pictures / 'nothing').mkdir()
+    with refused('deploy.no_images'):
+        classifier.embed(pictures / 'nothing')
     with refused('deploy.unreadable'):
         classifier.predict(np.zeros((4, 4), np.float32))
 
