@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -143,7 +144,7 @@ def _kept(file: Path) -> dict[str, Tensor]:
     try:
         with np.load(file, allow_pickle=False) as found:
             return {name: torch.from_numpy(found[name]) for name in found}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, EOFError, BadZipFile):
         return {}
 
 

@@ -108,8 +108,11 @@ def test_a_stopped_fit_goes_on(images, tmp_path, monkeypatch):
     assert kept.count({'scores'}) == (table.weight[1:] == 0).sum()  # classifiers of the chosen
     for file in (out / 'scores').iterdir():
         np.savez(file, scores=np.load(file)['scores'])
+        whole = file.read_bytes()
+    file.write_bytes(whole[:-9])  # damaged
     fit(images, out=out, model='demo-clip', methods=METHODS)
-    assert len(scored) == len(table) - 1 + (table.weight[1:] > 0).sum()
+    again = len(scored) - (len(table) - 1)
+    assert again - (table.weight[1:] > 0).sum() in (0, 1)  # the damaged one may be chosen
 
 
 def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path, capsys):
