@@ -92,7 +92,8 @@ def compare(
                 kept = score_folds(cfg, inputs, folds.parts(), seed)
             except InputError as error:
                 undescribed = error.code == 'text.class_not_described'
-                left_out[name] = 'training images are not described' if undescribed else str(error)
+                why = 'not all classes have described training images'
+                left_out[name] = why if undescribed else str(error)
                 continue
             _keep(file, kept)
         found[name], files[name], spent = kept, file, time.monotonic() - began
@@ -124,7 +125,11 @@ def _digest_data(inputs: WholeInputs, folds: Folds) -> str:
     """Name of what all candidates learn from, wherever the images lie."""
     tensors = dict(trunk=inputs.trunk, labels=inputs.labels, groups=inputs.groups, fold=folds.fold)
     backbone = inputs.model.backbone
-    texts = [inputs.classes, inputs.templates, inputs.descriptions]
+    try:
+        descriptions: Any = inputs.descriptions
+    except InputError as error:  # some classes alone are described, so that none can be used
+        descriptions = str(error)
+    texts = [inputs.classes, inputs.templates, descriptions]
     return digest([digest_tensors(tensors), backbone.model_name, str(backbone.pretrained), *texts])
 
 

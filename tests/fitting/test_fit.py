@@ -14,6 +14,7 @@ from refused import refused
 
 from mmpretrain_lmmreg import load
 from mmpretrain_lmmreg.config import load_config
+from mmpretrain_lmmreg.descriptions.lines import encode
 from mmpretrain_lmmreg.fitting import cross_validation as module
 from mmpretrain_lmmreg.fitting.data import find_images
 from mmpretrain_lmmreg.fitting.fit import fit
@@ -119,6 +120,16 @@ def test_without_time_the_cheapest_is_chosen_and_the_rest_named(images, tmp_path
     classifier = fit(images, out=tmp_path, model='demo-clip', methods=METHODS, minutes=0)
     assert classifier.leaderboard.method.tolist() == ['zero_shot']
     assert 'logreg C=1' in capsys.readouterr().out.split('left out: ')[1]
+
+
+def test_descriptions_of_some_classes_alone_are_not_used(images, tmp_path, capsys):
+    shutil.copytree(images, tmp_path / 'own')
+    reply = dict(prompt='Give 10 semantic descriptions for the image', reply='1. A sky.')
+    lines = (encode(dict(image=f'blue/{i}.png', **reply)) for i in range(12))
+    (tmp_path / 'own' / 'descriptions.jsonl').write_bytes(b''.join(lines))
+    methods = ['zero_shot', 'zero_shot_descriptions']
+    fit(tmp_path / 'own', out=tmp_path / 'out', model='demo-clip', methods=methods)
+    assert 'zero_shot_descriptions: not all classes have described' in capsys.readouterr().out
 
 
 def test_test_images_may_lie_elsewhere(images, tmp_path, monkeypatch):
