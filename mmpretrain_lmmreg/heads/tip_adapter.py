@@ -59,7 +59,7 @@ class TipAdapterHead(ZeroShotHead):
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, N_c) of unit embeddings (B, D)."""
-        values = F.one_hot(self.key_labels, self.num_classes).to(x)
+        values = torch.eye(self.num_classes).to(x)[self.key_labels]  # one_hot knows no vmap
         cache = (self.beta * (x @ self.keys.T - 1)).exp() @ values
         return super().logits(x) + self.alpha * cache
 

@@ -62,6 +62,20 @@ def test_a_subset_is_trained_as_a_run_trains_it(candidate, tmp_path, drawn):
     torch.testing.assert_close(scores[0], expected, atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.parametrize('candidate', CASES[3:], ids=lambda c: c.name)
+def test_subsets_of_other_labels_are_trained_together_as_alone(candidate, drawn):
+    cfg = config_of(candidate, DEMO)
+    cfg.train_dataloader.dataset.shots = 4
+    inputs = _inputs(cfg)
+    rows, labels = torch.arange(len(inputs.labels)), inputs.labels
+    subsets = [rows[(labels > 0) | (rows % 2 == 0)], rows[(labels < 5) | (rows % 2 == 0)]]
+    assert len(subsets[0]) == len(subsets[1])
+    for subset, form in zip(subsets, train_subsets(cfg, inputs, subsets), strict=True):
+        (alone,) = train_subsets(cfg, inputs, [subset])
+        scores, expected = (head_logits(inputs.trunk, each) for each in (form, alone))
+        torch.testing.assert_close(scores, expected, atol=2e-3, rtol=2e-3)
+
+
 def test_each_fold_has_a_model_of_its_own_images(drawn):
     steps = {'train_cfg.min_iters': 300, 'optim_wrapper.optimizer.lr': 1e-3}
     cfg = config_of(Candidate('finetune', 'finetune', steps | {'train_cfg.max_epochs': 1}), DEMO)
