@@ -104,7 +104,7 @@ def class_means(
 def _read(image: Any, number: int) -> Image.Image:
     try:
         return to_rgb(image)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever a decoder raises
         name = image if isinstance(image, Path) else f'image {number}'
         raise InputError(f'{name} cannot be read: {error}', code='features.unreadable') from error
 

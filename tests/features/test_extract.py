@@ -50,6 +50,12 @@ def test_what_is_no_image_is_named(name, tmp_path):
     (tmp_path / 'a.png').write_bytes(b'no image')
     with refused('features.unreadable', match='a.png'):
         extract_features(name, tmp_path)
+    Image.effect_noise((24, 24), 50).save(tmp_path / 'a.png')
+    content = bytearray((tmp_path / 'a.png').read_bytes())
+    content[33:37] = 0, 0, 0, 9  # a wrong length, which pillow calls a SyntaxError
+    (tmp_path / 'a.png').write_bytes(content)
+    with refused('features.unreadable', match='a.png'):
+        extract_features(name, tmp_path)
     with refused('features.unreadable', match='image 1 .*float64'):
         extract_features(name, [np.zeros((9, 9, 3), np.uint8), np.zeros((9, 9, 3))])
     with refused('clip.no_weights_named'):
