@@ -40,7 +40,7 @@ def accuracies(
 
     Args:
         config: Names the splits, and the prompts with the class names.
-        described: The described images.
+        described: The described images; those that are tested are left out.
         means, sizes: Mean embedding of each one's texts (I, D), and their number (I,).
         classes: Names of the classes.
         tower: Embeds the prompts.
@@ -53,11 +53,15 @@ def accuracies(
     split = next((s for s in ('test', 'val') if config.get(f'{s}_dataloader')), None)
     if split is None:
         return [], 'the config has neither a test nor a val split'
+    tasks = [task for task in ConfigImages(config, split) if task.label is not None]
+    tested = {os.path.abspath(task.path) for task in tasks}
+    kept = [i for i, task in enumerate(described) if os.path.abspath(task.path) not in tested]
+    described, means, sizes = [described[i] for i in kept], means[kept], sizes[kept]
     one_hot = np.eye(len(classes))[[task.label or 0 for task in described]]
     totals = one_hot.T @ sizes
     if not totals.all():
         empty = ', '.join(name for name, n in zip(classes, totals, strict=True) if not n)
-        return [], f'no description of {empty}'
+        return [], f'no description of {empty} outside the {split} split'
     prompts = class_prompts(classes, config.get('templates') or TEMPLATES)
     candidates = {
         'names': torch.stack([tower.encode(own).mean(0) for own in prompts]),
@@ -65,7 +69,6 @@ def accuracies(
     }
     directions = [F.normalize((m - m.mean(0)).float(), dim=1) for m in candidates.values()]
     candidates['both'] = directions[0] + directions[1]
-    tasks = [task for task in ConfigImages(config, split) if task.label is not None]
     images = image_embeddings(config, split, tasks, clip)
     centre = image_embeddings(config, split, described, clip).mean(0)
     truth = torch.tensor([task.label for task in tasks])

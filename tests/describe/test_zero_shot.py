@@ -46,6 +46,16 @@ def test_command_prints_the_accuracy_on_the_test_split(config, described, clip, 
     assert '\n'.join(lines) in capsys.readouterr().out  # one way of finding them
 
 
+def test_descriptions_of_the_images_that_are_tested_are_left_out(config, tmp_path, clip):
+    path = tmp_path / 'data' / 'descriptions.jsonl'
+    images = ConfigImages(cfg := Config.fromfile(config), 'all')
+    with DescriptionWriter(path) as writer:
+        for task in images:
+            if task.label or task.image.startswith('test'):
+                writer.append({'image': task.image, 'prompt': 'p', 'reply': f'1. {task.image}.'})
+    assert 'no description of cat' in check(cfg, images, path, 'p', clip).without_training()
+
+
 def test_class_without_descriptions_and_config_without_test_images(config, described, clip, capsys):
     images = ConfigImages(cfg := Config.fromfile(config), 'train')
     with refused('describe.no_descriptions'):
