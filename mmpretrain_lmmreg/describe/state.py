@@ -131,7 +131,7 @@ class Answered:
     def add(self, record: Record) -> None:
         """Count a record of the file, if it answers what is asked now."""
         prompt, model, _ = self._asked
-        if record['prompt'] == prompt and record.get('model', model) != model:
+        if record['prompt'] == prompt and (record.get('model') or model) != model:
             self.others[record['model']] += record.get('status') != 'error'
         if not self._counts(record):
             return
@@ -149,7 +149,7 @@ class Answered:
 
     def _counts(self, record: Record) -> bool:
         prompt, model, settings = self._asked
-        given = record.get('model', model), record.get('settings', settings)
+        given = record.get('model') or model, record.get('settings') or settings
         return (record['prompt'], *given) == (prompt, model, settings)
 
     def known(self, image: str, sha256: str | None) -> Known:

@@ -53,8 +53,11 @@ def test_asked_again_where_image_prompt_model_or_settings_change(tasks, out):
 
 
 def test_records_of_others_without_provenance_are_not_asked_again(tasks, out):
-    out.write_text(json.dumps({'image': tasks[0].image, 'prompt': PROMPT, 'reply': TEN}) + '\n')
-    assert describe(out, tasks, Scripted()).asked == 5
+    empty = dict.fromkeys(('model', 'settings', 'sha256'))
+    for task, origin in zip(tasks, ({}, empty), strict=False):
+        line = {'image': task.image, 'prompt': PROMPT, 'reply': TEN, **origin}
+        out.open('a').write(json.dumps(line) + '\n')
+    assert describe(out, tasks, Scripted(), replace=False).asked == 4
 
 
 def test_bad_replies_are_asked_again_and_all_kept(tasks, out):
