@@ -91,9 +91,17 @@ def _check_combination(args: Namespace) -> None:
             code='describe.no_describer',
         )
     problem = ''
-    if args.until and (args.preview or args.shard != _WHOLE):
-        other = '--preview' if args.preview else '--shard'
-        problem = f'--until looks at all classes after each round: leave {other} out'
+    jobs = {
+        '--merge or --reparse': args.merge or args.reparse,
+        '--until': args.until,
+        '--preview': args.preview,
+        '--batch-write': args.batch_write,
+        '--batch-read': args.batch_read,
+    }
+    if len(given := [name for name, value in jobs.items() if value]) > 1:
+        problem = f'{", ".join(given)}: give one of them at a time'
+    if args.until and args.shard != _WHOLE:
+        problem = '--until looks at all classes after each round: leave --shard out'
     if batches and not KINDS[args.describer].supports_batch_files:
         problem = 'batch files are for --describer openai'
     if problem:
@@ -145,7 +153,8 @@ class Job:
                     for number, item in enumerate(record['descriptions'], 1):
                         _say(f'  {number}. {item}')
         limit = self.plan.requests_per_minute
-        _say(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
+        if not self.code:
+            _say(projection(tally, len(wanted), describer.concurrency, limit, self.plan.price))
         self._print_hints(tally, len(tasks))
         if not keep:
             _say('the preview kept nothing; --out FILE keeps the descriptions')

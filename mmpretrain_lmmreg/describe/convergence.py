@@ -188,11 +188,13 @@ class Convergence:
         width = max(len('class'), *(len(each.name) for each in self.classes))
         lines = [f'{"class":{width}}  described  of all  error/distance']
         for each in self.classes:
-            state = 'stopped by --per-class'
+            state = 'not finished'
             if each.error <= self.target:
                 state = 'converged'
             elif each.asked == len(each.order):
                 state = 'all images asked about'
+            elif each.asked == each.limit:
+                state = 'stopped by --per-class'
             lines.append(
                 f'{each.name:{width}}  {each.described:9}  {len(each.order):6}  '
                 f'{each.error:14.3f}  {state}'

@@ -53,6 +53,8 @@ def test_another_seed_takes_others_and_shards_share_the_choice(config, many, tmp
 
 def test_until_goes_on_in_rounds_with_a_cap(config, many, default, server, tiny_clip, capsys):
     until = ('--until', '1e-6', '--clip', f'local-dir:{tiny_clip},')
+    call(config, *OPENAI, *until, '--max-tokens-total', '1')
+    assert capsys.readouterr().out.count('not finished') == 2
     call(config, *OPENAI, *until, '--per-class', '6')
     printed = capsys.readouterr().out
     assert 'round 1: 8 images, 0 of 2 classes are at 1e-06 or below; above: ' in printed
@@ -115,6 +117,9 @@ def test_the_tower_is_the_one_that_training_uses(tiny_config, tiny_clip, batch_n
     [
         ('describe.combination', (*OPENAI, '--until', '0.1', '--preview', '2')),
         ('describe.combination', (*OPENAI, '--until', '0.1', '--shard', '1/2')),
+        ('describe.combination', (*OPENAI, '--until', '0.1', '--batch-write', 'x')),
+        ('describe.combination', (*OPENAI, '--preview', '2', '--batch-write', 'x')),
+        ('describe.combination', (*OPENAI, '--merge', 'x', '--batch-read', 'x')),
         ('describe.no_clip', (*OPENAI, '--until', '0.1')),
         ('describe.price', (*OPENAI, '--max-cost', '1')),
         ('describe.no_describer', ('--until', '0.1')),

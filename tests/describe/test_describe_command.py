@@ -94,7 +94,9 @@ def test_a_run_that_only_met_errors_fails_and_says_why(config, default, server, 
     server.behave = lambda *_: '500'
     for preview in ((), ('--preview', '2')):
         assert call(config, *OPENAI, '--retries', '0', *preview) == 3
-        assert re.search('could not be described; the last error.*500', capsys.readouterr().err)
+        streams = capsys.readouterr()
+        assert re.search('could not be described; the last error.*500', streams.err)
+        assert 'described already' not in streams.out
     assert not len(DescriptionStore(default))
 
 
