@@ -51,11 +51,14 @@ def run(args: Namespace) -> None:
 def _outcome(out: Path, runs: list[dict[str, Any]]) -> str:
     """What came out, where it is, and the next command."""
     found: dict[str, list[float]] = {}
+    methods: dict[str, str] = {}
     splits = set()
     for run in runs:
         record = load_run(out / run['folder'])
         splits.add(record.get('curve_split') or 'no')
-        accuracies = found.setdefault(run_name(run['method'], run['tuning'], run['options']), [])
+        name = run_name(run['method'], run['tuning'], run['options'])
+        methods.setdefault(run['method'], name)
+        accuracies = found.setdefault(name, [])
         accuracies += [100 * epoch['accuracy'] for epoch in record['epochs'][-1:]]
     width = max(map(len, found))
     lines = [f'{" / ".join(sorted(splits))} accuracy in percent, mean over seeds:']
@@ -64,7 +67,7 @@ def _outcome(out: Path, runs: list[dict[str, Any]]) -> str:
         f'  {name:{width}} {fmean(each):6.2f}  (seeds: {len(each)})' if each else f'  {name}: –'
         for name, each in best_first
     ]
-    baseline = next((r['method'] for r in runs if r['method'] == 'finetune'), runs[0]['method'])
+    baseline = methods.get('finetune') or next(iter(found))
     lines.append(f'The runs are listed in {out / "sweep.json"}. Next:')
     command = ['mmpretrain-lmmreg', 'compare', str(out), '--baseline', baseline]
     lines.append(f'  {shlex.join([*command, "--out", str(out / "comparison")])}')

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from mmengine.config import Config
 from refused import refused
 
+from mmpretrain_lmmreg.cli.sweep_runs import _outcome
 from mmpretrain_lmmreg.config import config_folder, method_file
 from mmpretrain_lmmreg.evidence import sweep as module
 from mmpretrain_lmmreg.evidence.holdout import hold_out_validation, leaves
@@ -108,6 +110,13 @@ def test_selection_never_sees_test_and_retrains_on_everything(configs, trained, 
         ('other', 'default = tuned', 1),
     ]
     assert [m.name for m in load_methods([tmp_path / 'out'])] == ['ours', 'ours (tuned)', 'other']
+
+
+def test_a_sweep_names_a_baseline_that_it_has(configs, trained, tmp_path):
+    runs = Sweep(configs, [0], ['model.head.alpha=0.1,1'], tmp_path / 'out').run(None, False)
+    baseline = _outcome(tmp_path / 'out', runs).partition('--baseline ')[2].partition(' --out')[0]
+    methods = load_methods([tmp_path / 'out'])
+    assert shlex.split(baseline) == [methods[0].name] == ['ours [alpha=0.1]']
 
 
 def test_a_killed_sweep_goes_on_with_as_many_runs_at_a_time(
