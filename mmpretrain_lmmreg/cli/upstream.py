@@ -200,10 +200,13 @@ def _what_is_kept(work_dir: str) -> str:
     """What a stopped training leaves behind, and the command that goes on."""
     last = Path(work_dir, 'last_checkpoint')
     kept = Path(last.read_text()).stem if last.is_file() else 'no checkpoint yet'
-    again = [argument for argument in sys.argv[1:] if argument != '--resume']
+    again = sys.argv[1:]
+    if last.is_file() or '--resume' not in again:
+        resume = '--resume', PARSERS['train']().parse_args().resume
+        again = [*(argument for argument in again if argument not in resume), '--resume']
     return (
         f'Kept in {work_dir}: {kept}; features computed so far are kept, too. Go on with:\n'
-        f'  {_command("train")} {shlex.join([*again, "--resume"])}'
+        f'  {_command("train")} {shlex.join(again)}'
     )
 
 

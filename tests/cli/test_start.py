@@ -6,6 +6,7 @@ import logging
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -178,6 +179,22 @@ def test_many_shots_and_missing_packages(own, monkeypatch, capfd):
         train(monkeypatch, '--cfg-options', 'experiment_name=other')
     err = capfd.readouterr().err
     assert 'pip install' in err and 'tensorboard' in err and 'Traceback' not in err
+
+
+@pytest.mark.parametrize(
+    ('given', 'kept', 'go_on'),
+    [
+        ([], False, ['c.py', '--resume']),
+        (['--resume', 'a b.pth', '--amp'], True, ['c.py', '--amp', '--resume']),
+        (['--resume', 'a b.pth'], False, ['c.py', '--resume', 'a b.pth']),
+    ],
+)
+def test_the_command_that_goes_on_after_ctrl_c(tmp_path, monkeypatch, given, kept, go_on):
+    if kept:
+        (tmp_path / 'last_checkpoint').write_text('epoch_3.pth')
+    monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg train', 'c.py', *given])
+    command = upstream._what_is_kept(str(tmp_path)).splitlines()[-1]
+    assert shlex.split(command) == ['mmpretrain-lmmreg', 'train', *go_on]
 
 
 @pytest.mark.slow
