@@ -42,7 +42,7 @@ def main() -> None:
         print(f'\n{program} COMMAND --help lists the options and gives an example.')
     else:
         near = get_close_matches(name, COMMANDS, 1)
-        hint = f'; did you mean {near[0]}?' if near else ''
+        hint = f'; did you mean {near[0]}?' if near else '.'
         print(f'error: there is no command {name!r}{hint} See {program} --help', file=sys.stderr)
         sys.exit(2)
 

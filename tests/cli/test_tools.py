@@ -115,10 +115,11 @@ class TestMain:
         assert all(f'  {name} ' in out for name in main.COMMANDS)
 
     def test_a_mistyped_command_is_named(self, monkeypatch, capsys):
-        monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', 'trian'])
-        with pytest.raises(SystemExit, match='2'):
-            main.main()
-        assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
+        for given, told in (('trian', '; did you mean train?'), ('xyz', '.')):
+            monkeypatch.setattr(sys, 'argv', ['mmpretrain-lmmreg', given])
+            with pytest.raises(SystemExit, match='2'):
+                main.main()
+            assert f"no command '{given}'{told} See" in capsys.readouterr().err
 
     def test_the_folder_of_configs(self, tmp_path):
         printed = ran([sys.executable, '-m', 'mmpretrain_lmmreg', 'configs'], tmp_path)
