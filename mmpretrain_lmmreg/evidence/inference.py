@@ -139,12 +139,12 @@ def paired_test(scores: ArrayLike, baseline: ArrayLike, groups: ArrayLike) -> fl
     """Two-sided p-value of equal accuracies, over further runs and further images.
 
     The smallest level at which :func:`interval` leaves out 0; with one run each, which is right
-    for deterministic methods, :func:`sign_flip_test`.
+    for deterministic methods, :func:`sign_flip_test`. 1 for a single group.
     """
     runs = max(len(np.atleast_2d(scores)), len(np.atleast_2d(baseline)))
     difference = mean_difference(scores, baseline)
     known = uncertainty(groups, scores, baseline)
-    if difference == 0:
+    if difference == 0 or len(np.unique(groups)) < 2:
         return 1.0
     if runs == 1 or known.half_width(-1) == 0:
         return sign_flip_test(scores, baseline, groups)

@@ -49,8 +49,10 @@ def test_interval_of_a_difference(rng):
     np.testing.assert_allclose((1 - high, 1 - low), alone, atol=0.01)
 
 
-def test_interval_of_one_group_is_unknown():
+def test_one_group_shows_nothing_about_other_images():
     assert all(map(math.isnan, inference.interval(['v'] * 4, [[1, 0, 1, 1]])))
+    ours = [[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1]]
+    assert inference.paired_test(ours, np.zeros((3, 4)), ['v'] * 4) == 1
 
 
 def test_sign_flips_of_single_images_are_the_exact_sign_test():
