@@ -4,7 +4,7 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from importlib import import_module
 
-from .options import command_parser
+from .options import command_parser, whole
 
 ABOUT = {
     'ucf101': """Make UCF-101's images: one frame of each video of split 1.
@@ -54,7 +54,7 @@ def parser() -> ArgumentParser:
         frame = 'frame to take: middle, first or a fraction below 1 (%(default)s)'
         each.add_argument('--frame', default='middle', help=frame)
         workers = 'videos read at a time (one for each core)'
-        each.add_argument('--workers', type=int, metavar='N', help=workers)
+        each.add_argument('--workers', type=whole(0), metavar='N', help=workers)
     return p
 
 

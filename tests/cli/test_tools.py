@@ -16,7 +16,7 @@ from mmengine.config import Config
 from refused import refused
 from smoke.tiny import write_project
 
-from mmpretrain_lmmreg.cli import launchers, main, upstream
+from mmpretrain_lmmreg.cli import launchers, main, prepare, upstream
 from mmpretrain_lmmreg.cli.run_tool import run_tool
 from mmpretrain_lmmreg.config import method_file
 from mmpretrain_lmmreg.errors import InputError
@@ -120,6 +120,11 @@ class TestMain:
             with pytest.raises(SystemExit, match='2'):
                 main.main()
             assert f"no command '{given}'{told} See" in capsys.readouterr().err
+
+    def test_fewer_workers_than_none_are_refused_by_the_parser(self, capsys):
+        with pytest.raises(SystemExit, match='2'):
+            prepare.parser().parse_args(['era', 'a', 'b', '--workers', '-1'])
+        assert 'at least 0' in capsys.readouterr().err
 
     def test_the_folder_of_configs(self, tmp_path):
         printed = ran([sys.executable, '-m', 'mmpretrain_lmmreg', 'configs'], tmp_path)
