@@ -1,11 +1,13 @@
 """Put descriptions files together, and read kept replies with a newer parser."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..descriptions.lines import RANKS, Record, encode, scan
 from ..descriptions.parse import parse_reply
+from ..descriptions.samples import ONE, PROMPT
 from ..descriptions.store import DescriptionStore, DescriptionWriter, complete
 from ..errors import InputError
 from ..io.files import digest, save_atomic
@@ -90,9 +92,16 @@ def _best_entries(
 
 
 def reparsed(record: Record, expected: int = 10) -> Record:
-    """The record with its reply read anew; one without a reply stays as it is."""
+    """The record with its reply read anew; one without a reply stays as it is.
+
+    Where the prompt is one of ``describe``'s own, it says how many descriptions are expected.
+    """
     if record['status'] == 'error':
         return record
+    if record['prompt'] == ONE:
+        expected = 1
+    elif own := re.fullmatch(PROMPT.format('([0-9]+)'), record['prompt']):
+        expected = int(own[1])
     parsed = parse_reply(record['reply'], expected, record.get('finish') or '')
     return {**record, 'descriptions': parsed.descriptions, 'status': parsed.status}
 

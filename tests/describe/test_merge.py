@@ -7,6 +7,7 @@ from refused import refused
 from mmpretrain_lmmreg.describe.merge import merge, reparse
 from mmpretrain_lmmreg.descriptions import DescriptionStore, DescriptionWriter
 from mmpretrain_lmmreg.descriptions.lines import encode
+from mmpretrain_lmmreg.descriptions.samples import default_prompt
 
 
 def record(image, reply=TEN, status='ok', descriptions=('Old.',), **more):
@@ -87,6 +88,15 @@ def test_reparse_with_another_number_of_descriptions(write):
     path = write('a', record('1', '1. One.\n2. Two.', 'short'))
     assert reparse(path, expected=2) == (1, 0)
     assert DescriptionStore(path).record('1', 'p')['status'] == 'ok'
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_the_own_prompts_say_how_many_are_expected(write, tmp_path, count):
+    reply = ('A dog runs.', '1. One.\n2. Two.')[count - 1]
+    path = write('a', {**record('1', reply), 'prompt': default_prompt(count)})
+    assert reparse(path) == (1, 0)
+    merge([path], tmp_path / 'new', reparse=True)
+    assert [each['status'] for each in DescriptionStore(tmp_path / 'new')] == ['ok']
 
 
 def test_a_lesser_attempt_does_not_displace_the_winner(write):
