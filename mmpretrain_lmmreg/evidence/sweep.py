@@ -263,7 +263,8 @@ def grid_of(method: str, grid: Sequence[str], methods: Sequence[str]) -> list[Op
                 code='evidence.bad_grid',
             )
         if not colon or name == method:
-            axes[setting or key] = [literal(value) for value in dict.fromkeys(values.split(','))]
+            found = map(literal, values.split(','))
+            axes[setting or key] = list({str(value): value for value in found}.values())
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 

@@ -235,7 +235,7 @@ def test_without_selection_every_setting_is_run(configs, trained, tmp_path):
 def test_grids():
     assert grid_of('a', ['k=1,x,1e-3,None'], ['a']) == [{'k': v} for v in (1, 'x', 1e-3, None)]
     assert grid_of('a', ['b:k=1'], ['a', 'b']) == [{}]
-    assert grid_of('a', ['k=1,2,1'], ['a']) == [{'k': 1}, {'k': 2}]
+    assert grid_of('a', ['k=1,0x2,2'], ['a']) == [{'k': 1}, {'k': 2}]
     assert grid_of('b', ['b:k=1'], ['a', 'b']) == [{'k': 1}]
     assert slug({'a.b': 1e-3, 'c': 'x/y'}) == 'a.b=0.001,c=x_y'
     for text in ('k', 'k=', '=1', 'c:k=1'):
