@@ -1,5 +1,6 @@
 """What the command describe does, by its options."""
 
+import shlex
 import sys
 import tempfile
 from argparse import Namespace
@@ -76,8 +77,8 @@ def run(args: Namespace) -> int:
         return job.code
     job.print_end(args.clip, args.check)
     if args.split in ('train', 'all') and not job.code:
-        on = f' --on {args.on}' if args.on else ''
-        _say(f'next          mmpretrain-lmmreg train {args.config}{on}')
+        on = ['--on', args.on] if args.on else []
+        _say(f'next          mmpretrain-lmmreg train {shlex.join([args.config, *on])}')
     return job.code
 
 
@@ -207,7 +208,7 @@ class Job:
         added, worse = reparse(self.out, self.plan.count)
         _say(f'{added} replies are parsed better now')
         if worse:
-            again = f'--reparse --merge {self.out} --out NEW'
+            again = f'--reparse --merge {shlex.quote(str(self.out))} --out NEW'
             _say(f'{worse} are parsed worse and stay; {again} keeps the new lists')
 
     def _print_taken(self, tally: Tally, images: int) -> None:

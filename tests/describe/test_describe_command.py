@@ -82,11 +82,14 @@ def test_shards_and_merge(config, default, tmp_path, server, capsys):
 
 
 def test_reparse_asks_nobody(config, default, capsys):
+    config = config.rename(config.with_name('my config.py'))
     with DescriptionWriter(default) as writer:
         old = {'image': 'train/cat/a 0000.png', 'prompt': 'p', 'reply': '1. One.\n2. Two.'}
         writer.append({**old, 'descriptions': [], 'status': 'empty'})
     call(config, '--reparse')
-    assert '1 replies are parsed better now' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '1 replies are parsed better now' in printed
+    assert printed.splitlines()[-1].endswith(f"mmpretrain-lmmreg train '{config}'")
     assert DescriptionStore(default).get('train/cat/a 0000.png') == ['One.', 'Two.']
 
 
