@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError, require_one_of
 from ..io.files import digest_tensors
-from .configs import has_weights
+from .configs import LOCAL_DIR, has_weights, model_config
 from .model import build_visual, load_visual
 from .svd import TrainedMatrices, matrix_names
 from .visual_tower import split_tower
@@ -72,6 +72,10 @@ class OpenCLIPVisual(BaseBackbone):
         self._check_arguments()
         self.visual: Any = build_visual(model_name, image_size)
         self.tower = split_tower(self.visual, model_name)
+        self._form = {}  # of the tower in a folder, whose configuration may be changed
+        if model_name.startswith(LOCAL_DIR):
+            config = model_config(model_name)
+            self._form = {name: config.get(name) for name in ('vision_cfg', 'quick_gelu')}
         self._projection_names = {
             name
             for name, parameter in self.visual.named_parameters()
@@ -246,6 +250,7 @@ class OpenCLIPVisual(BaseBackbone):
             image_size=self.image_size,
             precision=self.precision,
             weights=self._hashed[1],
+            **self._form,
         )
 
     def start_fingerprint(self) -> str:

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import open_clip
 import pytest
 import torch
@@ -199,6 +202,18 @@ def test_fingerprint_changes_with_what_changes_the_features(vit):
     before = same.trunk_fingerprint()
     same.init_weights()
     assert before != same.trunk_fingerprint() == base.trunk_fingerprint()
+
+
+def test_fingerprint_changes_with_the_configuration_of_a_folder(tiny_clip, tmp_path):
+    folder = shutil.copytree(tiny_clip, tmp_path / 'model')
+    before = build(f'local-dir:{folder}')
+    file = folder / 'open_clip_config.json'
+    config = json.loads(file.read_text())
+    config['model_cfg']['quick_gelu'] = not config['model_cfg'].get('quick_gelu', False)
+    file.write_text(json.dumps(config))
+    after = build(f'local-dir:{folder}')
+    after.visual.load_state_dict(before.visual.state_dict())
+    assert before.trunk_fingerprint() != after.trunk_fingerprint()
 
 
 def test_the_trunk_is_hashed_once(vit, monkeypatch):
