@@ -14,6 +14,7 @@ from PIL import Image
 
 from ..clip.backbone import OpenCLIPVisual
 from ..clip.configs import preprocess_config, require_weights
+from ..clip.hf_text import HF_DIR
 from ..clip.text_tower import TextTower
 from ..datasets.pictures import Images, list_images, to_rgb
 from ..errors import InputError
@@ -81,7 +82,8 @@ def class_means(
 
     Args:
         texts_by_class: Class names and texts about their images; a text may occur several times.
-        model, pretrained: A model's name and its weights, see :func:`extract_features`.
+        model, pretrained: A model's name and its weights, see :func:`extract_features`; or
+            ``'hf-dir:FOLDER'``, which has its own.
         normalize: Scale each embedding to unit length before the mean.
 
     Returns:
@@ -95,7 +97,8 @@ def class_means(
         >>> class_means({'cat': ['A cat.', 'A kitten.'], 'dog': ['A dog.']}, 'lite0-minilm').shape
         (2, 384)
     """
-    require_weights(model, pretrained)
+    if not model.startswith(HF_DIR):
+        require_weights(model, pretrained)
     texts, counts = count_texts(texts_by_class.values())
     tower = TextTower(model, pretrained, get_device())
     return embed_class_means(texts, counts, tower, normalize, tuple(texts_by_class)).cpu().numpy()

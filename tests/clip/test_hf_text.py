@@ -19,6 +19,7 @@ from mmpretrain_lmmreg.clip.adapter import ResidualBlock
 from mmpretrain_lmmreg.clip.hf_text import load_hf_text
 from mmpretrain_lmmreg.clip.text_tower import TextTower
 from mmpretrain_lmmreg.errors import InputError
+from mmpretrain_lmmreg.features import class_means
 
 TEXTS = ['diving', 'a man climbs a steep rock above the sea', 'two dogs', '']
 INSTRUCTION, ENDING = 'Describe the picture: ', ' </s>'
@@ -235,5 +236,7 @@ def test_class_means_and_the_check_of_d(folder, tiny_config):
     torch.manual_seed(2)
     found = means(nn.Linear(WIDTH, 24))
     assert found.shape == (3, 24) and found.any(1).all()
+    model = tiny_config.default_hooks.class_means.model_name
+    assert class_means({'a': ['diving']}, model).shape == (1, 24)
     with pytest.raises(InputError, match='the text tower gives D=12, the image embeddings .* D=24'):
         means(nn.Linear(WIDTH, D))
