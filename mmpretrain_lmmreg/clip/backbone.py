@@ -70,7 +70,7 @@ class OpenCLIPVisual(BaseBackbone):
         self.trainable, self.precision, self.image_size = trainable, precision, image_size
         self.output = output
         self._check_arguments()
-        self.visual: Any = build_visual(model_name, image_size)
+        self.visual: Any = build_visual(model_name, image_size, pretrained)
         self.tower = split_tower(self.visual, model_name)
         self._form = {}  # of the tower in a folder, whose configuration may be changed
         if model_name.startswith(LOCAL_DIR):

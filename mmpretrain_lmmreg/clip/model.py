@@ -59,9 +59,14 @@ def build_open_clip(
     return _finish(_build(model_name, None, image_size, context), model_name, image_size)
 
 
-def build_visual(model_name: str, image_size: int | None = None) -> nn.Module:
-    """Return the image tower alone, random weights; no file of the text tower is needed."""
-    holder = _finish(_build(model_name, 'visual', image_size), model_name, image_size)
+def build_visual(
+    model_name: str, image_size: int | None = None, pretrained: str | None = None
+) -> nn.Module:
+    """Return the image tower alone, random weights; no file of the text tower is needed.
+
+    ``pretrained`` are the weights that it is for, whose preprocessing is noted.
+    """
+    holder = _finish(_build(model_name, 'visual', image_size), model_name, image_size, pretrained)
     return holder.get_submodule('visual')
 
 

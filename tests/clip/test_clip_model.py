@@ -9,7 +9,7 @@ import torch
 from refused import refused
 from safetensors.torch import save_file
 
-from mmpretrain_lmmreg.clip import configs
+from mmpretrain_lmmreg.clip import OpenCLIPVisual, configs
 from mmpretrain_lmmreg.clip import model as clip_model
 from mmpretrain_lmmreg.clip import weights as clip_weights
 
@@ -261,3 +261,5 @@ def test_tag_is_loaded_with_its_preprocessing(weights, monkeypatch):
     visual = clip_model.load_visual('small', 'mine')
     assert same_state(visual, model.visual)
     assert visual.preprocess_cfg['mean'] == (0.5, 0.5, 0.5)
+    backbone = OpenCLIPVisual('small', 'mine')
+    assert backbone.visual.preprocess_cfg == visual.preprocess_cfg
