@@ -22,7 +22,7 @@ def check_whole(path: str | Path) -> None:
     """
     with open(path, 'rb') as file:
         start = file.read(4)
-    problem = '' if start else 'it is empty'
+    problem = '' if start[:1] == b'\x80' else 'it does not begin as a file of torch does'
     if start == b'PK\x03\x04':
         try:
             with zipfile.ZipFile(path) as archive:
