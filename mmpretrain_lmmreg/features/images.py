@@ -68,7 +68,7 @@ def drawn_by(name: str) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         random.seed(number)
         np.random.seed(number)
-        torch.manual_seed(number)
+        torch.default_generator.manual_seed(number)  # those of GPUs go on
         try:
             yield
         finally:
@@ -88,6 +88,7 @@ def collate(
 
 def first_images(dataset: Any, count: int) -> list[Tensor]:
     """The first ``count`` images of a data set that can be read, each (3, H, W)."""
-    images = ImagesOf(dataset, [os.path.abspath(i['img_path']) for i in iter_infos(dataset)])
+    paths = [os.path.abspath(info['img_path']) for info in iter_infos(dataset)]
+    images = ImagesOf(dataset, paths, 'first')  # a run that asks for none draws the same numbers
     samples = map(images.__getitem__, range(len(images)))
     return list(islice((image for _, image, _ in samples if isinstance(image, Tensor)), count))

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from features.running import train
 from mmengine.runner import Runner
-from mmpretrain.registry import MODELS
+from mmpretrain.registry import MODELS, TRANSFORMS
 
 from mmpretrain_lmmreg.clip.backbone import OLD_BUFFERS, OpenCLIPVisual
 from mmpretrain_lmmreg.features import precision
@@ -114,7 +115,11 @@ def test_only_the_first_process_decides(auto, monkeypatch):
 
 def test_unreadable_images_are_left_out(auto, tmp_path):
     dataset = Runner.build_dataloader(auto.train_dataloader).dataset
+    dataset.pipeline.transforms.insert(-1, TRANSFORMS.build(dict(type='RandomFlip', prob=0.5)))
+    drawn = np.random.get_state()[2]
     assert len(first_images(dataset, 64)) == 24
+    assert np.random.get_state()[2] == drawn
+    del dataset.pipeline.transforms[-2]
     original, nowhere = dataset.get_data_info, dict(img_path=str(tmp_path / 'nowhere.png'))
     dataset.get_data_info = lambda index: original(index) | ({} if index else nowhere)
     assert len(first_images(dataset, 64)) == 23
