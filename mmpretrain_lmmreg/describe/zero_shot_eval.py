@@ -96,10 +96,11 @@ def text_tower(config: Config, clip: str | None) -> TextTower:
     """
     if clip:
         return TextTower(*_named(clip))
-    hooks, model = config.get('default_hooks') or {}, config.get('model') or {}
-    for part in (hooks.get('class_means'), model.get('backbone')):
+    hook = (config.get('default_hooks') or {}).get('class_means') or {}
+    for part in (hook, (config.get('model') or {}).get('backbone')):
         if part and part.get('model_name'):
-            return TextTower(part['model_name'], part.get('pretrained'))
+            context = hook.get('text_context')
+            return TextTower(part['model_name'], part.get('pretrained'), text_context=context)
     raise InputError(
         f'{config.filename} names no CLIP model: give one by --clip MODEL,WEIGHTS',
         code='describe.no_clip',

@@ -9,7 +9,7 @@ from refused import refused
 
 from mmpretrain_lmmreg.describe.check import check
 from mmpretrain_lmmreg.describe.tasks import ConfigImages
-from mmpretrain_lmmreg.describe.zero_shot_eval import image_embeddings
+from mmpretrain_lmmreg.describe.zero_shot_eval import image_embeddings, text_tower
 from mmpretrain_lmmreg.descriptions import DescriptionWriter
 from mmpretrain_lmmreg.features.extract import extract_features
 
@@ -72,6 +72,11 @@ def test_the_configs_own_model_embeds_through_the_feature_table(tiny_config, mon
     torch.testing.assert_close(torch.from_numpy(extract_features(model, paths(tasks))), first)
     monkeypatch.setattr('mmpretrain_lmmreg.features.trunk.compute', None)  # nothing is made again
     assert torch.equal(image_embeddings(tiny_config, 'test', tasks), first)
+
+
+def test_the_text_tower_is_stretched_as_in_training(tiny_config):
+    tiny_config.default_hooks.class_means.text_context = 248
+    assert text_tower(tiny_config, None).tokenizer(['a']).shape == (1, 248)
 
 
 def paths(tasks) -> list[str]:
