@@ -49,7 +49,7 @@ class WholeInputs(HeadInputs):
         if new:
             rows.update(zip(new, embed(new, self.text_tower), strict=True))
         stacked = torch.stack([rows[text] for text in texts]) if texts else torch.zeros(0, 1)
-        names = self.dataset.metainfo.get('classes')
+        names = self.shifted(self.dataset.metainfo.get('classes') or ())
         return class_means(*sums_by_class(stacked, counts, normalize), names)
 
 
@@ -83,8 +83,7 @@ class SubsetInputs(WholeInputs):
         """(n, D_trunk)."""
         return self.whole.trunk[self.chosen]
 
-    @cached_property
-    def descriptions(self) -> tuple[list[str], list[Counter]]:
-        """Unique descriptions of the images, and how often each occurs in each class."""
+    def collect(self) -> tuple[list[str], list[Counter]]:
+        """The descriptions of the images as they are, and whose they are."""
         dataset = self.dataset.get_subset(self.chosen.tolist())
         return collect_descriptions(dataset, self.model.head.num_classes)

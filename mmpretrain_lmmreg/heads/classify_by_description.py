@@ -53,7 +53,8 @@ class ClassifyByDescriptionHead(ZeroShotHead):
     def texts_of(self, inputs: HeadInputs) -> tuple[list[str], list[Counter]]:
         """Unique descriptors, and how often each is one of each class."""
         if self.sentences:
-            return descriptors_in(self.sentences, inputs.classes)
+            texts, counts = descriptors_in(self.sentences, inputs.classes)
+            return texts, inputs.shifted(counts)
         return count_texts(sentences_of(inputs, None))
 
     def take_text_means(self, means: Tensor) -> None:

@@ -161,8 +161,19 @@ class HeadInputs:
     @cached_property
     def descriptions(self) -> tuple[list[str], list[Counter]]:
         """Unique descriptions of the images, and how often each occurs in each class."""
-        found = collect_descriptions(self.dataset, self.model.head.num_classes)
-        return without_names(*found, self.classes) if self.cut_names else found
+        texts, counts = self.collect()
+        if self.cut_names:
+            texts, counts = without_names(texts, counts, self.classes)
+        return texts, self.shifted(counts)
+
+    def collect(self) -> tuple[list[str], list[Counter]]:
+        """The descriptions as they are, and whose they are."""
+        return collect_descriptions(self.dataset, self.model.head.num_classes)
+
+    def shifted(self, of_classes: Sequence[Any]) -> list[Any]:
+        """What each class has; with ``shuffled`` what the next one has."""
+        first = int(self.shuffled)
+        return [*of_classes[first:], *of_classes[:first]]
 
     @cached_property
     def text_tower(self) -> TextTower:
@@ -185,24 +196,26 @@ class HeadInputs:
 
     def text_means(self, texts: list[str], counts: list[Counter], normalize: bool) -> Tensor:
         """Mean embedding of each class's texts, (N_c, D), see :func:`embed_class_means`."""
-        names = self.dataset.metainfo.get('classes')
+        names = self.shifted(self.dataset.metainfo.get('classes') or ())
         return embed_class_means(texts, counts, self.text_tower, normalize, names)
 
     def name_texts(self, templates: Sequence[str] | None = None) -> tuple[list[str], list[Counter]]:
         """Unique prompts with the class names, and which are each class's."""
-        return count_texts(class_prompts(self.classes, templates or self.templates))
+        texts, counts = count_texts(class_prompts(self.classes, templates or self.templates))
+        return texts, self.shifted(counts)
 
     @cached_property
     def class_means(self) -> Tensor:
         """Eq. 1, or what the hook's settings say instead, (N_c, D)."""
         if self.source == 'images':
             classes, names = self.model.head.num_classes, self.dataset.metainfo.get('classes')
-            means = means_by_label(*self.image_embeddings, classes, names).cpu()
+            own = means_by_label(*self.image_embeddings, classes, names).cpu()
+            means = torch.stack(self.shifted(own))
         else:
             means = self.text_means(*self._texts_of_means(), self.model.head.normalize)
         if self.match_gap:
             means = means - means.mean(0) + self.image_embeddings[0].mean(0).cpu()
-        return means.roll(-1, 0) if self.shuffled else means
+        return means
 
     def _texts_of_means(self) -> tuple[list[str], list[Counter]]:
         if self.source == 'descriptions' or (self.source == 'auto' and self.descriptions[0]):
@@ -216,4 +229,4 @@ class HeadInputs:
             'current',
             level=logging.INFO,
         )
-        return count_texts(prompts)
+        return count_texts(self.shifted(prompts))

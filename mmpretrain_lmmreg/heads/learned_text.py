@@ -104,7 +104,8 @@ def sentences_of(inputs: HeadInputs, file: str | None) -> list[list[str]]:
         MissingInputError, InputError: what :func:`read_sentences` raises; a class without any.
     """
     if file:
-        return read_sentences(file, inputs.classes)
+        return inputs.shifted(read_sentences(file, inputs.classes))
     texts, counts = inputs.descriptions
     sentences = [[texts[i] for i in counter.elements()] for counter in counts]
-    return require_each(sentences, inputs.classes, 'the descriptions of the training images')
+    names = inputs.shifted(inputs.classes)
+    return require_each(sentences, names, 'the descriptions of the training images')

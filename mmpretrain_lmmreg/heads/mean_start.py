@@ -83,8 +83,7 @@ class MeanStartHead(ClassMeanRegHead):
 
     def _text_means(self, inputs: HeadInputs, source: str) -> Tensor:
         texts = inputs.descriptions if source == 'descriptions' else inputs.name_texts()
-        means = inputs.text_means(*texts, normalize=True)
-        return means.roll(-1, 0) if inputs.shuffled else means
+        return inputs.text_means(*texts, normalize=True)
 
     def fit(self, x: Tensor, labels: Tensor, groups: Tensor, texts: dict[str, Tensor]) -> None:
         """Set the classifier to its start.

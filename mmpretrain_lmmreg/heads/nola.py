@@ -100,7 +100,7 @@ class NoLAHead(ZeroShotHead):
         if self.sentences:
             own = read_sentences(self.sentences, inputs.classes)
             texts = [a + b for a, b in zip(own, texts, strict=True)]
-        return count_texts(texts)
+        return count_texts(inputs.shifted(texts))
 
     def label(self, inputs: HeadInputs) -> Tensor:
         """Pseudo-labels of all images, (N,), from the prototypes and the labelling tower."""

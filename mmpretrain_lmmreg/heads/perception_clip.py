@@ -67,7 +67,7 @@ class PerceptionCLIPHead(ZeroShotHead):
         template, *_ = self.templates or inputs.templates
         stem = template.rstrip('.')
         templates = [f'{stem}{context}.' for context in self.contexts]
-        names = [*inputs.classes, *[self.object_name][: int(self.class_free)]]
+        names = [*inputs.shifted(inputs.classes), *[self.object_name][: int(self.class_free)]]
         self.take_texts(
             torch.stack(embed_lists(class_prompts(names, templates), inputs.text_tower))
         )

@@ -69,8 +69,7 @@ class ZeroShotHead(SetUpHead, ClsHead):
             return
         # eq. 1 averages embeddings as they are
         normalize = self.texts == 'class_names' and self.unit_prompts
-        means = inputs.text_means(*self.texts_of(inputs), normalize)
-        self.take_text_means(means.roll(-1, 0) if inputs.shuffled else means)
+        self.take_text_means(inputs.text_means(*self.texts_of(inputs), normalize))
         if self.fits_images:
             self.fit(*inputs.image_embeddings)
 

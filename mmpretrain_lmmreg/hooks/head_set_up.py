@@ -37,8 +37,8 @@ class ClassMeanHook(Hook):
             ``'images'``, the training images' own embeddings.
         templates: Prompts with the class names, each with one ``{}``; by default the config's
             ``templates``, else CLIP's general one.
-        shuffled: A control: give each class the mean of the next one, also to heads that classify
-            by means of texts or start from them.
+        shuffled: A control: give each class the texts of the next one, or the mean of its images
+            with ``source='images'``. Learned prompts keep their class names.
         cut_names: A control: cut each class's name out of its descriptions, see
             :func:`without_names`.
         match_gap: Move all means by the same vector, so that they lie around the training

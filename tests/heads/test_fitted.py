@@ -194,10 +194,25 @@ def test_settings_that_no_run_could_use(type_, kwargs, code):
         build(type_, **kwargs)
 
 
-@pytest.mark.parametrize('method', ['zero_shot_descriptions', 'clap'])
+@pytest.mark.parametrize(
+    'method',
+    ['zero_shot_descriptions', 'clap', 'classify_by_description', 'clip_a_self', 'perception_clip'],
+)
 def test_shuffled_texts_are_those_of_the_next_class(method, config_of, train):
+    options = {'model.head.ratio': 0.0} if method == 'clip_a_self' else {}
     own, shuffled = (
-        train(config_of(method, **{'default_hooks.class_means.shuffled': value})).model.head
+        train(config_of(method, **{'default_hooks.class_means.shuffled': value, **options}))
         for value in (False, True)
     )
-    torch.testing.assert_close(shuffled.text_weights, own.text_weights.roll(-1, 0))
+    expected = own.model.head.text_weights.roll(-1, 0)
+    torch.testing.assert_close(shuffled.model.head.text_weights, expected)
+
+
+def test_shuffled_texts_are_samples_of_the_class_before_theirs(config_of, train):
+    own, shuffled = (
+        train(config_of('cross_modal', **{'default_hooks.class_means.shuffled': value})).model.head
+        for value in (False, True)
+    )
+    (texts, labels), (same, others) = own.samples, shuffled.samples
+    order, other_order = labels.argsort(), ((others + 1) % 3).argsort()
+    torch.testing.assert_close(texts[order], same[other_order])
