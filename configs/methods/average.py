@@ -3,7 +3,9 @@
     python tools/train.py configs/methods/average.py --on configs/lmmreg_bar.py
 
 This project's own: see AverageHead. `mmpretrain-lmmreg fit` finds members and weights by
-cross-validation; here three methods count alike. A member's keys are those of a method's config.
+cross-validation; here three methods count alike. A member's keys are those of a method's config;
+clip_svd, nola and methods that draw at each step (cross_modal, m2_mix, rafa, clip_a_self) cannot be
+members.
 """
 
 _base_ = 'linear_probe.py'

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from ..deploy.head_form import trunk_form
+from ..errors import InputError
+from ..heads.base import SetUpHead
 from ..runner import as_long_as_the_run
 from .inputs import SubsetInputs, WholeInputs
 
@@ -41,7 +43,8 @@ def train_subsets(
         Each trained classifier as tensors of :func:`head_logits` that take trunk features.
 
     Raises:
-        InputError: what the method raises; a classifier that has no such form.
+        InputError: what the method raises; a classifier that has no such form; a method that
+            cannot be trained so.
     """
     model, backbone = inputs.model, inputs.model.backbone
     trainable = [p.requires_grad for p in backbone.parameters()]
@@ -59,9 +62,16 @@ def _trained_forms(
     cfg: Config, inputs: WholeInputs, subsets: Sequence[Tensor], seed: int
 ) -> list[dict[str, Tensor]]:
     model, backbone = inputs.model, inputs.model.backbone
+    trainable = cfg.model.backbone.get('trainable', 'proj')
+    if trainable not in ('proj', 'none'):
+        raise InputError(
+            f"trainable='{trainable}' does not work on kept trunk features of several subsets: "
+            "choose 'proj' or 'none'",
+            code='config.wrong_setting',
+        )
     backbone.requires_grad_(False)
     backbone.output = cfg.model.backbone.get('output', 'embedding')
-    if cfg.model.backbone.get('trainable', 'proj') == 'proj':
+    if trainable == 'proj':
         for parameter in backbone.tower.projection():
             parameter.requires_grad = True
     heads = [_set_up_head(cfg, inputs, subset, seed) for subset in subsets]
@@ -73,6 +83,9 @@ def _trained_forms(
             x = x.to(inputs.trunk)
             return functional_call(backbone, state, (x,))[0].cpu()
 
+        if isinstance(head, SetUpHead):
+            with torch.no_grad():
+                head.eval().after_epoch(())  # what it is tested by
         on_trunk = backbone.output == 'trunk'
         dims = (backbone.trunk_dim, backbone.embed_dim)
         forms.append(trunk_form(head, None if on_trunk else project, dims))
@@ -83,6 +96,12 @@ def _set_up_head(cfg: Config, inputs: WholeInputs, train: Tensor, seed: int) -> 
     torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         head = MODELS.build(cfg.model.head)
+    if isinstance(head, SetUpHead) and ('steps' in head.state_dict() or not head.reads_labels):
+        raise InputError(
+            f'{type(head).__name__} cannot be averaged: it draws anew at each step, or labels the '
+            'images by itself; leave it out of model.head.members',
+            code='config.wrong_setting',
+        )
     head.init_weights()
     inputs.model.head = head.to(inputs.trunk.device)
     with torch.no_grad():

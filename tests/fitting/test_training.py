@@ -6,6 +6,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 from mmpretrain.registry import DATASETS, MODELS
+from refused import refused
 from torch.utils.data import DataLoader
 
 from mmpretrain_lmmreg.config import config_folder
@@ -23,6 +24,7 @@ CASES = [
     Candidate('gda', 'gda', {'model.head.alpha': 10.0}),
     Candidate('logreg', 'logreg'),
     Candidate('logreg_trunk', 'logreg_trunk'),
+    Candidate('labo', 'labo', STEPS),
     Candidate('tip_adapter_f', 'tip_adapter_f'),
     Candidate('clap', 'clap'),
     Candidate('wise_ft', 'wise_ft'),
@@ -62,7 +64,7 @@ def test_a_subset_is_trained_as_a_run_trains_it(candidate, tmp_path, drawn):
     torch.testing.assert_close(scores[0], expected, atol=2e-3, rtol=2e-3)
 
 
-@pytest.mark.parametrize('candidate', CASES[3:], ids=lambda c: c.name)
+@pytest.mark.parametrize('candidate', CASES[4:], ids=lambda c: c.name)
 def test_subsets_of_other_labels_are_trained_together_as_alone(candidate, drawn):
     cfg = config_of(candidate, DEMO)
     cfg.train_dataloader.dataset.shots = 4
@@ -74,6 +76,14 @@ def test_subsets_of_other_labels_are_trained_together_as_alone(candidate, drawn)
         (alone,) = train_subsets(cfg, inputs, [subset])
         scores, expected = (head_logits(inputs.trunk, each) for each in (form, alone))
         torch.testing.assert_close(scores, expected, atol=2e-3, rtol=2e-3)
+
+
+def test_what_cannot_be_trained_on_subsets_is_refused(drawn):
+    for method in ('clip_svd', 'm2_mix', 'nola'):
+        cfg = config_of(Candidate(method, method), DEMO)
+        inputs = _inputs(cfg)
+        with refused('config.wrong_setting'):
+            train_subsets(cfg, inputs, [torch.arange(len(inputs.labels))])
 
 
 def test_each_fold_has_a_model_of_its_own_images(drawn):
