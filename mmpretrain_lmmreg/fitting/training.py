@@ -84,8 +84,7 @@ def _trained_forms(
             return functional_call(backbone, state, (x,))[0].cpu()
 
         if isinstance(head, SetUpHead):
-            with torch.no_grad():
-                head.eval().after_epoch(())  # what it is tested by
+            head.after_epoch(())  # which keeps what it is tested by
         on_trunk = backbone.output == 'trunk'
         dims = (backbone.trunk_dim, backbone.embed_dim)
         forms.append(trunk_form(head, None if on_trunk else project, dims))

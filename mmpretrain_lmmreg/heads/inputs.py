@@ -210,7 +210,7 @@ class HeadInputs:
         if self.source == 'images':
             classes, names = self.model.head.num_classes, self.dataset.metainfo.get('classes')
             own = means_by_label(*self.image_embeddings, classes, names).cpu()
-            means = torch.stack(self.shifted(own))
+            means = torch.stack(self.shifted(list(own)))
         else:
             means = self.text_means(*self._texts_of_means(), self.model.head.normalize)
         if self.match_gap:
