@@ -13,6 +13,8 @@ from ..errors import require_range
 from ..text.class_means import class_counts
 from .zero_shot import ZeroShotHead
 
+ROUNDING = 1e-12  # squared distance of unit embeddings that says nothing
+
 
 @MODELS.register_module()
 class GDAHead(ZeroShotHead):
@@ -72,6 +74,7 @@ def gaussian_classifier(x: Tensor, labels: Tensor, num_classes: int) -> tuple[Te
     centre, members = x.mean(0), [x[labels == c] for c in range(num_classes)]
     means = torch.stack([each.mean(0) if len(each) else centre for each in members])
     covariance = torch.cov((x - means[labels]).T, correction=min(1, len(x) - 1))
+    covariance = covariance * (covariance.trace() > ROUNDING)  # of one image a class, repeated
     size = torch.eye(x.shape[1]).to(x) * covariance.trace()
     scatter = (len(x) - 1) * covariance + size
     precision = x.shape[1] * torch.linalg.pinv(scatter, hermitian=True)
