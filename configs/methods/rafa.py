@@ -6,7 +6,8 @@ If this does as well as LMM-Reg., the targets need to say nothing at all. Origin
 2025): CLIP's towers are trained on for an epoch on pairs of COCO, images and texts towards the same
 draw of N(0, 1), beside a distillation of the pretrained similarities, half of which is the pairs
 themselves; both with weight 1, by AdamW at 1e-6 in batches of 512. Ours: such targets in place of
-the class means, with the same alpha and reduction; no distillation, as class labels are learned.
+the class means, with alpha=0.01 and the data's reduction; no distillation, as class labels are
+learned.
 """
 
 _base_ = 'finetune.py'

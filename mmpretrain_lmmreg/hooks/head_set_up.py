@@ -40,7 +40,8 @@ class ClassMeanHook(Hook):
         shuffled: A control: give each class the texts of the next one, or the mean of its images
             with ``source='images'``. Learned prompts keep their class names.
         cut_names: A control: cut each class's name out of its descriptions, see
-            :func:`without_names`.
+            :func:`without_names`. What is read image by image keeps them: captions of CapS-Adapter,
+            texts of ImageTextHead and DescribeOnDemandHead.
         match_gap: Move all means by the same vector, so that they lie around the training
             images' mean embedding instead of the texts' (the modality gap of Liang et al.,
             "Mind the Gap", 2022).
