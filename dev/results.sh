@@ -7,7 +7,7 @@
 # REGIMES='demo-16 full' and SEEDS='20 21' run a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=work_dirs/results rate=optim_wrapper.optimizer.lr
+out=work_dirs/results rate=optim_wrapper.optimizer.lr rates=1e-4,3e-4,1e-3,3e-3
 train=train_dataloader.dataset val=val_dataloader.dataset test=test_dataloader.dataset
 
 # 600 steps also with few images; validation and a checkpoint after the last epoch only
@@ -51,10 +51,10 @@ for part; do
             question-*)
                 grid=()
                 for method in lmmreg "${controls[@]}"; do
-                    grid+=("$method:$rate=1e-4,1e-3" "$method:model.head.alpha=0.001,0.01")
+                    grid+=("$method:$rate=$rates" "$method:model.head.alpha=0.001,0.01")
                 done
                 sweep "$regime-question" "$five" "$data" --methods finetune "${controls[@]}" \
-                    --select val --grid finetune:$rate=1e-4,3e-4,1e-3,3e-3 "${grid[@]}" \
+                    --select val --grid finetune:$rate=$rates "${grid[@]}" \
                     --seeded "$seeded" "${common[@]}" "${options[@]}" ;;
             main-*)
                 methods=("${main[@]}")
