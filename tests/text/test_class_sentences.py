@@ -14,7 +14,12 @@ from mmpretrain_lmmreg.heads.learned_text import sentences_of
 from mmpretrain_lmmreg.text.class_sentences import without_names
 from mmpretrain_lmmreg.text.embedding import embed_lists
 
-INPUTS = SimpleNamespace(classes=('HandstandPushups', 'YoYo'))
+
+def _inputs(classes: tuple[str, ...]) -> SimpleNamespace:
+    return SimpleNamespace(classes=classes, shifted=list)
+
+
+INPUTS = _inputs(('HandstandPushups', 'YoYo'))
 
 
 @pytest.fixture
@@ -32,14 +37,14 @@ def test_of_a_file_whatever_the_spelling(file):
 def test_of_ucf101(shared):
     from mmpretrain_lmmreg.datasets.ucf101 import UCF101_CLASSES
 
-    inputs = SimpleNamespace(classes=UCF101_CLASSES)
+    inputs = _inputs(UCF101_CLASSES)
     sentences = sentences_of(inputs, str(shared / 'data' / 'ucf101' / 'class_sentences.json'))
     assert len(sentences) == 101 and {len(own) for own in sentences} == {20}
     assert sentences[0][0] == 'The person is using an eyeliner to define their eyes.'
 
 
 def test_a_class_that_is_not_in_the_file(file):
-    inputs = SimpleNamespace(classes=('YoYo', 'Rafting', 'Rowing'))
+    inputs = _inputs(('YoYo', 'Rafting', 'Rowing'))
     with refused('text.class_without_sentences'):
         sentences_of(inputs, str(file))
 
@@ -47,9 +52,9 @@ def test_a_class_that_is_not_in_the_file(file):
 def test_names_that_differ_in_punctuation_alone(tmp_path):
     path = tmp_path / 'x.json'
     path.write_text(json.dumps({'C#': ['a hash'], 'C++': ['two plus signs']}))
-    assert sentences_of(SimpleNamespace(classes=('C++', 'C#')), str(path))[0] == ['two plus signs']
+    assert sentences_of(_inputs(('C++', 'C#')), str(path))[0] == ['two plus signs']
     with refused('text.same_letters'):
-        sentences_of(SimpleNamespace(classes=('C#', 'C')), str(path))
+        sentences_of(_inputs(('C#', 'C')), str(path))
 
 
 @pytest.mark.parametrize('content', ['[1]', '{"a": "b"}', '{"a": [1]}', '{'])
