@@ -7,7 +7,7 @@
 # REGIMES='demo-16 full' and SEEDS='20 21' run a part.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=work_dirs/results rate=optim_wrapper.optimizer.lr rates=1e-4,3e-4,1e-3,3e-3
+out=work_dirs/results rate=optim_wrapper.optimizer.lr
 train=train_dataloader.dataset val=val_dataloader.dataset test=test_dataloader.dataset
 
 # 600 steps also with few images; validation and a checkpoint after the last epoch only
@@ -49,12 +49,13 @@ for part; do
         case $part-$regime in
             question-rsscn7* | question-bar*) ;; # no descriptions; a part of full
             question-*)
-                grid=()
+                # eight settings each: of the learning rate, or of it and alpha
+                grid=(finetune:$rate=1e-4,2e-4,3e-4,6e-4,1e-3,2e-3,3e-3,6e-3)
                 for method in lmmreg "${controls[@]}"; do
-                    grid+=("$method:$rate=$rates" "$method:model.head.alpha=0.001,0.01")
+                    grid+=("$method:$rate=1e-4,3e-4,1e-3,3e-3" "$method:model.head.alpha=0.001,0.01")
                 done
                 sweep "$regime-question" "$five" "$data" --methods finetune "${controls[@]}" \
-                    --select val --grid finetune:$rate=$rates "${grid[@]}" \
+                    --select val --grid "${grid[@]}" \
                     --seeded "$seeded" "${common[@]}" "${options[@]}" ;;
             main-*)
                 methods=("${main[@]}")
