@@ -244,19 +244,9 @@ def load(folder: str | Path) -> Classifier:
     exported, table = folder / EXPORTED, folder / 'leaderboard.csv'
     trained = _trained_in(folder)
     for place in (folder, exported):
-        settings = place / 'classifier.json'
-        if settings.is_file():
-            if (
-                trained is not None
-                and trained[1].parent == folder  # a fit's run lies below, and its export stays
-                and trained[1].is_file()
-                and trained[1].stat().st_mtime > settings.stat().st_mtime
-            ):
-                raise InputError(
-                    f'{exported} is older than the checkpoint {trained[1].name}: remove it, and it '
-                    f'is made anew, or load {exported} itself',
-                    code='deploy.outdated',
-                )
+        if (place / 'classifier.json').is_file():
+            if trained and trained[1].parent == folder:  # a fit's run lies below, its export stays
+                _check_newer(place, trained[1])
             return Classifier(place, table if table.is_file() else None, trained)
     if trained is None:
         raise MissingInputError(
@@ -271,6 +261,16 @@ def load(folder: str | Path) -> Classifier:
     with new_folder(exported) as made:
         export(load_classifier(*map(str, trained)), made)
     return Classifier(exported, trained=trained)
+
+
+def _check_newer(exported: Path, checkpoint: Path) -> None:
+    exports = (exported / 'classifier.json').stat().st_mtime
+    if checkpoint.is_file() and checkpoint.stat().st_mtime > exports:
+        raise InputError(
+            f'{exported} is older than the checkpoint {checkpoint.name}: remove it, and it is made '
+            f'anew, or load {exported} itself',
+            code='deploy.outdated',
+        )
 
 
 def _trained_in(folder: Path) -> tuple[Path, Path] | None:

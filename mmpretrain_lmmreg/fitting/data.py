@@ -106,8 +106,8 @@ def find_images(
         left_out |= {f'{test}/{path}': why for path, why in other.unreadable.items()}
         divided = f'--test {test}'
         # by label, else by the name that a label was given
-        labels = find_classes(common['data_root'], common['ann_file'])
-        number = {name: i for names in (classes, labels) for i, name in enumerate(names)}
+        labels = find_classes(common['data_root'], common['ann_file']) if names else classes
+        number = {name: i for each in (classes, labels) for i, name in enumerate(each)}
         held = _relabelled(_samples(other, group_by), other.metainfo['classes'], number, test)
     else:
         try:

@@ -6,9 +6,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ..heads.inputs import HeadInputs
+from ..heads.inputs import HeadInputs, Samples
 from ..text.class_means import class_means, sums_by_class
-from ..text.class_sentences import collect_descriptions
 from ..text.embedding import embed
 
 # what is made anew for each head and each subset
@@ -28,8 +27,7 @@ class WholeInputs(HeadInputs):
     @cached_property
     def labels(self) -> Tensor:
         """(N,), on the model's device as is :attr:`trunk`."""
-        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        labels = [info['gt_label'] for info in infos]
+        labels = [info['gt_label'] for info in self.infos]
         return torch.tensor(labels, device=next(self.model.parameters()).device)
 
     @cached_property
@@ -60,6 +58,7 @@ class SubsetInputs(WholeInputs):
         vars(self).update({k: v for k, v in vars(whole).items() if k not in OF_THE_HEAD})
         self.whole, self.chosen = whole, chosen
         self.text_rows = whole.text_rows
+        self.datasets = [Samples(whole.dataset, chosen.tolist())]
 
     @cached_property
     def image_embeddings(self) -> tuple[Tensor, Tensor]:
@@ -82,8 +81,3 @@ class SubsetInputs(WholeInputs):
     def trunk_features(self, tower=None) -> Tensor:
         """(n, D_trunk)."""
         return self.whole.trunk[self.chosen]
-
-    def collect(self) -> tuple[list[str], list[Counter]]:
-        """The descriptions of the images as they are, and whose they are."""
-        dataset = self.dataset.get_subset(self.chosen.tolist())
-        return collect_descriptions(dataset, self.model.head.num_classes)

@@ -33,7 +33,7 @@ from ..text.prompts import class_prompts, count_texts
 SOURCES = ('descriptions', 'class_names', 'auto', 'images')
 
 
-class _Samples(Subset):
+class Samples(Subset):
     """Some samples of a data set, by their infos."""
 
     dataset: Any
@@ -155,20 +155,16 @@ class HeadInputs:
         for made_of_all in ('class_means', 'descriptions'):
             vars(part).pop(made_of_all, None)
         vars(part).update(groups=self.groups[chosen], embeddings=rows[0], image_embeddings=rows)
-        part.datasets = [_Samples(self.dataset, chosen.nonzero()[:, 0].tolist())]
+        part.datasets = [Samples(self.dataset, chosen.nonzero()[:, 0].tolist())]
         return part
 
     @cached_property
     def descriptions(self) -> tuple[list[str], list[Counter]]:
         """Unique descriptions of the images, and how often each occurs in each class."""
-        texts, counts = self.collect()
+        texts, counts = collect_descriptions(self.dataset, self.model.head.num_classes)
         if self.cut_names:
             texts, counts = without_names(texts, counts, self.classes)
         return texts, self.shifted(counts)
-
-    def collect(self) -> tuple[list[str], list[Counter]]:
-        """The descriptions as they are, and whose they are."""
-        return collect_descriptions(self.dataset, self.model.head.num_classes)
 
     def shifted(self, of_classes: Sequence[Any]) -> list[Any]:
         """What each class has; with ``shuffled`` what the next one has."""

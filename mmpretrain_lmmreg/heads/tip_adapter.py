@@ -59,7 +59,8 @@ class TipAdapterHead(ZeroShotHead):
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (B, N_c) of unit embeddings (B, D)."""
-        values = torch.eye(self.num_classes).to(x)[self.key_labels]  # one_hot knows no vmap
+        numbers = torch.arange(self.num_classes, device=x.device)
+        values = (self.key_labels[:, None] == numbers).to(x)  # one_hot knows no vmap
         cache = (self.beta * (x @ self.keys.T - 1)).exp() @ values
         return super().logits(x) + self.alpha * cache
 
