@@ -29,8 +29,10 @@ EVIDENCE = [
 ]
 ONNX = ['onnx>=1.17', 'onnxruntime>=1.20', 'onnxscript>=0.5']
 DOCS = ['sphinx>=8', 'furo', 'myst-parser>=4', 'sphinx-copybutton', 'codespell']
+HEIC = ['pillow-heif>=0.16']
+HF = ['pyarrow>=15']  # data sets that Hugging Face's `datasets` saved
 TESTS = ['pytest>=8', 'pytest-timeout', 'pytest-xdist', 'hypothesis>=6', 'setuptools>=68', 'wheel']
-TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX]
+TESTS += [*LMM, *VIDEO, *EVIDENCE, *ONNX, *HEIC, *HF]
 
 
 class BuildWithConfigs(build_py):
@@ -99,8 +101,8 @@ setup(
         'video': VIDEO,
         'evidence': EVIDENCE,
         'onnx': ONNX,
-        'heic': ['pillow-heif>=0.16'],
-        'hf': ['pyarrow>=15'],  # data sets that Hugging Face's `datasets` saved
+        'heic': HEIC,
+        'hf': HF,
         'tests': TESTS,
         'docs': DOCS,
         'dev': [*TESTS, *DOCS, 'pre-commit', 'ruff>=0.9', 'mypy>=1.15'],
